@@ -1,4 +1,4 @@
-"""Pruning-based trojan detector for image classifiers (Bajcsy and Majurski, arXiv 2101.12016), and what goes beyond it.
+"""Pruning-based trojan detector for image classifiers, after Bajcsy and Majurski (arXiv 2101.12016).
 
 The data's way is the tree's order: `model_file` (untrusted bytes to inert records to a clean network), `quality`
 (is it what a reference architecture should be), `examples` (images and labels), `pruning` (what changes in each

@@ -74,8 +74,9 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType({row.name: row for 
 def build(architecture: Architecture, num_classes: int, **options: object) -> torch.nn.Module:
     """A fresh, randomly initialised torchvision network as TrojAI's generator constructs it (no auxiliary heads).
 
-    `options` go to the torchvision constructor (tests skip GoogLeNet's slow initialisation with `init_weights`).
-    The caller decides on `eval()`; weights come from torch's global generator.
+    `options` go to the torchvision constructor: who trains GoogLeNet or InceptionV3 passes `init_weights=True`, the
+    slow initialisation that everybody else would throw away. The caller decides on `eval()`; weights come from
+    torch's global generator.
     """
     from detector.torchvision_ops import torchvision_models  # heavy: only for those who build
 

@@ -26,9 +26,7 @@ class ExitCode(IntEnum):
 
 def printable(text: object) -> str:
     """One line of harmless text: control characters and surrogates escaped, at most 400 characters."""
-    line = "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in str(text)
-    )
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in str(text))
     return line if len(line) <= _LONGEST_PART else line[:_LONGEST_PART] + "..."
 
 

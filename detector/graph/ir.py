@@ -7,7 +7,6 @@ the counts of operations, the Graphviz drawings. The text is ours and trusted; m
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
