@@ -1,0 +1,87 @@
+"""From pixels on disk to a network's input: one frozen profile for each round.
+
+The networks of a round only work with the scaling and channel order that they were trained with, and published
+coefficients only with those that they were fitted with; so a profile is recorded beside every set of learned
+parameters. Nothing is ever resized.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+INPUT_SIZE = 224  # pixels, for every architecture, InceptionV3 too
+UNCROPPED_SIZE = 256  # pixels on disk from Round 2 on
+
+
+class ChannelOrder(StrEnum):
+    """Which colour comes first."""
+
+    RGB = "RGB"
+    BGR = "BGR"
+
+
+class Scaling(StrEnum):
+    """How 8-bit values become numbers in [0, 1]."""
+
+    MINMAX = "minmax"  # each image to its own range, over all channels together
+    DIV255 = "div255"
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """A profile; `crop` is the side of the centre crop in pixels, None where images are used as they are."""
+
+    name: str
+    crop: int | None
+    channel_order: ChannelOrder
+    scaling: Scaling
+
+    def accepts(self, width: int, height: int) -> bool:
+        """Whether images of this size, in pixels, belong to this profile."""
+        sizes = (INPUT_SIZE,) if self.crop is None else (INPUT_SIZE, UNCROPPED_SIZE)
+        return width == height and width in sizes
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Turn (H, W, 3) uint8 RGB pixels into a (3, 224, 224) float32 input in [0, 1].
+
+        Min-max is computed as NIST's example code does: 8-bit differences divided as float64, then cast to float32.
+        An image of one value has no range and becomes 0.
+        """
+        cropped = self._cropped(pixels)
+        ordered = cropped[:, :, ::-1] if self.channel_order is ChannelOrder.BGR else cropped
+        scaled = _minmax(ordered) if self.scaling is Scaling.MINMAX else ordered.astype(np.float32) / np.float32(255)
+        return np.ascontiguousarray(scaled.transpose(2, 0, 1))
+
+    def _cropped(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        height, width = pixels.shape[:2]
+        if not self.accepts(width, height):
+            raise ValueError(f"expected an image that the profile accepts, got {width} x {height}")
+        margin = (width - INPUT_SIZE) // 2
+        return pixels[margin : margin + INPUT_SIZE, margin : margin + INPUT_SIZE]
+
+
+def _minmax(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    low, high = pixels.min(), pixels.max()
+    if low == high:
+        return np.zeros(pixels.shape, dtype=np.float32)
+    scaled: NDArray[np.float64] = (pixels - low) / np.float64(high - low)
+    return scaled.astype(np.float32)
+
+
+_PROFILES = (
+    Preprocessing("round1", None, ChannelOrder.BGR, Scaling.MINMAX),
+    Preprocessing("round2", INPUT_SIZE, ChannelOrder.RGB, Scaling.DIV255),
+    Preprocessing("round3", INPUT_SIZE, ChannelOrder.RGB, Scaling.DIV255),
+    Preprocessing("round4", INPUT_SIZE, ChannelOrder.RGB, Scaling.DIV255),
+    # What NIST's Round 2-4 coefficients were fitted with, whatever the networks were trained with.
+    Preprocessing("rgb_minmax", INPUT_SIZE, ChannelOrder.RGB, Scaling.MINMAX),
+)
+
+PROFILES: Mapping[str, Preprocessing] = MappingProxyType({profile.name: profile for profile in _PROFILES})
+"""All profiles by name. `round2` is what Round 2's networks were trained with; only its documentation says min-max."""

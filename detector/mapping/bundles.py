@@ -1,0 +1,150 @@
+"""Bundles of learned parameters on disk: `<directory>/<bundle>/bundle.json` and one `<architecture>.json` each.
+
+Where `<directory>` itself holds a bundle.json, it is the bundle, whatever its name: a single mounted one works too. A
+bundle is replaced as a whole or not at all: it is written beside its place, read back, and then renamed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from detector.answer import sync_directory
+from detector.architectures import ARCHITECTURES
+from detector.errors import ParametersError
+from detector.mapping.documents import Document, invalid, read_document
+from detector.mapping.parameters import FORMAT_VERSION, LearnedParameters, from_document, to_document
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_BUNDLE_FILE = "bundle.json"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What holds for all of a bundle; `base_rate` is the answer for architectures without parameters of their own."""
+
+    name: str
+    version: str
+    description: str
+    base_rate: float
+
+
+def load_bundle(directory: Path, name: str) -> Bundle:
+    """Read the bundle's own file.
+
+    Raises
+    ------
+    ParametersError
+        There is no such bundle, or the file is invalid.
+    """
+    fields = read_document(_bundle_directory(directory, name) / _BUNDLE_FILE, "bundle.schema.json")
+    return Bundle(fields["name"], fields["version"], fields["description"], float(fields["base_rate"]))
+
+
+def load_parameters(directory: Path, bundle: str, architecture: str) -> LearnedParameters | None:
+    """The bundle's parameters for the architecture, or None: the bundle is there but was not fitted on it.
+
+    Raises
+    ------
+    ParametersError
+        There is no such bundle or architecture, or the file is invalid.
+    """
+    folder = _bundle_directory(directory, bundle)
+    if architecture not in ARCHITECTURES:
+        raise invalid(folder, f"no architecture {architecture!r}", f"one of the {len(ARCHITECTURES)} of Rounds 1-4")
+    path = folder / f"{architecture}.json"
+    if not os.path.lexists(path):
+        return None
+    document = read_document(path, "learned_parameters.schema.json")
+    try:
+        parameters = from_document(document)
+    except ValueError as error:
+        raise invalid(path, str(error), "consistent parameters") from error
+    if parameters.architecture != architecture:
+        raise invalid(path, f"parameters of {parameters.architecture}", f"those of {architecture}")
+    return parameters
+
+
+def _bundle_directory(directory: Path, name: str) -> Path:
+    if (directory / _BUNDLE_FILE).is_file():
+        return directory
+    if not _NAME.fullmatch(name):
+        raise invalid(directory, f"{name!r} is no bundle name", "small letters, digits, '.', '_' and '-'")
+    folder = directory / name
+    if not folder.is_dir():
+        raise ParametersError(
+            f"no bundle {name!r}",
+            where=directory,
+            expected=f"one of: {', '.join(_bundle_names(directory)) or 'none there'}",
+            next_step="name another bundle, or the directory that holds it",
+        )
+    return folder
+
+
+def _bundle_names(directory: Path) -> list[str]:
+    return sorted(path.parent.name for path in directory.glob(f"*/{_BUNDLE_FILE}"))
+
+
+def write_bundle(directory: Path, bundle: Bundle, parameters: Iterable[LearnedParameters]) -> Path:
+    """Write `bundle` into `directory`, in place of one of the same name, and return its path.
+
+    The old bundle stays until the new one has been written and read back. Only a kill between the two renames can
+    leave neither in place; the old one then lies beside, whole, as `.<name>.old`.
+
+    Raises
+    ------
+    ParametersError
+        The directory cannot be written, or what was given does not fit the schemas; the old bundle is untouched.
+    """
+    documents = {_BUNDLE_FILE: {"format_version": FORMAT_VERSION} | asdict(bundle)}
+    documents |= {f"{one.architecture}.json": to_document(one) for one in parameters}
+    staging = directory / f".{secrets.token_hex(8)}.tmp"
+    try:
+        _write_documents(staging / bundle.name, documents)
+        load_bundle(staging, bundle.name)
+        for name in documents.keys() - {_BUNDLE_FILE}:
+            load_parameters(staging, bundle.name, name.removesuffix(".json"))
+        return _install(staging / bundle.name, directory / bundle.name)
+    except OSError as error:
+        raise ParametersError(
+            f"the bundle {bundle.name!r} cannot be written ({error})",
+            where=directory,
+            expected="a writable directory",
+            next_step="give a directory of learned parameters that is mounted writable",
+        ) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _write_documents(folder: Path, documents: dict[str, Document]) -> None:
+    folder.mkdir(parents=True)
+    for name, document in documents.items():
+        with (folder / name).open("x", encoding="utf-8") as file:
+            file.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    sync_directory(folder)
+
+
+def _install(new: Path, place: Path) -> Path:
+    """Rename `new` to `place`, what is there stepping aside first and back again if that fails."""
+    old = place.with_name(f".{place.name}.old")
+    if not place.exists():
+        new.rename(place)
+    else:
+        shutil.rmtree(old, ignore_errors=True)
+        place.rename(old)
+        try:
+            new.rename(place)
+        except BaseException:
+            old.rename(place)
+            raise
+    sync_directory(place.parent)
+    shutil.rmtree(old, ignore_errors=True)
+    return place

@@ -1,0 +1,292 @@
+"""The report of one run: everything behind the probability, as JSON for machines and as a page of text for people.
+
+A report is written for failures too, with what was known by then; what is unknown is None. Text that came from the
+model or its examples is shown only in printable form.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import platform
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum, StrEnum
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+import detector
+from detector.answer import write_file
+from detector.errors import ExitCode, printable
+from detector.examples.preprocessing import Preprocessing
+from detector.findings import Finding, Json, Severity
+from detector.mapping.bundles import Bundle
+from detector.mapping.parameters import Clip, Configuration, Figures, LearnedParameters, MappingKind, Provenance
+from detector.mapping.predict import Prediction
+from detector.mapping.signals import Signal
+from detector.model_file.records import ModelRecord
+from detector.pruning.theta import Theta
+
+FORMAT_VERSION = 1
+_WIDTH = 110  # characters, of the text beside the titles
+
+
+class Basis(StrEnum):
+    """What the probability rests on."""
+
+    MEASURED = "measured"  # the regression, on what the pruned variants answered
+    TAMPERED = "tampered"  # quality assurance: the graph deviates from every reference
+    BASE_RATE = "base_rate"  # nothing was learned for this architecture: the share of poisoned models at large
+    NEUTRAL = "neutral"  # nothing at all: 0.5
+
+
+@dataclass(frozen=True)
+class Versions:
+    """What ran."""
+
+    detector: str = detector.__version__
+    python: str = field(default_factory=platform.python_version)
+    torch: str = field(default_factory=lambda: metadata.version("torch"))
+    numpy: str = field(default_factory=lambda: metadata.version("numpy"))
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """The model file: what it is, and, once identified, which network it holds."""
+
+    file: str
+    sha256: str
+    bytes: int
+    format: str
+    kind: str
+    architecture: str | None = None
+    num_classes: int | None = None
+
+    @classmethod
+    def of(
+        cls, path: Path, record: ModelRecord, architecture: str | None = None, num_classes: int | None = None
+    ) -> ModelSummary:
+        """The summary of a parsed file."""
+        name = printable(path.name)
+        return cls(name, record.sha256, record.file_bytes, record.format, record.kind, architecture, num_classes)
+
+
+@dataclass(frozen=True)
+class MappingSummary:
+    """The learned parameters that were applied, and what they are worth."""
+
+    bundle: str
+    version: str
+    kind: MappingKind
+    base_rate: float
+    clip: Clip
+    cost: int
+    held_out: Figures | None
+    in_sample: Figures | None
+    provenance: Provenance
+
+    @classmethod
+    def of(cls, bundle: Bundle, parameters: LearnedParameters, configuration: Configuration) -> MappingSummary:
+        """The summary of one configuration of a bundle."""
+        return cls(
+            bundle.name,
+            bundle.version,
+            configuration.kind,
+            parameters.base_rate,
+            parameters.clip,
+            configuration.cost,
+            configuration.held_out,
+            configuration.in_sample,
+            parameters.provenance,
+        )
+
+
+@dataclass(frozen=True)
+class Report:
+    """One run.
+
+    Attributes
+    ----------
+    probability
+        What the result file holds.
+    error
+        The one line that stderr got, for every exit code but 0.
+    examples
+        File names of the images that were measured with.
+    unpruned_accuracy
+        Share of them that the network classifies correctly before pruning.
+    signal_vector
+        What the mapping was applied to.
+    timings
+        Seconds by stage, in order.
+    budget_seconds
+        The whole budget, from the start of the process.
+    """
+
+    probability: float
+    basis: Basis
+    exit_code: ExitCode = ExitCode.ANSWERED
+    error: str | None = None
+    model: ModelSummary | None = None
+    findings: tuple[Finding, ...] = ()
+    preprocessing: Preprocessing | None = None
+    examples: tuple[str, ...] | None = None
+    unpruned_accuracy: float | None = None
+    theta: Theta | None = None
+    signal: Signal | None = None
+    signal_vector: tuple[float, ...] | None = None
+    prediction: Prediction | None = None
+    mapping: MappingSummary | None = None
+    timings: Mapping[str, float] = field(default_factory=dict)
+    budget_seconds: float | None = None
+    versions: Versions = field(default_factory=Versions)
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Write the report as JSON, atomically, after checking it against `report.schema.json`.
+
+    Raises
+    ------
+    UsageError
+        The file cannot be written there.
+    jsonschema.ValidationError
+        The report breaks its schema: a fault of the program.
+    """
+    document = to_document(report)
+    _validator().validate(document)
+    write_file(path, (json.dumps(document, indent=2, allow_nan=False) + "\n").encode())
+
+
+def to_document(report: Report) -> dict[str, Json]:
+    """The JSON form; numbers that JSON does not know become text."""
+    return {"format_version": FORMAT_VERSION} | {f.name: _plain(getattr(report, f.name)) for f in fields(report)}
+
+
+def _plain(value: Any) -> Json:
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Enum):
+        return _plain(value.value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    plain: Json = value
+    return plain
+
+
+@functools.cache
+def _validator() -> Draft202012Validator:
+    schema = Path(__file__).with_name("report.schema.json")
+    return Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")))
+
+
+def report_text(report: Report) -> str:
+    """A page for people: findings, what was measured, the answer in plain words, and what it is worth."""
+    sections = {
+        "Model": _model_lines(report.model),
+        "Findings": _finding_lines(report.findings),
+        "Measured": _measured_lines(report),
+        "Answer": _answer_lines(report),
+        "Worth": _worth_lines(report),
+        "Time": _time_lines(report),
+    }
+    return "\n".join(_section(title, lines) for title, lines in sections.items())
+
+
+def _section(title: str, lines: list[str]) -> str:
+    """The lines, wrapped, in a column beside the title."""
+    wrapped = [printable(part) for line in lines for part in textwrap.wrap(line, _WIDTH, subsequent_indent="  ")]
+    return "\n".join(f"{title if number == 0 else '':<10}{line}" for number, line in enumerate(wrapped))
+
+
+def _model_lines(model: ModelSummary | None) -> list[str]:
+    if model is None:
+        return ["not read"]
+    network = f"{model.architecture or 'unknown architecture'}, {model.num_classes or '?'} classes"
+    return [f"{model.file}: {network}; {model.kind} in {model.format} format, {model.bytes / 1e6:.1f} MB"]
+
+
+def _finding_lines(findings: tuple[Finding, ...]) -> list[str]:
+    gravest_first = sorted(findings, key=lambda finding: -list(Severity).index(finding.severity))
+    return [f"{finding.severity}: {printable(finding.message)}" for finding in gravest_first] or ["none"]
+
+
+def _measured_lines(report: Report) -> list[str]:
+    lines = []
+    if report.examples is not None and report.preprocessing is not None:
+        lines.append(f"{len(report.examples)} images, preprocessed as {report.preprocessing.name}")
+    if report.unpruned_accuracy is not None:
+        lines.append(f"before pruning {report.unpruned_accuracy:.1%} of them are classified correctly")
+    if report.theta is not None:
+        lines.append(_theta_line(report.theta))
+    if report.signal is not None and report.signal_vector is not None:
+        lines.append(f"{report.signal}: {' '.join(f'{value:.2f}' for value in report.signal_vector)}")
+    return lines or ["nothing"]
+
+
+def _theta_line(theta: Theta) -> str:
+    filters = f"{theta.pruning_method} of {theta.p:.1%} of each layer's filters"
+    choice = f"{theta.sampling_method}, ranked by {theta.ranking_method}, {theta.rule} rule"
+    return f"{theta.num_pruned_models} pruned variants: {filters} ({choice})"
+
+
+def _answer_lines(report: Report) -> list[str]:
+    lines = [f"{report.probability:.3f} is the probability that this model is poisoned: {_in_words(report)}"]
+    if report.prediction is not None and report.mapping is not None:
+        bounds, raw = report.mapping.clip, report.prediction.raw
+        if report.mapping.kind is MappingKind.LINEAR and not bounds.low <= raw <= bounds.high:
+            lines.append(f"the regression itself says {raw:.3f}; answers are clipped to [{bounds.low}, {bounds.high}]")
+    if report.error is not None:
+        lines.append(f"exit code {report.exit_code.value}: {report.error}")
+    return lines
+
+
+def _in_words(report: Report) -> str:
+    match report.basis:
+        case Basis.NEUTRAL:
+            return "no answer, only what stands for one"
+        case Basis.BASE_RATE:
+            return "nothing was learned for this architecture, this is the share of poisoned models at large"
+        case Basis.TAMPERED:
+            return "it is not what it should be, see the findings; it was not measured"
+    if 0.4 < report.probability < 0.6:
+        return "undecided"
+    side = "poisoned" if report.probability > 0.5 else "clean"
+    return f"clearly taken for {side}" if abs(report.probability - 0.5) >= 0.4 else f"rather {side}"
+
+
+def _worth_lines(report: Report) -> list[str]:
+    mapping = report.mapping
+    if mapping is None:
+        return ["no learned parameters were applied"]
+    origin = mapping.provenance
+    lines = [
+        f"bundle {mapping.bundle} {mapping.version}, fitted on {origin.num_models} models of {origin.round}, "
+        f"{origin.num_poisoned} of them poisoned",
+        _figures_line("held out", mapping.held_out),
+        _figures_line("in-sample (the models of the fit itself)", mapping.in_sample),
+        origin.evaluation,
+    ]
+    return lines + [f"note: {note}" for note in origin.notes]
+
+
+def _figures_line(title: str, figures: Figures | None) -> str:
+    if figures is None:
+        return f"{title}: no figures"
+    auc = "" if figures.roc_auc is None else f", ROC-AUC {figures.roc_auc:.3f}"
+    worth = f"{figures.error_rate:.1%} wrong, cross-entropy {figures.cross_entropy:.3f}{auc}"
+    return f"{title}: {worth}, on {figures.num_models} models"
+
+
+def _time_lines(report: Report) -> list[str]:
+    stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.timings.items())
+    budget = "" if report.budget_seconds is None else f" (budget {report.budget_seconds:g} s)"
+    return [f"{stages or 'not taken'}{budget}"]
