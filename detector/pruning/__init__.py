@@ -1,0 +1,16 @@
+"""Pruned variants of a network as data: theta, ranking, sampling, coupling, and what Remove, Reset and Trim write."""
+
+from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
+from detector.pruning.variant import RowPatch, Variant
+from detector.pruning.variants import make_variants
+
+__all__ = [
+    "PruningMethod",
+    "RankingMethod",
+    "RowPatch",
+    "SamplingMethod",
+    "SelectionRule",
+    "Theta",
+    "Variant",
+    "make_variants",
+]

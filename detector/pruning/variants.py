@@ -1,0 +1,68 @@
+"""From theta to the |S| pruned variants of a network, as data.
+
+The one door to this package: rank, sample, and say which rows of which parameters become what. Neither torch nor a
+network is needed, and no weight is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from detector.graph.ir import Graph, Node, Op
+from detector.pruning.coupling import couple
+from detector.pruning.layers import prunable_layers
+from detector.pruning.ranking import Rows, Weights, filter_keys, ranking, scale_keys
+from detector.pruning.removal import removed_rows, surviving_atoms
+from detector.pruning.rewriting import reset, trim
+from detector.pruning.sampling import check_samplable, positions
+from detector.pruning.theta import PruningMethod, Theta
+from detector.pruning.variant import RowPatch, Variant
+
+
+def make_variants(weights: Mapping[str, Weights], graph: Graph, theta: Theta) -> Iterator[Variant]:
+    """The pruned variants 0 ... |S| - 1 of a network (arXiv 2101.12016, Section 3), described one at a time.
+
+    Parameters
+    ----------
+    weights
+        The network's parameters under their state-dict names: finite float32, a convolution's of shape (C, inputs,
+        height, width), a batch normalisation's of shape (C,).
+    graph
+        The network's reference graph.
+    theta
+        What to prune. `num_images` plays no part.
+
+    Raises
+    ------
+    ParametersError
+        If `theta` has one pruned model where NIST's formulas need two, or Remove meets a layer that it cannot shrink.
+    """
+    check_samplable(theta)
+    layers = prunable_layers(graph, theta)
+    if theta.pruning_method is PruningMethod.REMOVE:
+        coupling = couple(graph, weights)
+        living = surviving_atoms(layers, weights, coupling, theta)
+        return (Variant(s, removed_rows(layers, weights, coupling, alive)) for s, alive in enumerate(living))
+    rankings = [_rank(layer, weights[f"{layer.module}.weight"], theta) for layer in layers]
+    return (Variant(s, _rewritten(layers, rankings, weights, theta, s)) for s in range(theta.num_pruned_models))
+
+
+def _rank(layer: Node, weight: Weights, theta: Theta) -> Rows:
+    if layer.op is Op.BATCH_NORM:
+        return ranking(scale_keys(weight, theta.rule))
+    return ranking(filter_keys(weight, theta.ranking_method, theta.rule))
+
+
+def _rewritten(
+    layers: Sequence[Node], rankings: Sequence[Rows], weights: Mapping[str, Weights], theta: Theta, variant: int
+) -> tuple[RowPatch, ...]:
+    patches: list[RowPatch] = []
+    for layer, ranked in zip(layers, rankings, strict=True):
+        rows = np.sort(ranked[positions(theta, len(ranked), variant, layer.order)])
+        if not len(rows):
+            continue
+        is_reset = theta.pruning_method is PruningMethod.RESET
+        patches += reset(layer, rows) if is_reset else trim(layer, rows, weights, theta.trim_k)
+    return tuple(patches)
