@@ -1,0 +1,50 @@
+"""Reads a model file from disk, once: what is checked later is exactly what was read here, whatever the path says then.
+
+Trusts the operating system, not the path: only a regular file is read, a FIFO cannot block, a huge file is refused
+before a byte of it is read.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from detector.model_file.limits import Limits
+from detector.model_file.refusals import corrupt, over_limit
+
+
+def read_bytes(path: Path, limits: Limits) -> bytes:
+    """The whole content of the regular file at `path` (symbolic links to one are followed).
+
+    Raises
+    ------
+    CorruptModelError
+        If it cannot be opened, is not a regular file, or changes its size while being read.
+    UnsafeModelError
+        If it is larger than `limits.file_bytes`.
+    """
+    try:
+        # Opening a FIFO would wait for its writer, hence O_NONBLOCK; on a regular file it changes nothing.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        raise corrupt(f"cannot be opened ({error})", "file", "a readable file") from error
+    try:
+        return _read_regular(descriptor, limits)
+    except OSError as error:
+        raise corrupt(f"cannot be read ({error})", "file", "a readable file") from error
+    finally:
+        os.close(descriptor)
+
+
+def _read_regular(descriptor: int, limits: Limits) -> bytes:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise corrupt("not a regular file", "file", "a file saved by torch.save")
+    if status.st_size > limits.file_bytes:
+        raise over_limit(f"bytes ({status.st_size})", "file", limits.file_bytes)
+    with open(descriptor, "rb", closefd=False) as file:
+        content = file.read(status.st_size + 1)
+    if len(content) != status.st_size:
+        raise corrupt("its size changed while it was read", "file", f"{status.st_size} bytes")
+    return content

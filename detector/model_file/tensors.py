@@ -1,0 +1,124 @@
+"""Turns tensor records into read-only numpy views, after proving that each lies inside its storage and on no other.
+
+What torch would do with a wrong offset, stride or length is read or write foreign memory (CVE-2026-24747); so nothing
+that the file declares is believed before it is compared with the bytes that exist.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.model_file.allowed import Role
+from detector.model_file.limits import Limits
+from detector.model_file.pickle_machine import Call, describe
+from detector.model_file.refusals import over_limit, unsafe
+from detector.model_file.storages import StorageRef
+
+_MOST_DIMENSIONS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where a tensor lies: its storage, and first number, sizes and strides in numbers of that storage."""
+
+    storage: StorageRef
+    offset: int
+    sizes: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @property
+    def end(self) -> int:
+        """One past the last number that the tensor touches."""
+        return self.offset + sum((n - 1) * stride for n, stride in zip(self.sizes, self.strides, strict=True)) + 1
+
+
+@dataclass
+class TensorReader:
+    """Collects the tensors of one model, by name and in order, with the place that each takes in its storage."""
+
+    storages: Mapping[str, memoryview]
+    limits: Limits
+    tensors: dict[str, NDArray[Any]] = field(default_factory=dict)
+    devices: set[str] = field(default_factory=set)
+    _taken: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)
+
+    def add(self, name: str, record: object) -> None:
+        """Read the tensor `record` (a call of one of torch's rebuilding functions) as `name`.
+
+        Raises
+        ------
+        UnsafeModelError
+            If it is no plain dense tensor, or reaches out of its storage or into itself.
+        """
+        if len(self.tensors) >= self.limits.tensors:
+            raise over_limit("tensors", name, self.limits.tensors)
+        if name in self.tensors:
+            raise unsafe("two tensors of this name", name, "different names")
+        layout = _layout(_unwrapped(record, name), name)
+        _check_layout(layout, name)
+        self.devices.add(layout.storage.location)
+        self._taken.setdefault(layout.storage.key, []).append((layout.offset, layout.end, name))
+        self.tensors[name] = _view(layout, self.storages[layout.storage.key])
+
+    def check_overlaps(self) -> None:
+        """Raise `UnsafeModelError` if two tensors share numbers: pruning one would silently change the other."""
+        for places in self._taken.values():
+            for (_, end, first), (start, _, second) in pairwise(sorted(places)):
+                if start < end:
+                    raise unsafe(f"shares its numbers with {first}", second, "tensors of their own")
+
+
+def is_tensor(record: object) -> bool:
+    """Whether the record stands for a tensor or a parameter."""
+    return type(record) is Call and record.function.role in (Role.TENSOR, Role.PARAMETER)
+
+
+def _unwrapped(record: object, name: str) -> Call:
+    """The tensor inside a parameter, or the record itself if it is a tensor."""
+    match record:
+        case Call(arguments=(Call() as tensor, bool(), dict() as hooks, *state)) if (
+            record.function.role is Role.PARAMETER
+        ):
+            if hooks or any(state):
+                raise unsafe("a parameter with hooks or extra state", name, "a plain parameter")
+            record = tensor
+    if type(record) is not Call or record.function.role is not Role.TENSOR:
+        raise unsafe(f"{describe(record)} in the place of a tensor", name, "a dense tensor")
+    return record
+
+
+def _layout(record: Call, name: str) -> _Layout:
+    match record.arguments:
+        case (StorageRef() as storage, int() as offset, tuple() as sizes, tuple() as strides, bool(), dict() as hooks):
+            if not hooks and all(type(number) is int for number in (offset, *sizes, *strides)):
+                return _Layout(storage, offset, sizes, strides)
+    raise unsafe("a tensor with hooks, metadata or malformed arguments", name, "a dense tensor")
+
+
+def _check_layout(layout: _Layout, name: str) -> None:
+    sizes, strides, length = layout.sizes, layout.strides, layout.storage.numel
+    if len(sizes) != len(strides) or len(sizes) > _MOST_DIMENSIONS:
+        raise unsafe(f"{len(sizes)} sizes and {len(strides)} strides", name, f"at most {_MOST_DIMENSIONS} of each")
+    # With both bounds the product is small too: no number of the tensor is stored twice.
+    if any(not 1 <= size <= length for size in sizes) or math.prod(sizes) > length:
+        raise unsafe(f"shape {sizes} over a storage of {length} numbers", name, "a shape that the storage can fill")
+    if layout.offset < 0 or any(not 0 <= stride <= length for stride in strides) or layout.end > length:
+        raise unsafe(f"offset {layout.offset} and strides {strides} leave the storage", name, f"{length} numbers")
+    span = 1
+    for stride, size in sorted((stride, size) for stride, size in zip(strides, sizes, strict=True) if size > 1):
+        if stride < span:
+            raise unsafe(f"strides {strides} make numbers overlap", name, "every number stored once")
+        span = stride * (size - 1) + span
+
+
+def _view(layout: _Layout, data: memoryview) -> NDArray[Any]:
+    size = layout.storage.item_bytes
+    strides = tuple(stride * size for stride in layout.strides)
+    return np.ndarray(layout.sizes, layout.storage.dtype, data, layout.offset * size, strides)
