@@ -2,7 +2,8 @@
 
 A convolution's filter is ranked by a norm of its weights; a batch normalisation's channel by its scale gamma whatever
 the ranking method, since it is one number a channel and every norm of it is |gamma|. Rule `nist` keeps what NIST's
-code computes instead: signed maximum for Linf, signed gamma, 32-bit sums. Weights are numbers only; NaN ranks highest.
+code computes instead: signed maximum for Linf, signed gamma, 32-bit sums, an unstable sort. Weights are numbers only;
+NaN ranks highest.
 """
 
 from __future__ import annotations
@@ -21,15 +22,16 @@ _FILTER = (1, 2, 3)  # axes of a convolution's weight within one filter
 _KERNEL = (2, 3)
 
 
-def ranking(keys: Keys) -> Rows:
-    """Indices that sort `keys` (C,) ascending; equal keys keep the order of the channels.
+def ranking(keys: Keys, rule: SelectionRule) -> Rows:
+    """Indices that sort `keys` (C,) ascending, the keys rounded to 32 bits.
 
-    Keys count as equal when they are so in 32 bits: smaller differences are noise of the order of summation, which
-    changes with threads and CPU. NIST's code sorts unstably, which leaves the order of equal keys to numpy's version
-    and the CPU (AVX2 and AVX-512 differ); the order here is the same everywhere.
+    Finer differences are noise of the order of summation, which changes with threads and CPU. Equal keys keep the
+    order of the channels. Under rule `nist` their order is numpy's: NIST's code sorts unstably, so that its results
+    on ties depend on numpy's version and on the CPU (AVX2 and AVX-512 differ).
     """
     with np.errstate(over="ignore"):
-        return np.argsort(keys.astype(np.float32), kind="stable")
+        rounded = keys.astype(np.float32)
+    return np.argsort(rounded, kind="stable" if rule is SelectionRule.PAPER else "quicksort")
 
 
 def scale_keys(gamma: Weights, rule: SelectionRule) -> Keys:
@@ -42,12 +44,12 @@ def filter_keys(weight: Weights, method: RankingMethod, rule: SelectionRule) -> 
     """Keys (C,) of the filters of a convolution's weight (C, inputs, height, width)."""
     if rule is SelectionRule.NIST:
         return _nist_keys(weight, method)
-    keys: Keys = surviving_keys(weight, np.ones((1, weight.shape[1]), np.bool_), method)[0]
+    keys: Keys = surviving_keys(weight, np.ones((1, weight.shape[1]), np.bool_), method, rule)[0]
     return keys
 
 
-def surviving_keys(weight: Weights, living: Mask, method: RankingMethod) -> Keys:
-    """True norms of filters of which only some input channels are left, for many variants at once.
+def surviving_keys(weight: Weights, living: Mask, method: RankingMethod, rule: SelectionRule) -> Keys:
+    """Norms of filters of which only some input channels are left, for many variants at once.
 
     Parameters
     ----------
@@ -57,6 +59,8 @@ def surviving_keys(weight: Weights, living: Mask, method: RankingMethod) -> Keys
         (variants, inputs): which input channels each variant still has, at least one.
     method
         L1 = sum |w|, L2 = sqrt(sum w^2), Linf = max |w|, stdev = standard deviation of the filter's weights.
+    rule
+        Under `nist` Linf is max w.
 
     Returns
     -------
@@ -69,7 +73,8 @@ def surviving_keys(weight: Weights, living: Mask, method: RankingMethod) -> Keys
         case RankingMethod.L2:
             keys = np.sqrt(living @ _squares(weight).T)
         case RankingMethod.LINF:
-            peaks = np.ascontiguousarray(np.abs(weight).max(_KERNEL).T)
+            sizes = weight if rule is SelectionRule.NIST else np.abs(weight)
+            peaks = np.ascontiguousarray(sizes.max(_KERNEL).T)
             keys = np.stack([peaks[inputs].max(0) for inputs in living])
         case RankingMethod.STDEV:
             count = living.sum(1, keepdims=True) * weight.shape[2] * weight.shape[3]

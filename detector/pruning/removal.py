@@ -13,9 +13,9 @@ import numpy as np
 
 from detector.graph.ir import Node, Op
 from detector.pruning.coupling import Atoms, Coupling
-from detector.pruning.ranking import Keys, Mask, Weights, filter_keys, ranking, scale_keys, surviving_keys
+from detector.pruning.ranking import Keys, Mask, Weights, ranking, scale_keys, surviving_keys
 from detector.pruning.sampling import positions
-from detector.pruning.theta import SelectionRule, Theta
+from detector.pruning.theta import Theta
 from detector.pruning.variant import RowPatch
 
 
@@ -32,7 +32,7 @@ def surviving_atoms(layers: Sequence[Node], weights: Mapping[str, Weights], coup
         for variant, alive in enumerate(living):
             left = np.flatnonzero(alive[atoms])
             chosen = positions(theta, len(left), variant, layer.order)
-            ranked = left[ranking(keys[variant][left])]
+            ranked = left[ranking(keys[variant][left], theta.rule)]
             _remove(atoms[ranked[chosen]], alive, coupling.vital[layer.name])
     return living
 
@@ -55,9 +55,7 @@ def _keys(layer: Node, weight: Weights, inputs: Mask, theta: Theta) -> Sequence[
         return [scale_keys(weight, theta.rule)] * len(inputs)
     if weight.shape[1] != inputs.shape[1]:  # depthwise: a filter's only input lives as long as the filter
         inputs = np.ones((len(inputs), 1), np.bool_)
-    if theta.rule is SelectionRule.PAPER:
-        return list(surviving_keys(weight, inputs, theta.ranking_method))
-    return [filter_keys(weight[:, columns], theta.ranking_method, theta.rule) for columns in inputs]
+    return list(surviving_keys(weight, inputs, theta.ranking_method, theta.rule))
 
 
 def _remove(chosen: Atoms, alive: Mask, vital: Sequence[Atoms]) -> None:

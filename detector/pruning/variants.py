@@ -51,8 +51,8 @@ def make_variants(weights: Mapping[str, Weights], graph: Graph, theta: Theta) ->
 
 def _rank(layer: Node, weight: Weights, theta: Theta) -> Rows:
     if layer.op is Op.BATCH_NORM:
-        return ranking(scale_keys(weight, theta.rule))
-    return ranking(filter_keys(weight, theta.ranking_method, theta.rule))
+        return ranking(scale_keys(weight, theta.rule), theta.rule)
+    return ranking(filter_keys(weight, theta.ranking_method, theta.rule), theta.rule)
 
 
 def _rewritten(
