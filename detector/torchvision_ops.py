@@ -7,8 +7,11 @@ enough that the two names exist. They are defined only where they are missing, a
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
+import importlib.util
+from pathlib import Path
 from types import ModuleType
 
 import torch
@@ -19,6 +22,7 @@ _SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 @functools.cache  # keeps the Library alive: its definitions vanish with the object
 def _define_missing_operators() -> torch.library.Library:
+    _load_compiled_operators()
     library = torch.library.Library("torchvision", "FRAGMENT")
     for name in _MISSING_OPERATORS:
         if not hasattr(torch.ops.torchvision, name):
@@ -26,13 +30,17 @@ def _define_missing_operators() -> torch.library.Library:
     return library
 
 
+def _load_compiled_operators() -> None:
+    """Load torchvision's own operators where they work, so that ours never stand in front of real ones."""
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        return
+    for compiled in Path(spec.origin).parent.glob("_C*.so"):
+        with contextlib.suppress(OSError):  # its CUDA libraries are not installed
+            torch.ops.load_library(str(compiled))
+
+
 def torchvision_models() -> ModuleType:
     """`torchvision.models`, importable with or without torchvision's compiled operators."""
-    try:
-        # Loads the compiled operators where they work, so that ours never stand in front of real ones.
-        return importlib.import_module("torchvision.models")
-    except RuntimeError as error:
-        if "torchvision::" not in str(error):
-            raise
     _define_missing_operators()
     return importlib.import_module("torchvision.models")

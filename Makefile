@@ -1,0 +1,65 @@
+# Every target sets itself up in a local virtual environment (.venv) and needs nothing but Python 3.11+ and make.
+# Smaller install away from CUDA: make setup PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SAMPLES ?= samples
+DEMO ?= build/demo
+# One thread per test process: two processes share the cores better than the threads of one.
+JOBS ?= 2
+TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+
+ifdef PIP_EXTRA_INDEX_URL
+export PIP_EXTRA_INDEX_URL
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint type format reference samples clean
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	# torch first: torchvision asks for it without saying which build, and any build of this version will do
+	$(BIN)/python -m pip install --quiet torch==$$(sed -n 's/.*"torch==\(.*\)".*/\1/p' pyproject.toml)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+setup: $(READY) ## Create .venv with everything the project needs
+
+demo: $(READY) ## Judge every sample model that ships with the repository
+	@for model in $(SAMPLES)/id-*; do \
+	  out=$(DEMO)/$$(basename $$model); mkdir -p $$out; \
+	  echo; echo "=== $$model (ground truth: $$(sed 's/1/poisoned/; s/0/clean/' $$model/ground_truth.csv))"; \
+	  $(BIN)/python entrypoint.py infer --model_filepath $$model/model.pt --examples_dirpath $$model/example_data \
+	    --result_filepath $$out/result.txt --scratch_dirpath $$out || exit; \
+	done
+
+test: $(READY) ## Run the tests (all but the slow ones)
+	$(TEST) -m "not slow"
+
+test-slow: $(READY) ## Run all tests, the slow ones too
+	$(TEST)
+
+lint: $(READY) ## Check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: $(READY) ## Check types
+	$(BIN)/mypy
+
+format: $(READY) ## Rewrite the code in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+reference: $(READY) ## Regenerate reference_data from torchvision
+	$(BIN)/python -m detector.graph --write
+
+samples: $(READY) ## Train the sample models again where they are missing (about an hour)
+	$(BIN)/python -m detector.roundgen samples --output $(SAMPLES)
+
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

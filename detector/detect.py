@@ -1,0 +1,244 @@
+"""One detection, as a story: load, check, measure, classify.
+
+The order is the order of trust: nothing of the model file is used before it has been parsed to inert records and
+checked against the reference architectures, and nothing is measured before the learned parameters for it are known
+to be valid. `Detection.report` always holds what is known so far, so that a failure can be reported as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.answer import NEUTRAL
+from detector.clock import Budget
+from detector.cpus import usable_cpus
+from detector.errors import DeadlineError
+from detector.examples.images import Examples, decode, list_examples, select
+from detector.examples.preprocessing import PROFILES
+from detector.findings import Finding, Severity
+from detector.graph.reference import reference_graph
+from detector.mapping.bundles import Bundle, load_bundle, load_parameters
+from detector.mapping.parameters import Clip, Configuration, LearnedParameters
+from detector.mapping.predict import predict
+from detector.mapping.signals import Signal, measure
+from detector.measurement.measure import Engine, Unpruned, measure_unpruned, measure_variants, predicted_seconds
+from detector.model_file import read_model
+from detector.model_file.records import ModelRecord
+from detector.pruning.variants import make_variants
+from detector.quality.accuracy import clean_accuracy_finding
+from detector.quality.check import check_model
+from detector.quality.structure import Identification
+from detector.report import Basis, MappingSummary, ModelSummary, Report
+from detector.settings import Settings
+
+
+@dataclass(frozen=True)
+class Request:
+    """Where the inputs of a detection are."""
+
+    model_filepath: Path
+    examples_dirpath: Path
+    learned_parameters_dirpath: Path
+
+
+@dataclass(frozen=True)
+class Logits:
+    """Everything that was measured: unpruned (N, classes), pruned (|S|, N, classes), labels (N,), file names (N)."""
+
+    unpruned: NDArray[np.float32]
+    pruned: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    names: tuple[str, ...]
+
+
+class Detection:
+    """A single run. `report` is replaced as stages complete; `logits` is set once the variants are measured."""
+
+    def __init__(self, request: Request, settings: Settings, budget: Budget) -> None:
+        self._request = request
+        self._settings = settings
+        self._budget = budget
+        self.report = Report(NEUTRAL, Basis.NEUTRAL, budget_seconds=budget.seconds)
+        self.logits: Logits | None = None
+
+    def run(self) -> Report:
+        """Judge the model.
+
+        Raises
+        ------
+        ModelRefusedError, ExamplesError, ParametersError
+            The input named by the error cannot be used.
+        DeadlineError
+            The budget ended before anything was measured.
+        """
+        bundle = load_bundle(self._request.learned_parameters_dirpath, self._settings.bundle)
+        with self._stage("load"):
+            record = read_model(self._request.model_filepath)
+            self._tell(model=ModelSummary.of(self._request.model_filepath, record))
+        with self._stage("check"):
+            identification = self._check(record)
+        if identification.architecture is None or identification.deviations:
+            probability = _clipped(self._settings.tampered_probability, Clip())
+            return self._tell(probability=probability, basis=Basis.TAMPERED)
+        name = identification.architecture.name
+        parameters = load_parameters(self._request.learned_parameters_dirpath, self._settings.bundle, name)
+        if parameters is None:
+            self._find(_nothing_learned(bundle, name))
+            return self._tell(probability=_clipped(bundle.base_rate, Clip()), basis=Basis.BASE_RATE)
+        return self._measure(record, identification, bundle, parameters)
+
+    def _check(self, record: ModelRecord) -> Identification:
+        quality = check_model(record)
+        self._find(*quality.findings)
+        identification = quality.identification
+        name = identification.architecture.name if identification.architecture else None
+        summary = ModelSummary.of(self._request.model_filepath, record, name, identification.num_classes)
+        self._tell(model=summary)
+        return identification
+
+    def _measure(
+        self, record: ModelRecord, identification: Identification, bundle: Bundle, parameters: LearnedParameters
+    ) -> Report:
+        with self._stage("examples"):
+            examples, selections = self._examples(identification, parameters)
+        with self._stage("rebuild"):
+            engine = self._engine(record, identification)
+        with self._stage("unpruned"):
+            unpruned = self._unpruned(engine, examples)
+        with self._stage("variants"):
+            for configuration in _costliest_first(parameters.configurations):
+                chosen = examples.subset(selections[configuration])
+                pruned = self._pruned(engine, record, parameters, configuration, chosen, unpruned)
+                if pruned is not None:
+                    rows = [examples.names.index(name) for name in chosen.names]
+                    self.logits = Logits(unpruned.logits[rows], pruned, chosen.labels, chosen.names)
+                    return self._classify(self.logits, bundle, parameters, configuration)
+        self._find(_out_of_time(self._budget, unpruned))
+        return self._tell(probability=_clipped(parameters.base_rate, parameters.clip), basis=Basis.BASE_RATE)
+
+    def _examples(
+        self, identification: Identification, parameters: LearnedParameters
+    ) -> tuple[Examples, dict[Configuration, tuple[int, ...]]]:
+        """All images that any configuration asks for, decoded once, and which of them each one uses."""
+        named = self._settings.preprocessing
+        preprocessing = PROFILES[named] if named else parameters.preprocessing
+        listing = list_examples(self._request.examples_dirpath, identification.num_classes)
+        selections = {
+            configuration: select(listing, configuration.theta.num_images, configuration.theta.rule)
+            for configuration in parameters.configurations
+        }
+        examples = decode(listing, sorted(set().union(*selections.values())), preprocessing)
+        self._find(*examples.findings)
+        self._tell(preprocessing=preprocessing, examples=examples.names)
+        return examples, selections
+
+    def _engine(self, record: ModelRecord, identification: Identification) -> Engine:
+        # Imported here: a refused or tampered file is answered without paying for torch.
+        from detector.measurement.engine import EagerEngine
+        from detector.model_file.rebuild import rebuild
+
+        assert identification.architecture is not None and identification.num_classes is not None
+        network = rebuild(record, identification.architecture, identification.num_classes)
+        return EagerEngine(network, threads=self._settings.threads or usable_cpus())
+
+    def _unpruned(self, engine: Engine, examples: Examples) -> Unpruned:
+        if self._budget.remaining() <= 0:
+            raise DeadlineError(
+                f"{self._budget.elapsed():.1f} s had passed before the first measurement",
+                where=self._request.model_filepath,
+                expected=f"to be measuring within {self._budget.seconds:g} s",
+                next_step="raise infer_max_seconds in metaparameters.json, or use a faster machine",
+            )
+        unpruned = measure_unpruned(engine, examples.images, self._budget)
+        accuracy = float(measure(Signal.ACCURACY, unpruned.logits[None], examples.labels)[0])
+        finding = clean_accuracy_finding(accuracy, len(examples))
+        self._find(*([finding] if finding else []))
+        self._tell(unpruned_accuracy=accuracy)
+        return unpruned
+
+    def _pruned(
+        self,
+        engine: Engine,
+        record: ModelRecord,
+        parameters: LearnedParameters,
+        configuration: Configuration,
+        chosen: Examples,
+        unpruned: Unpruned,
+    ) -> NDArray[np.float32] | None:
+        """Logits of all variants, or None where the configuration does not fit what is left of the budget."""
+        theta = configuration.theta
+        needed = predicted_seconds(unpruned.image_seconds, theta.num_pruned_models, len(chosen))
+        if not self._budget.allows(needed):
+            self._find(_does_not_fit(configuration, needed, self._budget.remaining()))
+            return None
+        variants = make_variants(record.tensors, reference_graph(parameters.architecture), theta)
+        pruned = measure_variants(engine, variants, chosen.images, unpruned.image_seconds, self._budget)
+        if pruned is None:
+            self._find(_does_not_fit(configuration, needed, self._budget.remaining()))
+        return pruned
+
+    def _classify(
+        self, logits: Logits, bundle: Bundle, parameters: LearnedParameters, configuration: Configuration
+    ) -> Report:
+        vector = measure(configuration.signal, logits.pruned, logits.labels)
+        prediction = predict(configuration, vector.tolist(), parameters.clip)
+        return self._tell(
+            probability=prediction.probability,
+            basis=Basis.MEASURED,
+            examples=logits.names,
+            theta=configuration.theta,
+            signal=configuration.signal,
+            signal_vector=tuple(vector.tolist()),
+            prediction=prediction,
+            mapping=MappingSummary.of(bundle, parameters, configuration),
+        )
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        began = self._budget.elapsed()
+        try:
+            yield
+        finally:
+            self._tell(timings={**self.report.timings, name: self._budget.elapsed() - began})
+
+    def _tell(self, **known: object) -> Report:
+        self.report = replace(self.report, **known)  # type: ignore[arg-type]
+        return self.report
+
+    def _find(self, *findings: Finding) -> None:
+        self._tell(findings=(*self.report.findings, *findings))
+
+
+def _costliest_first(configurations: Sequence[Configuration]) -> list[Configuration]:
+    return sorted(configurations, key=lambda configuration: -configuration.cost)
+
+
+def _clipped(probability: float, clip: Clip) -> float:
+    return min(max(probability, clip.low), clip.high)
+
+
+def _nothing_learned(bundle: Bundle, architecture: str) -> Finding:
+    message = f"the bundle {bundle.name} holds nothing for {architecture}: the answer is its base rate"
+    return Finding(Severity.WARNING, "nothing_learned", message, {"bundle": bundle.name, "architecture": architecture})
+
+
+def _does_not_fit(configuration: Configuration, needed: float, remaining: float) -> Finding:
+    theta = configuration.theta
+    message = (
+        f"the configuration of {theta.num_pruned_models} pruned models on {theta.num_images} images was dropped: "
+        f"it takes about {needed:.1f} s, {max(remaining, 0):.1f} s were left"
+    )
+    evidence = {"cost": configuration.cost, "needed_seconds": needed, "remaining_seconds": remaining}
+    return Finding(Severity.WARNING, "configuration_dropped", message, evidence)
+
+
+def _out_of_time(budget: Budget, unpruned: Unpruned) -> Finding:
+    message = "no configuration fits the time budget: the answer is the base rate, raise infer_max_seconds"
+    evidence = {"budget_seconds": budget.seconds, "image_seconds": unpruned.image_seconds}
+    return Finding(Severity.ERROR, "out_of_time", message, evidence)

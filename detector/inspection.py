@@ -1,0 +1,84 @@
+"""What is in a model file, told without building or running anything: no torch is imported, no weight is used.
+
+The file is untrusted; what is shown of it has passed the audit and is printable.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from detector.findings import Finding
+from detector.model_file import read_model
+from detector.model_file.records import ModelRecord
+from detector.quality.check import check_model
+from detector.quality.structure import Deviation
+from detector.report import ModelSummary, finding_lines, model_lines, section
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The contents of a file and what audit and quality assurance say.
+
+    `classes` counts the modules by class as the file names it (empty for a state dict), `parameters` the numbers in
+    all tensors.
+    """
+
+    model: ModelSummary
+    pickle_protocol: int
+    data_parallel: bool
+    tensors: int
+    parameters: int
+    classes: dict[str, int]
+    notes: tuple[str, ...]
+    deviations: tuple[Deviation, ...]
+    findings: tuple[Finding, ...]
+
+
+def inspect_model(path: Path) -> Inspection:
+    """Parse, audit and check a model file.
+
+    Raises
+    ------
+    ModelRefusedError
+        The file is unsafe or corrupt; the error names the offending entry.
+    """
+    record = read_model(path)
+    quality = check_model(record)
+    identification = quality.identification
+    architecture = identification.architecture.name if identification.architecture else None
+    return Inspection(
+        model=ModelSummary.of(path, record, architecture, identification.num_classes),
+        pickle_protocol=record.pickle_protocol,
+        data_parallel=record.data_parallel,
+        tensors=len(record.tensors),
+        parameters=sum(tensor.size for tensor in record.tensors.values()),
+        classes=_classes(record),
+        notes=record.notes,
+        deviations=identification.deviations,
+        findings=quality.findings,
+    )
+
+
+def _classes(record: ModelRecord) -> dict[str, int]:
+    return dict(Counter(f"{module.class_module}.{module.class_name}" for module in record.modules).most_common())
+
+
+def inspection_text(inspection: Inspection) -> str:
+    """The inspection as a page for people."""
+    wrapper = ", saved inside DataParallel" if inspection.data_parallel else ""
+    contents = [
+        f"{inspection.tensors} tensors with {inspection.parameters:,} numbers; "
+        f"pickle protocol {inspection.pickle_protocol}{wrapper}",
+        *(f"{count:>4} x {name}" for name, count in inspection.classes.items()),
+    ]
+    verdict = "tampered: the graph deviates from every reference" if inspection.deviations else "as it should be"
+    sections = {
+        "Model": [*model_lines(inspection.model), f"sha256 {inspection.model.sha256}"],
+        "Contents": contents,
+        "Notes": list(inspection.notes) or ["none"],
+        "Findings": finding_lines(inspection.findings),
+        "Structure": [verdict],
+    }
+    return "\n".join(section(title, lines) for title, lines in sections.items())

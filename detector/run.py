@@ -1,0 +1,103 @@
+"""Carries out a command: everything between a parsed command line and the text to print.
+
+Owns the promises about files: the result file holds a neutral 0.5 from the start and an answer only when there is
+one, and the scratch folder holds a report of every run, failed ones too. A scratch folder that cannot be written
+costs the report, never the answer.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from detector.answer import NEUTRAL, write_file, write_probability
+from detector.cli import Command, InferCommand, InspectCommand
+from detector.clock import Budget, Clock
+from detector.detect import Detection, Logits, Request
+from detector.errors import DetectorError, ExitCode, UsageError, printable
+from detector.inspection import inspect_model, inspection_text
+from detector.report import Basis, Report, report_text, to_plain, write_report
+from detector.settings import load_settings
+
+_log = logging.getLogger(__name__)
+
+
+def run(command: Command, clock: Clock, started: float) -> str:
+    """Carry out the command and return what to print. `started` is when the process began, on `clock`.
+
+    Raises
+    ------
+    DetectorError
+        With the exit code that the process should end with.
+    """
+    if isinstance(command, InspectCommand):
+        inspection = inspect_model(command.model_filepath)
+        return json.dumps(to_plain(inspection), indent=2) if command.as_json else inspection_text(inspection)
+    return _infer(command, clock, started)
+
+
+def _infer(command: InferCommand, clock: Clock, started: float) -> str:
+    write_probability(command.result_filepath, NEUTRAL)
+    if command.unknown_options:
+        _log.warning("ignored unknown options: %s", printable(" ".join(command.unknown_options)))
+    failed = Report(NEUTRAL, Basis.NEUTRAL)
+    detection: Detection | None = None
+    try:
+        settings = load_settings(command.metaparameters_filepath, command.schema_filepath)
+        request = Request(command.model_filepath, command.examples_dirpath, command.learned_parameters_dirpath)
+        detection = Detection(request, settings, Budget(clock, started, settings.max_seconds))
+        report = detection.run()
+    except Exception as error:
+        _save_report(command.scratch_dirpath, _failure(detection.report if detection else failed, error))
+        raise
+    write_probability(command.result_filepath, report.probability)
+    report = replace(report, timings={**report.timings, "total": clock.now() - started})
+    _save_report(command.scratch_dirpath, report)
+    if settings.save_logits and detection.logits is not None:
+        _save(command.scratch_dirpath / "logits.npz", _npz(detection.logits))
+    if command.features_filepath is not None:
+        _save(command.features_filepath, _features(report))
+    return report_text(report)
+
+
+def _failure(report: Report, error: Exception) -> Report:
+    code = error.exit_code if isinstance(error, DetectorError) else ExitCode.INTERNAL
+    text = str(error) if isinstance(error, DetectorError) else printable(f"{type(error).__name__}: {error}")
+    return replace(report, probability=NEUTRAL, basis=Basis.NEUTRAL, exit_code=code, error=text)
+
+
+def _save_report(scratch: Path, report: Report) -> None:
+    try:
+        write_report(scratch / "report.json", report)
+    except UsageError as error:
+        _log.warning("no report: %s", error)
+
+
+def _save(path: Path, content: bytes) -> None:
+    try:
+        write_file(path, content)
+    except UsageError as error:
+        _log.warning("not saved: %s", error)
+
+
+def _npz(logits: Logits) -> bytes:
+    file = io.BytesIO()
+    names = np.array(logits.names)
+    np.savez_compressed(file, unpruned=logits.unpruned, pruned=logits.pruned, labels=logits.labels, names=names)
+    return file.getvalue()
+
+
+def _features(report: Report) -> bytes:
+    """Two rows, names and values, as the container API asks for."""
+    vector = report.signal_vector or ()
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([f"{report.signal}_{index:02d}" for index in range(len(vector))])
+    writer.writerow([repr(value) for value in vector])
+    return file.getvalue().encode()

@@ -1,0 +1,99 @@
+"""The metaparameters of a run: read, checked against their JSON Schema, and made into a frozen dataclass.
+
+Both files come from whoever configures the detector, so they are checked, but they are not hostile: the schema that
+the caller names decides what is in range, and this module only refuses what it could not act on.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from detector.errors import ParametersError
+
+_LARGEST_FILE = 1_000_000  # bytes; a metaparameters file is a few hundred
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What metaparameters.json says about `infer`; the schema's descriptions are the documentation of each."""
+
+    bundle: str
+    max_seconds: float
+    preprocessing: str | None  # None: as recorded with the learned parameters
+    save_logits: bool
+    tampered_probability: float
+    threads: int  # 0: as many as the process may use
+
+
+def load_settings(metaparameters_filepath: Path, schema_filepath: Path) -> Settings:
+    """Read the metaparameters and check them against the schema.
+
+    Raises
+    ------
+    ParametersError
+        If either file is missing, is not JSON, or the metaparameters break the schema.
+    """
+    values = _read_json(metaparameters_filepath)
+    _validate(values, _read_json(schema_filepath), metaparameters_filepath, schema_filepath)
+    try:
+        return Settings(
+            bundle=str(values["infer_bundle"]),
+            max_seconds=float(values["infer_max_seconds"]),
+            preprocessing=None if values["infer_preprocessing"] == "learned" else str(values["infer_preprocessing"]),
+            save_logits=bool(values["infer_save_logits"]),
+            tampered_probability=float(values["infer_tampered_probability"]),
+            threads=int(values["infer_threads"]),
+        )
+    except KeyError as error:
+        raise ParametersError(
+            f"metaparameter {error} is missing",
+            where=metaparameters_filepath,
+            expected="every key of metaparameters_schema.json as shipped",
+            next_step="add it; the shipped metaparameters.json holds a valid set",
+        ) from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise ValueError(f"larger than {_LARGEST_FILE} bytes")
+        values = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        if not isinstance(values, dict):
+            raise ValueError("not a JSON object")
+        return values
+    except (OSError, ValueError, RecursionError) as error:
+        raise ParametersError(
+            f"cannot be read as JSON: {error}",
+            where=path,
+            expected="a JSON object in UTF-8",
+            next_step="check the path and the file, or leave the option out to use the shipped one",
+        ) from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _validate(values: dict[str, Any], schema: dict[str, Any], values_path: Path, schema_path: Path) -> None:
+    try:
+        jsonschema.Draft202012Validator.check_schema(schema)
+        jsonschema.validate(values, schema, cls=jsonschema.Draft202012Validator)
+    except jsonschema.SchemaError as error:
+        raise ParametersError(
+            f"is not a valid JSON Schema: {error.message}",
+            where=schema_path,
+            expected="JSON Schema, draft 2020-12",
+            next_step="use the shipped metaparameters_schema.json",
+        ) from error
+    except jsonschema.ValidationError as error:
+        raise ParametersError(
+            f"{error.json_path}: {error.message}",
+            where=values_path,
+            expected=f"values that satisfy {schema_path}",
+            next_step="correct the value; the schema describes each",
+        ) from error

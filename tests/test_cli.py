@@ -1,0 +1,81 @@
+"""The option sets of all generations of the container API become the right command."""
+
+from pathlib import Path
+
+import pytest
+
+from detector.cli import InferCommand, InspectCommand, parse
+from detector.errors import UsageError
+
+HOME = Path("/opt/detector")
+FOUR = "--model_filepath m/model.pt --result_filepath out/result.txt --scratch_dirpath scratch".split()
+
+
+def infer(*arguments: str) -> InferCommand:
+    command = parse(arguments, HOME)
+    assert isinstance(command, InferCommand)
+    return command
+
+
+def test_rounds_1_to_4() -> None:
+    command = infer(*FOUR, "--examples_dirpath", "m/example_data")
+    assert command.model_filepath == Path("m/model.pt")
+    assert command.result_filepath == Path("out/result.txt")
+    assert command.scratch_dirpath == Path("scratch")
+    assert command.examples_dirpath == Path("m/example_data")
+    assert command.metaparameters_filepath == HOME / "metaparameters.json"
+    assert command.schema_filepath == HOME / "metaparameters_schema.json"
+    assert command.learned_parameters_dirpath == HOME / "learned_params"
+    assert command.unknown_options == ()
+
+
+def test_round_9_and_later() -> None:
+    command = infer(
+        *FOUR,
+        *"--tokenizer_filepath t --features_filepath f.csv --round_training_dataset_dirpath r".split(),
+        *"--metaparameters_filepath /metaparameters.json --schema_filepath /metaparameters_schema.json".split(),
+        *"--learned_parameters_dirpath /learned_parameters --scale_parameters_filepath s".split(),
+        *"--source_dataset_dirpath=/src --configure_models_dirpath c".split(),
+    )
+    assert command.features_filepath == Path("f.csv")
+    assert command.learned_parameters_dirpath == Path("/learned_parameters")
+    assert command.unknown_options == ()
+
+
+def test_rounds_5_to_8() -> None:
+    assert infer(*FOUR, "--cls_token_is_first", "--embedding_filepath", "e").unknown_options == ()
+
+
+def test_infer_subcommand_is_the_same_as_none() -> None:
+    assert infer("infer", *FOUR) == infer(*FOUR)
+
+
+def test_unknown_options_are_kept_for_the_log_and_not_fatal() -> None:
+    command = infer(*FOUR, "--gpu", "3", "--new_in_round_30=yes", "stray")
+    assert command.unknown_options == ("--gpu", "3", "--new_in_round_30=yes", "stray")
+
+
+def test_options_are_never_abbreviated() -> None:
+    assert infer(*FOUR, "--examples", "x").unknown_options == ("--examples", "x")
+
+
+@pytest.mark.parametrize("folder", ["example_data", "clean-example-data", "clean_example_data", "example"])
+def test_examples_default_to_the_folder_beside_the_model(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir()
+    arguments = ["--model_filepath", str(tmp_path / "model.pt"), *FOUR[2:]]
+    assert infer(*arguments).examples_dirpath == tmp_path / folder
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["infer"], FOUR[:4], FOUR[2:], [*FOUR, "--examples_dirpath"], ["inspect"], ["inspect", "a", "b"]],
+)
+def test_what_cannot_be_guessed_is_required(arguments: list[str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(arguments, HOME)
+    assert caught.value.exit_code == 2
+
+
+def test_inspect() -> None:
+    assert parse(["inspect", "a b/model.pt"], HOME) == InspectCommand(Path("a b/model.pt"), as_json=False)
+    assert parse(["inspect", "--json", "x"], HOME) == InspectCommand(Path("x"), as_json=True)

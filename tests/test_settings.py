@@ -1,0 +1,112 @@
+"""Metaparameters: the shipped files obey NIST's checker, and nothing invalid gets through."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detector.errors import ExitCode, ParametersError
+from detector.settings import load_settings
+
+HOME = Path(__file__).resolve().parents[1]
+SHIPPED = HOME / "metaparameters.json"
+SCHEMA = HOME / "metaparameters_schema.json"
+TECHNIQUE_TYPES = {"weight analysis", "trigger inversion", "attribution analysis", "jacobian inspection", "other"}
+
+
+def nist_issues(schema: dict[str, Any], config: dict[str, Any]) -> list[str]:
+    """What NIST's jsonschema checker and header check would object to, written after their description."""
+    issues = [f"missing {key}" for key in ("$schema", "title") if key not in schema]
+    for key in ("technique", "technique_description", "technique_changes", "commit_id", "repo_name"):
+        if not schema.get(key):
+            issues.append(f"missing or empty {key}")
+    types = schema.get("technique_type")
+    if not isinstance(types, list) or not types or not {t.lower() for t in types} <= TECHNIQUE_TYPES:
+        issues.append("technique_type")
+    if schema.get("additionalProperties") is not False or set(schema["required"]) != set(schema["properties"]):
+        issues.append("not closed, or not every key required")
+    if set(schema["properties"]) != set(config):
+        issues.append("keys of schema and config differ")
+    for name, rule in schema["properties"].items():
+        if rule["type"] == "string" and not rule.get("enum"):
+            issues.append(f"{name}: string without enum")
+        if rule["type"] in ("number", "integer") and not {"minimum", "maximum"} <= set(rule):
+            issues.append(f"{name}: number without bounds")
+        if rule["type"] not in ("string", "number", "integer", "boolean"):
+            issues.append(f"{name}: type {rule['type']}")
+    return issues
+
+
+def test_shipped_metaparameters_have_no_issue_for_nists_checker() -> None:
+    schema = json.loads(SCHEMA.read_text())
+    assert nist_issues(schema, json.loads(SHIPPED.read_text())) == []
+    assert schema["title"].startswith("Pruning")
+    assert "trojai-example" not in schema["repo_name"]
+
+
+def test_checker_of_this_test_finds_issues() -> None:
+    schema = json.loads(SCHEMA.read_text())
+    del schema["properties"]["infer_bundle"]["enum"]
+    del schema["properties"]["infer_max_seconds"]["maximum"]
+    schema["technique_type"] = ["Magic"]
+    assert len(nist_issues(schema, json.loads(SHIPPED.read_text()))) == 3
+
+
+def test_shipped_settings_are_the_documented_defaults() -> None:
+    settings = load_settings(SHIPPED, SCHEMA)
+    assert settings.max_seconds == 60
+    assert settings.preprocessing is None
+    assert settings.threads == 0
+
+
+def test_every_enumerated_bundle_ships() -> None:
+    schema = json.loads(SCHEMA.read_text())
+    for bundle in schema["properties"]["infer_bundle"]["enum"]:
+        assert (HOME / "learned_params" / bundle / "bundle.json").is_file(), bundle
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"infer_max_seconds": 0},
+        {"infer_max_seconds": "60"},
+        {"infer_bundle": "../../etc"},
+        {"infer_tampered_probability": 1.5},
+        {"infer_threads": 1.5},
+        {"infer_save_logits": "yes"},
+        {"another_key": 1},
+    ],
+)
+def test_values_out_of_range_are_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    config = tmp_path / "metaparameters.json"
+    config.write_text(json.dumps(json.loads(SHIPPED.read_text()) | change))
+    with pytest.raises(ParametersError) as caught:
+        load_settings(config, SCHEMA)
+    assert caught.value.exit_code is ExitCode.PARAMETERS_INVALID
+    assert next(iter(change)) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"infer_threads": NaN}', "\xff", "[" * 100_000])
+def test_broken_files_are_refused(tmp_path: Path, text: str) -> None:
+    config = tmp_path / "metaparameters.json"
+    config.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ParametersError):
+        load_settings(config, SCHEMA)
+    with pytest.raises(ParametersError):
+        load_settings(SHIPPED, config)
+
+
+def test_missing_key_and_missing_file_are_refused(tmp_path: Path) -> None:
+    config = tmp_path / "metaparameters.json"
+    with pytest.raises(ParametersError, match="cannot be read"):
+        load_settings(config, SCHEMA)
+    values = json.loads(SHIPPED.read_text())
+    del values["infer_bundle"]
+    config.write_text(json.dumps(values))
+    with pytest.raises(ParametersError, match="infer_bundle"):
+        load_settings(config, SCHEMA)
+    open_schema = tmp_path / "schema.json"
+    open_schema.write_text("{}")
+    with pytest.raises(ParametersError, match="infer_bundle"):
+        load_settings(config, open_schema)
