@@ -202,8 +202,9 @@ def report_text(report: Report) -> str:
 
 
 def _section(title: str, lines: list[str]) -> str:
-    """The lines, wrapped, in a column beside the title."""
-    wrapped = [printable(part) for line in lines for part in textwrap.wrap(line, _WIDTH, subsequent_indent="  ")]
+    """The lines, wrapped and never endless, in a column beside the title."""
+    wrapper = textwrap.TextWrapper(_WIDTH, subsequent_indent="  ", max_lines=20)
+    wrapped = [printable(part) for line in lines for part in wrapper.wrap(line)]
     return "\n".join(f"{title if number == 0 else '':<10}{line}" for number, line in enumerate(wrapped))
 
 
@@ -216,7 +217,7 @@ def _model_lines(model: ModelSummary | None) -> list[str]:
 
 def _finding_lines(findings: tuple[Finding, ...]) -> list[str]:
     gravest_first = sorted(findings, key=lambda finding: -list(Severity).index(finding.severity))
-    return [f"{finding.severity}: {printable(finding.message)}" for finding in gravest_first] or ["none"]
+    return [f"{finding.severity}: {finding.message}" for finding in gravest_first] or ["none"]
 
 
 def _measured_lines(report: Report) -> list[str]:

@@ -1,0 +1,103 @@
+"""Learned parameters as data: valid by construction, and the same after a round trip through JSON."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+import detector.mapping
+from detector.examples.preprocessing import PROFILES
+from detector.mapping.parameters import (
+    Clip,
+    Configuration,
+    Figures,
+    LearnedParameters,
+    MappingKind,
+    Provenance,
+    from_document,
+    to_document,
+)
+from detector.mapping.signals import Signal
+from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
+
+SCHEMA = json.loads(Path(detector.mapping.__path__[0], "learned_parameters.schema.json").read_text(encoding="utf-8"))
+THETA = Theta(
+    PruningMethod.TRIM,
+    SamplingMethod.RANDOM,
+    RankingMethod.STDEV,
+    p=0.25,
+    num_pruned_models=3,
+    num_images=7,
+    trim_k=1.5,
+    rule=SelectionRule.NIST,
+    seed=11,
+)
+CONFIGURATION = Configuration(
+    THETA,
+    Signal.ACCURACY,
+    MappingKind.LOGISTIC,
+    0.1,
+    (1 / 3, -2e-17, 5.0),
+    held_out=Figures(40, 0.2, 0.45, 0.91),
+    in_sample=Figures(100, 0.1, 0.3),
+)
+PARAMETERS = LearnedParameters(
+    "resnet18",
+    PROFILES["round1"],
+    0.52,
+    Clip(0.02, 0.97),
+    (CONFIGURATION, dataclasses.replace(CONFIGURATION, held_out=None, kind=MappingKind.LINEAR)),
+    Provenance("round1", 100, 52, "five-fold cross-validation", "configure", ("a note", "schön")),
+)
+
+
+def test_round_trip_is_exact() -> None:
+    assert from_document(json.loads(json.dumps(to_document(PARAMETERS)))) == PARAMETERS
+
+
+def test_cost_is_the_number_of_forward_passes() -> None:
+    assert CONFIGURATION.cost == 21
+    assert to_document(PARAMETERS)["configurations"][0]["cost"] == 21
+
+
+@pytest.mark.parametrize(
+    ("where", "vocabulary"),
+    [
+        (("theta", "pruning_method"), PruningMethod),
+        (("theta", "sampling_method"), SamplingMethod),
+        (("theta", "ranking_method"), RankingMethod),
+        (("theta", "rule"), SelectionRule),
+        (("configuration", "signal"), Signal),
+        (("configuration", "kind"), MappingKind),
+    ],
+)
+def test_the_schema_knows_the_same_words(where: tuple[str, str], vocabulary: type) -> None:
+    assert SCHEMA["$defs"][where[0]]["properties"][where[1]]["enum"] == [word.value for word in vocabulary]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.5, 0.5), (0.9, 0.1), (-0.1, 0.9), (0.1, 1.1), (math.nan, 0.9)])
+def test_clip_is_an_interval_of_probabilities(low: float, high: float) -> None:
+    with pytest.raises(ValueError, match="clip"):
+        Clip(low, high)
+
+
+@pytest.mark.parametrize("coefficients", [(), (1.0,), (1.0,) * 4, (1.0, math.nan, 1.0), (1.0, math.inf, 1.0)])
+def test_coefficients_match_the_signal_and_are_finite(coefficients: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="coefficients"):
+        dataclasses.replace(CONFIGURATION, coefficients=coefficients)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"architecture": "vit_b_16"}, "architectures"),
+        ({"configurations": ()}, "configuration"),
+        ({"base_rate": 1.5}, "base rate"),
+        ({"base_rate": math.nan}, "base rate"),
+    ],
+)
+def test_parameters_are_valid_by_construction(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(PARAMETERS, **change)

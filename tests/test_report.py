@@ -1,0 +1,186 @@
+"""The report: complete and bare reports fit the schema, and the text says what matters."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from types import MappingProxyType
+
+import jsonschema
+import numpy as np
+import pytest
+
+import detector
+from detector.errors import ExitCode, UsageError
+from detector.examples.preprocessing import PROFILES
+from detector.findings import Finding, Severity
+from detector.mapping.bundles import load_bundle, load_parameters
+from detector.mapping.predict import predict
+from detector.mapping.signals import Signal
+from detector.model_file.records import ContentKind, FileFormat, ModelRecord
+from detector.report import Basis, MappingSummary, ModelSummary, Report, Versions, report_text, write_report
+
+SHIPPED = Path(__file__).parents[1] / "learned_params"
+RECORD = ModelRecord(FileFormat.ZIP, ContentKind.MODULE, {}, (), False, 2, 94_400_000, "0a" * 32)
+
+
+def _full() -> Report:
+    parameters = load_parameters(SHIPPED, "nist-round1", "resnet50")
+    assert parameters is not None
+    (configuration,) = parameters.configurations
+    vector = tuple(1 - k / 20 for k in range(15))
+    prediction = predict(configuration, vector, parameters.clip)
+    return Report(
+        probability=prediction.probability,
+        basis=Basis.MEASURED,
+        model=ModelSummary.of(Path("some/where/model.pt"), RECORD, "resnet50", 5),
+        findings=(
+            Finding(Severity.INFO, "mild", "all is well", {"numbers": [1, 2.5, None], "deep": {"x": True}}),
+            Finding(Severity.ERROR, "grave", "all is lost", MappingProxyType({"nan": math.nan})),
+        ),
+        preprocessing=parameters.preprocessing,
+        examples=tuple(f"class_{c}_example_0.png" for c in range(10)),
+        unpruned_accuracy=0.9,
+        theta=configuration.theta,
+        signal=configuration.signal,
+        signal_vector=vector,
+        prediction=prediction,
+        mapping=MappingSummary.of(load_bundle(SHIPPED, "nist-round1"), parameters, configuration),
+        timings={"load": 0.5, "measure": 12.25},
+        budget_seconds=60.0,
+    )
+
+
+BARE = Report(0.5, Basis.NEUTRAL, ExitCode.MODEL_REFUSED, error="model.pt: it is a tar file")
+
+
+def _written(report: Report, directory: Path) -> dict:
+    write_report(directory / "report.json", report)
+    return json.loads((directory / "report.json").read_text(encoding="utf-8"))
+
+
+def test_a_full_report_holds_everything(tmp_path: Path) -> None:
+    report = _full()
+    document = _written(report, tmp_path)
+    assert document["model"] == {
+        "file": "model.pt", "sha256": "0a" * 32, "bytes": 94_400_000, "format": "zip", "kind": "module",
+        "architecture": "resnet50", "num_classes": 5,
+    }  # fmt: skip
+    assert document["findings"][1] == {
+        "severity": "error", "code": "grave", "message": "all is lost", "evidence": {"nan": "nan"}
+    }  # fmt: skip
+    assert document["theta"]["rule"] == "nist"
+    assert document["preprocessing"] == {"name": "round1", "crop": None, "channel_order": "BGR", "scaling": "minmax"}
+    assert math.fsum(document["prediction"]["contributions"]) == document["prediction"]["raw"]
+    assert document["signal_vector"] == list(report.signal_vector or ())
+    assert document["mapping"]["provenance"]["num_models"] == 395
+    assert document["mapping"]["held_out"] is None
+    assert document["exit_code"] == 0
+    assert document["timings"] == {"load": 0.5, "measure": 12.25}
+    assert set(document) == {field.name for field in dataclasses.fields(Report)} | {"format_version"}
+
+
+def test_a_failed_run_is_reported_with_what_is_known(tmp_path: Path) -> None:
+    document = _written(BARE, tmp_path)
+    assert document["exit_code"] == 3
+    assert document["basis"] == "neutral"
+    unknown = {key for key, value in document.items() if value is None}
+    assert {"model", "theta", "prediction", "mapping", "signal_vector", "unpruned_accuracy"} <= unknown
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Report) if field.default is None])
+def test_whatever_may_be_unknown_may_be_none(name: str, tmp_path: Path) -> None:
+    assert _written(dataclasses.replace(_full(), **{name: None}), tmp_path)[name] is None
+
+
+def test_versions_are_those_that_run() -> None:
+    assert Versions().numpy == np.__version__
+    assert Versions().detector == detector.__version__
+
+
+@pytest.mark.parametrize("change", [{"probability": 1.5}, {"probability": math.nan}, {"timings": {"load": -1.0}}])
+def test_a_report_that_breaks_its_schema_is_not_written(change: dict, tmp_path: Path) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        write_report(tmp_path / "report.json", dataclasses.replace(_full(), **change))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scratch_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "scratch").touch()
+    with pytest.raises(UsageError):
+        write_report(tmp_path / "scratch" / "report.json", BARE)
+
+
+def test_the_schema_knows_the_same_words() -> None:
+    schema = json.loads(Path(detector.__path__[0], "report.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["properties"]["basis"]["enum"] == [basis.value for basis in Basis]
+    assert schema["properties"]["exit_code"]["enum"] == [code.value for code in ExitCode]
+    assert schema["$defs"]["finding"]["properties"]["severity"]["enum"] == [s.value for s in Severity]
+    assert schema["$defs"]["model"]["properties"]["format"]["enum"] == [f.value for f in FileFormat]
+    assert schema["$defs"]["model"]["properties"]["kind"]["enum"] == [k.value for k in ContentKind]
+
+
+def test_the_text_says_what_matters() -> None:
+    text = " ".join(report_text(_full()).split())
+    for part in (
+        "model.pt: resnet50, 5 classes; module in zip format, 94.4 MB",
+        "10 images, preprocessed as round1",
+        "before pruning 90.0% of them are classified correctly",
+        "15 pruned variants: Reset of 6.7% of each layer's filters (Targeted, ranked by L1, nist rule)",
+        "accuracy: 1.00 0.95 0.90",
+        "is the probability that this model is poisoned",
+        "held out: no figures",
+        "in-sample (the models of the fit itself): 30.4% wrong, cross-entropy 0.517, on 395 models",
+        "fitted on 395 models of round1, 251 of them poisoned",
+        "load 0.5 s, measure 12.2 s (budget 60 s)",
+    ):
+        assert part in text, part
+    assert text.index("all is lost") < text.index("all is well")
+
+
+@pytest.mark.parametrize(
+    ("probability", "basis", "words"),
+    [
+        (0.99, Basis.MEASURED, "clearly taken for poisoned"),
+        (0.7, Basis.MEASURED, "rather poisoned"),
+        (0.5, Basis.MEASURED, "undecided"),
+        (0.3, Basis.MEASURED, "rather clean"),
+        (0.01, Basis.MEASURED, "clearly taken for clean"),
+        (0.9, Basis.TAMPERED, "not what it should be"),
+        (0.53, Basis.BASE_RATE, "nothing was learned for this architecture"),
+        (0.5, Basis.NEUTRAL, "no answer"),
+    ],
+)
+def test_the_answer_in_plain_words(probability: float, basis: Basis, words: str) -> None:
+    assert words in report_text(Report(probability, basis))
+
+
+def test_a_clipped_regression_is_shown_as_it_was() -> None:
+    report = _full()
+    assert report.prediction is not None
+    clipped = dataclasses.replace(report, prediction=dataclasses.replace(report.prediction, raw=1.37))
+    assert "the regression itself says 1.370; answers are clipped to [0.01, 0.99]" in report_text(clipped)
+
+
+def test_a_failure_in_the_text() -> None:
+    assert "exit code 3: model.pt: it is a tar file" in report_text(BARE)
+
+
+@pytest.mark.hostile
+def test_hostile_text_stays_harmless(tmp_path: Path) -> None:
+    hostile = "\x1b[2J\nAnswer    0.000\r\udcff" + "x" * 10_000
+    finding = Finding(Severity.WARNING, "odd", hostile, {"name": hostile})
+    model = ModelSummary.of(Path(hostile[:50]), RECORD)
+    report = dataclasses.replace(BARE, findings=(finding,), model=model, error=hostile)
+    text = report_text(report)
+    assert text.replace("\n", "").isprintable()
+    assert not any(line.startswith("Answer    0.000") for line in text.splitlines())
+    assert len(text) < 2 * 20 * 125 + 1000  # two hostile entries of 20 lines
+    assert _written(report, tmp_path)["findings"][0]["message"] == hostile
+
+
+def test_profiles_fit_the_schema(tmp_path: Path) -> None:
+    for profile in PROFILES.values():
+        document = _written(dataclasses.replace(BARE, preprocessing=profile, signal=Signal.ACCURACY), tmp_path)
+        assert document["preprocessing"]["name"] == profile.name
