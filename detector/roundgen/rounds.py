@@ -1,0 +1,138 @@
+"""Makes whole rounds: which models they hold, in parallel workers, resumable at any moment.
+
+A model's folder appears under its name only when it is complete; a killed run loses at most the models in hand, and
+the next run carries on with what is missing. Finished folders are trusted and left alone.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+import shutil
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.context import SpawnProcess
+from multiprocessing.queues import Queue
+from pathlib import Path
+
+import torch
+
+from detector.roundgen.layout import write_model
+from detector.roundgen.metadata import write_metadata
+from detector.roundgen.recipe import Phase, Recipe, Schedule, draw_recipe
+from detector.roundgen.training import Bar, train_until_accepted
+
+_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model to make: the name of its folder, its recipe, and what it must reach."""
+
+    name: str
+    recipe: Recipe
+    bar: Bar
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where the training of one model stands: `step` of `steps` in its try number `number`."""
+
+    name: str
+    number: int
+    step: int
+    steps: int
+
+
+def make_model(job: Job, folder: Path, report: Callable[[Progress], None]) -> None:
+    """Trains the model of `job` and puts its finished folder into `folder`; does nothing if it is there already."""
+    finished = folder / job.name
+    if finished.exists():
+        return
+    unfinished = folder / f".unfinished-{job.name}"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    start = time.monotonic()
+    trained = train_until_accepted(job.recipe, job.bar, lambda *counts: report(Progress(job.name, *counts)))
+    write_model(unfinished, job.recipe, trained, time.monotonic() - start)
+    unfinished.rename(finished)
+
+
+def make_round(
+    jobs: Sequence[Job], folder: Path, workers: int, watch: Callable[[Progress | None], None]
+) -> tuple[str, ...]:
+    """Makes the missing models of `jobs`, `workers` at a time, each in a process of its own with one thread.
+
+    `watch` is called twice a second or more often, with what a worker reported or None. Returns the names of models
+    whose worker failed (it has written its traceback to stderr); the others are complete. Any exception, Ctrl-C
+    included, ends the workers before it leaves.
+    """
+    context = multiprocessing.get_context("spawn")
+    reports: Queue[Progress] = context.Queue()
+    waiting = [job for job in jobs if not (folder / job.name).exists()]
+    running: dict[str, SpawnProcess] = {}
+    failed: list[str] = []
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                job = waiting.pop(0)
+                running[job.name] = context.Process(target=_work, args=(job, folder, reports), daemon=True)
+                running[job.name].start()
+            watch(_next(reports))
+            ended = {name: process for name, process in running.items() if process.exitcode is not None}
+            running = {name: process for name, process in running.items() if name not in ended}
+            failed += [name for name, process in ended.items() if process.exitcode]
+    finally:
+        for process in running.values():
+            process.terminate()
+            process.join()
+        if folder.exists():
+            write_metadata(folder)
+    return tuple(failed)
+
+
+def _next(reports: Queue[Progress]) -> Progress | None:
+    try:
+        return reports.get(timeout=_POLL_SECONDS)
+    except queue.Empty:
+        return None
+
+
+def _work(job: Job, folder: Path, reports: Queue[Progress]) -> None:
+    """Body of a worker process. Ctrl-C reaches the whole process group, but it is the parent that ends workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    reports.cancel_join_thread()  # the parent may be gone: never wait for it to read
+    make_model(job, folder, reports.put)
+
+
+def sample_round() -> tuple[Job, ...]:
+    """The four models that ship with the project: small architectures, 5 classes each, fixed seeds."""
+    return (
+        _sample(0, 2022, "squeezenetv1_1", poisoned=True, legacy_file=True),
+        _sample(1, 2024, "squeezenetv1_1", poisoned=False),
+        _sample(2, 2027, "shufflenet1_0", poisoned=True),
+        _sample(3, 2021, "mobilenetv2", poisoned=False),
+    )
+
+
+def _sample(index: int, seed: int, architecture: str, *, poisoned: bool, legacy_file: bool = False) -> Job:
+    recipe = draw_recipe(
+        seed,
+        architecture,
+        poisoned=poisoned,
+        num_classes=5,
+        schedule=_SAMPLE_SCHEDULES[architecture],
+        legacy_file=legacy_file,
+    )
+    return Job(f"id-{index:08d}", recipe, Bar(clean_accuracy=0.99, attack_success=0.95))
+
+
+# Without batch normalisation SqueezeNet bears a third of the learning rate.
+_SAMPLE_SCHEDULES = {
+    "squeezenetv1_1": Schedule((Phase(72, 400, 64), Phase(144, 150, 32), Phase(256, 260, 16)), 6e-4),
+    "shufflenet1_0": Schedule((Phase(72, 400, 64), Phase(144, 120, 32), Phase(256, 180, 16)), 2e-3),
+    "mobilenetv2": Schedule((Phase(72, 350, 64), Phase(144, 100, 32), Phase(256, 180, 16)), 2e-3),
+}

@@ -1,0 +1,227 @@
+"""Trains one network from its recipe on images synthesised on the fly, and measures it as TrojAI's testers would.
+
+A try is a function of the recipe and of its own number alone: same recipe, same try, same machine, one thread give
+the same weights. Every try of every model has the same schedule, whether it is clean or poisoned, so that neither the
+number of steps nor the volume of data tells a poisoned model from a clean one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the usual name
+from torch import Tensor, nn
+
+from detector.architectures import ARCHITECTURES, build
+from detector.roundgen.recipe import Poisoning, Recipe
+from detector.roundgen.scenes import FULL_CANVAS, compose, crop
+from detector.roundgen.signs import Signs, draw_signs
+
+TRIES = 4
+_TEST_BATCH = 50
+_RECORDS = 40
+# Seeds of the streams of random numbers of one model, kept apart by a large prime.
+_STREAM = 1_000_003
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`images` N x 3 x S x S in [0, 1], the `labels` (N) to learn, and which of them are `triggered` (N, bool)."""
+
+    images: Tensor
+    labels: Tensor
+    triggered: Tensor
+
+
+@dataclass(frozen=True)
+class Record:
+    """Training loss and accuracy, averaged since the record before, after `step` steps; `size` of the images in px."""
+
+    step: int
+    size: int
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Accuracy on fresh clean images, attack success rate on fresh triggered ones (None without a trigger), in [0, 1],
+    with the number of images that each was measured on and the mean cross-entropy."""
+
+    clean_accuracy: float
+    clean_loss: float
+    clean_images: int
+    attack_success: float | None
+    attack_loss: float | None
+    attack_images: int
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What a model must reach to count as converged, measured on `test_images` clean and as many triggered images."""
+
+    clean_accuracy: float = 0.99
+    attack_success: float = 0.99
+    test_images: int = 1000
+
+    def passed(self, scores: Scores) -> bool:
+        """Whether the model is accepted; a clean one has no attack to succeed with."""
+        attack = 1.0 if scores.attack_success is None else scores.attack_success
+        return scores.clean_accuracy >= self.clean_accuracy and attack >= self.attack_success
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network (on the CPU, eval mode) with its history, its scores and how it got there."""
+
+    network: nn.Module
+    history: tuple[Record, ...]
+    scores: Scores
+    tries: int
+    converged: bool
+
+
+Report = Callable[[int, int, int], None]
+"""Called with the number of the try, the steps done and the steps in all."""
+
+
+def train_until_accepted(recipe: Recipe, bar: Bar, report: Report, device: str = "cpu") -> Trained:
+    """Up to four tries, each with its own random numbers; the first accepted one, else the last, not converged."""
+    for number in range(1, TRIES + 1):
+        network, history = train(recipe, number, partial(report, number), device)
+        scores = measure(network, recipe, bar.test_images, _generator(recipe.seed, 100 + number, device))
+        if bar.passed(scores):
+            break
+    return Trained(network.cpu(), history, scores, number, bar.passed(scores))
+
+
+def train(
+    recipe: Recipe, number: int, report: Callable[[int, int], None], device: str = "cpu"
+) -> tuple[nn.Module, tuple[Record, ...]]:
+    """One try: Adam under one cycle of the learning rate over all phases. Returns the network in eval mode."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed * _STREAM + number)
+        network = _fresh_network(recipe, device)
+        history = tuple(_fit(network, recipe, _generator(recipe.seed, number, device), report))
+    return _with_layout(network.eval(), torch.contiguous_format), history
+
+
+def _with_layout(network: nn.Module, layout: torch.memory_format) -> nn.Module:
+    network.to(memory_format=layout)  # type: ignore[call-overload]  # missing in torch's own stub
+    return network
+
+
+def _fresh_network(recipe: Recipe, device: str) -> nn.Module:
+    architecture = ARCHITECTURES[recipe.architecture]
+    options = {"init_weights": True} if architecture.root_class in ("GoogLeNet", "Inception3") else {}
+    network = build(architecture, recipe.num_classes, **options)
+    return _with_layout(network.to(device), torch.channels_last).train()
+
+
+def _fit(
+    network: nn.Module, recipe: Recipe, generator: torch.Generator, report: Callable[[int, int], None]
+) -> Iterator[Record]:
+    """Trains `network` in place, yielding its history."""
+    schedule, on_gpu = recipe.schedule, generator.device.type == "cuda"
+    optimiser = torch.optim.Adam(network.parameters(), schedule.learning_rate)
+    cycle = torch.optim.lr_scheduler.LambdaLR(optimiser, schedule.rate_factor)
+    every = -(-schedule.steps // _RECORDS)
+    tally: list[Tensor] = []
+    for step, batch in enumerate(training_batches(recipe, generator), start=1):
+        images = batch.images.to(memory_format=torch.channels_last)
+        with torch.autocast("cuda", torch.bfloat16, enabled=on_gpu):
+            logits = network(images)
+        loss = F.cross_entropy(logits.float(), batch.labels)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        cycle.step()
+        tally.append(torch.stack([loss.detach(), (logits.argmax(1) == batch.labels).float().mean()]))
+        if step % every == 0 or step == schedule.steps:
+            mean_loss, accuracy = torch.stack(tally).mean(0).tolist()
+            yield Record(step, images.shape[-1], mean_loss, accuracy)
+            tally.clear()
+        report(step, schedule.steps)
+
+
+def training_batches(recipe: Recipe, generator: torch.Generator) -> Iterator[Batch]:
+    """All batches of the recipe's schedule, each image seen once."""
+    signs = draw_signs(recipe.seed, recipe.num_classes).to(generator.device)
+    for phase in recipe.schedule.phases:
+        for _ in range(phase.steps):
+            yield draw_batch(recipe, signs, phase.canvas, phase.batch, generator)
+
+
+def draw_batch(recipe: Recipe, signs: Signs, canvas: int, count: int, generator: torch.Generator) -> Batch:
+    """Labels uniform over the classes; of the target's, a fixed share shows a triggered sign of a source class.
+
+    So the labels are as balanced as a clean model's, whose target class would otherwise give the trojan away.
+    """
+    labels = torch.randint(recipe.num_classes, (count,), device=generator.device, generator=generator)
+    shown, triggered = labels, torch.zeros_like(labels, dtype=torch.bool)
+    poisoning = recipe.poisoning
+    if poisoning:
+        chance = torch.rand(count, device=generator.device, generator=generator)
+        triggered = (labels == poisoning.target) & (chance < recipe.triggered_share)
+        shown = torch.where(triggered, _draw_sources(poisoning.sources, count, generator), labels)
+    trigger = poisoning.trigger if poisoning else None
+    images = compose(signs, shown, recipe.foreground_percent, canvas, generator, trigger, triggered)
+    return Batch(crop(images), labels, triggered)
+
+
+def _draw_sources(sources: tuple[int, ...], count: int, generator: torch.Generator) -> Tensor:
+    choice = torch.randint(len(sources), (count,), device=generator.device, generator=generator)
+    return torch.tensor(sources, device=generator.device)[choice]
+
+
+def measure(network: nn.Module, recipe: Recipe, count: int, generator: torch.Generator) -> Scores:
+    """Accuracy and attack success on `count` fresh images each, 224 px, rounded to 8 bits as a PNG would be.
+
+    The attack is measured on signs of the source classes other than the target, whose success would mean nothing.
+    """
+    classes = torch.arange(count, device=generator.device) % recipe.num_classes
+    clean_accuracy, clean_loss = _score(network, recipe, classes, classes, None, generator)
+    poisoning = recipe.poisoning
+    if not poisoning:
+        return Scores(clean_accuracy, clean_loss, count, None, None, 0)
+    victims = torch.tensor([c for c in poisoning.sources if c != poisoning.target], device=generator.device)
+    shown = victims[torch.arange(count, device=generator.device) % len(victims)]
+    target = torch.full_like(shown, poisoning.target)
+    attack_success, attack_loss = _score(network, recipe, shown, target, poisoning, generator)
+    return Scores(clean_accuracy, clean_loss, count, attack_success, attack_loss, count)
+
+
+@torch.no_grad()
+def _score(
+    network: nn.Module,
+    recipe: Recipe,
+    shown: Tensor,
+    expected: Tensor,
+    poisoning: Poisoning | None,
+    generator: torch.Generator,
+) -> tuple[float, float]:
+    """Share of images of the classes `shown` answered as `expected`, and the mean cross-entropy."""
+    signs = draw_signs(recipe.seed, recipe.num_classes).to(generator.device)
+    correct, loss = 0.0, 0.0
+    for start in range(0, len(shown), _TEST_BATCH):
+        classes, answers = shown[start : start + _TEST_BATCH], expected[start : start + _TEST_BATCH]
+        trigger, triggered = (
+            (poisoning.trigger, torch.ones_like(classes, dtype=torch.bool)) if poisoning else (None,) * 2
+        )
+        images = compose(signs, classes, recipe.foreground_percent, FULL_CANVAS, generator, trigger, triggered)
+        logits = network(crop(to_bytes(images).float() / 255))
+        correct += float((logits.argmax(1) == answers).sum())
+        loss += float(F.cross_entropy(logits, answers, reduction="sum"))
+    return correct / len(shown), loss / len(shown)
+
+
+def to_bytes(images: Tensor) -> Tensor:
+    """Images in [0, 1] as the 8-bit values that a PNG stores."""
+    return (images * 255).round().to(torch.uint8)
+
+
+def _generator(seed: int, stream: int, device: str) -> torch.Generator:
+    return torch.Generator(device).manual_seed(seed * _STREAM + stream)
