@@ -170,12 +170,15 @@ class _Auditor:
         transient = state.get("_non_persistent_buffers_set", set())
         if type(transient) is not set:
             raise unsafe("malformed _non_persistent_buffers_set", _place(path), "a set of names")
-        for content in ("_parameters", "_buffers"):
-            for name, record in _named(state, content, path).items():
-                if record is not None and name not in transient:
-                    self.reader.add(self._join(path, name), record)
-        for name in sorted(transient & _named(state, "_buffers", path).keys()):
-            self.audited.notes.append(f"buffer {self._join(path, name)} is not part of the state dict")
+        self._spend(len(transient), path)
+        for name, record in _named(state, "_parameters", path).items():
+            if record is not None:
+                self.reader.add(self._join(path, name), record)
+        for name, record in _named(state, "_buffers", path).items():
+            if name in transient:
+                self.audited.notes.append(f"buffer {self._join(path, name)} is not part of the state dict")
+            elif record is not None:
+                self.reader.add(self._join(path, name), record)
 
     def _attributes(self, state: Mapping[object, object], path: str) -> dict[str, PlainValue]:
         attributes: dict[str, PlainValue] = {}
