@@ -57,7 +57,7 @@ class Theta:
     trim_k
         Half width of Trim's interval in standard deviations, > 0; unused by the other methods.
     seed
-        For Random sampling only: the same seed gives the same filters.
+        For Random sampling only, >= 0: the same seed gives the same filters.
     """
 
     pruning_method: PruningMethod
@@ -79,3 +79,5 @@ class Theta:
             raise ValueError(f"expected at least one image, got {self.num_images}")
         if not self.trim_k > 0:
             raise ValueError(f"expected trim_k > 0, got {self.trim_k}")
+        if self.seed < 0:
+            raise ValueError(f"expected a seed of at least 0, got {self.seed}")

@@ -1,0 +1,104 @@
+"""From theta to variants on real architectures: which rows, worked out by hand from the weights."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from detector.errors import ParametersError
+from detector.graph.reference import reference_graph
+from detector.pruning import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta, Variant, make_variants
+
+RESET = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 3, 10)
+
+
+def rows_of(variant: Variant) -> dict[str, list[int]]:
+    return {patch.parameter: patch.rows.tolist() for patch in variant.patches}
+
+
+@pytest.mark.parametrize("method", [PruningMethod.RESET, PruningMethod.TRIM])
+def test_each_layer_is_ranked_on_its_own(method, random_network, arrays):
+    network = random_network("resnet18")
+    theta = dataclasses.replace(RESET, pruning_method=method)
+    variants = list(make_variants(arrays(network), reference_graph("resnet18"), theta))
+    assert [variant.index for variant in variants] == [0, 1, 2]
+    lowest, middle, highest = map(rows_of, variants)
+    for path, module in network.named_modules():
+        if not isinstance(module, nn.Conv2d | nn.BatchNorm2d):
+            continue
+        order = module.weight.detach().double().abs().flatten(1 if module.weight.ndim > 1 else 0)
+        order = torch.argsort(order.sum(1) if order.ndim > 1 else order).tolist()
+        n = -(-len(order) // 10)
+        start = round((len(order) - n) / 2)
+        assert lowest[f"{path}.weight"] == sorted(order[:n])
+        assert middle[f"{path}.weight"] == sorted(order[start : start + n])
+        assert highest[f"{path}.weight"] == sorted(order[-n:])
+    assert not any(name.startswith("fc.") for name in lowest)
+
+
+@pytest.mark.parametrize("method", PruningMethod)
+@pytest.mark.parametrize("sampling", SamplingMethod)
+def test_patches_are_well_formed_and_the_weights_untouched(method, sampling, random_network, arrays):
+    weights = arrays(random_network("shufflenet1_0"))
+    before = {name: array.copy() for name, array in weights.items()}
+    theta = dataclasses.replace(RESET, pruning_method=method, sampling_method=sampling)
+    for variant in make_variants(weights, reference_graph("shufflenet1_0"), theta):
+        names = [patch.parameter for patch in variant.patches]
+        assert len(set(names)) == len(names) > 100
+        for patch in variant.patches:
+            assert patch.rows.dtype == np.int64
+            assert np.all(np.diff(patch.rows) > 0)
+            assert 0 <= patch.rows[0] <= patch.rows[-1] < len(weights[patch.parameter])
+            if method is PruningMethod.TRIM:
+                assert patch.values.dtype == np.float32
+                assert patch.values.shape == weights[patch.parameter][patch.rows].shape
+            else:
+                assert patch.values is None
+    assert all(np.array_equal(weights[name], array) for name, array in before.items())
+
+
+@pytest.mark.parametrize("method", PruningMethod)
+def test_random_variants_repeat_with_the_seed(method, random_network, arrays):
+    weights, graph = arrays(random_network("squeezenetv1_1")), reference_graph("squeezenetv1_1")
+
+    def drawn(seed: int) -> list[dict[str, list[int]]]:
+        theta = dataclasses.replace(RESET, pruning_method=method, sampling_method=SamplingMethod.RANDOM, seed=seed)
+        return [rows_of(variant) for variant in make_variants(weights, graph, theta)]
+
+    assert drawn(7) == drawn(7)
+    assert drawn(7) != drawn(8)
+
+
+def test_squeezenets_classifier_is_pruned_by_nist_only(random_network, arrays):
+    weights, graph = arrays(random_network("squeezenetv1_0")), reference_graph("squeezenetv1_0")
+    theta = dataclasses.replace(RESET, p=0.2)
+    for rule, expected in ((SelectionRule.PAPER, False), (SelectionRule.NIST, True)):
+        variant = next(make_variants(weights, graph, dataclasses.replace(theta, rule=rule)))
+        assert ("classifier.1.weight" in rows_of(variant)) is expected
+
+
+def test_nist_leaves_layers_untouched_that_the_paper_prunes(random_network, arrays):
+    weights, graph = arrays(random_network("shufflenet1_0")), reference_graph("shufflenet1_0")
+    theta = dataclasses.replace(RESET, p=0.029, num_pruned_models=35)
+    assert "conv1.0.weight" in rows_of(next(make_variants(weights, graph, theta)))  # 24 filters
+    nist = dataclasses.replace(theta, rule=SelectionRule.NIST)
+    assert "conv1.0.weight" not in rows_of(next(make_variants(weights, graph, nist)))
+
+
+@pytest.mark.parametrize("method", PruningMethod)
+def test_an_impossible_theta_is_refused_before_any_variant(method, random_network, arrays):
+    theta = dataclasses.replace(RESET, pruning_method=method, num_pruned_models=1, rule=SelectionRule.NIST)
+    with pytest.raises(ParametersError):
+        make_variants(arrays(random_network("resnet18")), reference_graph("resnet18"), theta)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("p", 0), ("p", 1), ("num_pruned_models", 0), ("num_images", 0), ("trim_k", 0), ("seed", -1)]
+)
+def test_theta_is_valid_by_construction(field, value):
+    with pytest.raises(ValueError, match="expected"):
+        dataclasses.replace(RESET, **{field: value})
