@@ -29,7 +29,7 @@ class ReferenceModule:
 
     path: str
     kind: str
-    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    attributes: Mapping[str, Attribute | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

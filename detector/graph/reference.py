@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
+from detector.architectures import ARCHITECTURES
 from detector.errors import DetectorError
 from detector.graph.file_sizes import FileSize, Overhead, parse_file_sizes
 from detector.graph.ir import Graph
@@ -33,6 +34,11 @@ def load_reference(architecture_name: str, directory: Path = DEFAULT_DIRECTORY) 
     """Graph and module tree of an architecture; `DetectorError` if they are missing or damaged."""
     modules = _read(directory / f"{architecture_name}.modules", parse_modules)
     return Reference(reference_graph(architecture_name, directory), modules)
+
+
+def load_references(directory: Path = DEFAULT_DIRECTORY) -> dict[str, Reference]:
+    """The references of all 23 architectures by name (a tenth of a second)."""
+    return {name: load_reference(name, directory) for name in ARCHITECTURES}
 
 
 @functools.cache

@@ -47,7 +47,7 @@ def parse_graph(text: str) -> Graph:
     return Graph(architecture.removeprefix("architecture "), nodes)
 
 
-def format_attributes(attributes: Mapping[str, Attribute]) -> str:
+def format_attributes(attributes: Mapping[str, Attribute | None]) -> str:
     """`key=value` pairs separated by one blank; values are Python literals without blanks, or a bare N."""
     return " ".join(f"{_word(key)}={format_value(value)}" for key, value in attributes.items())
 
@@ -58,7 +58,7 @@ def parse_attributes(words: list[str]) -> dict[str, Attribute]:
     return {key: _parse_value(value) for key, value in pairs}
 
 
-def format_value(value: Attribute) -> str:
+def format_value(value: Attribute | None) -> str:
     """One attribute value: `3`, `(3,3)`, `1e-05`, `True`, `'zeros'`, or N for the class count."""
     text = value if value == CLASSES else repr(value).replace(", ", ",")
     if _parse_value(_word(text)) != value:

@@ -56,8 +56,7 @@ _READ_BY_FORWARD: Mapping[str, tuple[str, ...]] = {  # in evaluation mode, or pa
     "torchvision.GoogLeNet": ("aux_logits", "transform_input"),
     "torchvision.Inception3": ("aux_logits", "transform_input"),
     "torchvision._DenseLayer": ("drop_rate",),
-    "torchvision.InvertedResidual": ("stride",),  # ShuffleNet and MobileNet
-    "torchvision.SqueezeNet": ("num_classes",),
+    "torchvision.InvertedResidual": ("stride", "use_res_connect"),  # ShuffleNet has the first only
 }
 
 
@@ -186,9 +185,9 @@ def _kind(module: nn.Module) -> str:
     return f"{type(module).__module__.split('.')[0]}.{type(module).__name__}"
 
 
-def _read_attributes(module: nn.Module) -> dict[str, Attribute]:
+def _read_attributes(module: nn.Module) -> dict[str, Attribute | None]:
     names = _READ_BY_FORWARD.get(_kind(module), ())
-    return {name: _attribute(module, name) for name in names if getattr(module, name) is not None}
+    return {name: _attribute(module, name) for name in names if hasattr(module, name)}
 
 
 def _merge_modules(one: ReferenceModule, other: ReferenceModule) -> ReferenceModule:

@@ -1,0 +1,45 @@
+"""Quality assurance of a model file in one call: structure, size, weights.
+
+It reads inert records only: no torch, no execution. Whether the network classifies its examples is judged later, by
+`clean_accuracy_finding`, when they have been measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from detector.findings import Finding, Severity
+from detector.graph.modules import Reference
+from detector.graph.reference import reference_file_sizes
+from detector.model_file.records import ModelRecord
+from detector.quality.size import file_size_finding
+from detector.quality.structure import Identification, identify, structure_findings
+from detector.quality.weights import weight_findings
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """The architecture, where it could be told, and all findings in the order of the checks."""
+
+    identification: Identification
+    findings: tuple[Finding, ...]
+
+    @property
+    def tampered(self) -> bool:
+        """The paper's verdict: the graph deviates from every reference."""
+        return any(finding.severity is Severity.TAMPERED for finding in self.findings)
+
+
+def check_model(record: ModelRecord, references: Mapping[str, Reference]) -> QualityReport:
+    """Check a parsed model file against the references (`load_references`)."""
+    identification = identify(record, references)
+    return QualityReport(identification, tuple(_findings(record, identification)))
+
+
+def _findings(record: ModelRecord, identification: Identification) -> Iterator[Finding]:
+    yield from structure_findings(record, identification)
+    architecture, num_classes = identification.architecture, identification.num_classes
+    if architecture is not None and num_classes is not None:
+        yield file_size_finding(record, architecture, num_classes, *reference_file_sizes())
+    yield from weight_findings(record.tensors)

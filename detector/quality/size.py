@@ -1,0 +1,53 @@
+"""Is the file as large as its architecture makes it? Unaccounted bytes are a hidden payload or a cut file.
+
+Compares with `reference_data/file_sizes.json`: the size computed from the parameters, and NIST's mean sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from detector.architectures import Architecture
+from detector.findings import Finding, Json, Severity
+from detector.graph.file_sizes import FileSize, Overhead
+from detector.model_file.records import ContentKind, ModelRecord
+
+_MB = 1e6  # as in NIST's tables
+
+
+def file_size_finding(
+    record: ModelRecord,
+    architecture: Architecture,
+    num_classes: int,
+    sizes: Mapping[str, FileSize],
+    overheads: Mapping[str, Overhead],
+) -> Finding:
+    """INFO where tensors and format account for every byte of the file, else WARNING.
+
+    `sizes` and `overheads` as `reference_file_sizes` gives them.
+    """
+    size = sizes[architecture.name]
+    tensor_bytes = size.tensor_bytes(num_classes)
+    items = size.tensors + (size.modules if record.kind is ContentKind.MODULE else 0)
+    least, most = (tensor_bytes + bound for bound in overheads[f"{record.format} {record.kind}"].bounds(items))
+    severity = Severity.INFO if least <= record.file_bytes <= most else Severity.WARNING
+    evidence: dict[str, Json] = {
+        "file_bytes": record.file_bytes,
+        "expected_bytes": [least, most],
+        "tensor_bytes": tensor_bytes,
+        "nist_mean_mb": {f"Round {name}": mean for name, mean in size.nist_centroids.items()},
+    }
+    return Finding(severity, "file_size", f"{_comparison(record.file_bytes, least, most)}{_nist(size)}", evidence)
+
+
+def _comparison(found: int, least: int, most: int) -> str:
+    if found > most:
+        return f"the file has {found - most} bytes more than its architecture and format account for"
+    if found < least:
+        return f"the file is {least - found} bytes shorter than its tensors and format need"
+    return f"the file has {found / _MB:.3f} MB, as computed for its architecture"
+
+
+def _nist(size: FileSize) -> str:
+    means = " and ".join(f"{mean} MB (Round {name})" for name, mean in size.nist_centroids.items())
+    return f"; NIST's mean: {means}"

@@ -1,0 +1,327 @@
+"""Identification by structure: clean networks of every version are recognised, every tampering is named."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch import nn
+
+from detector.architectures import ARCHITECTURES
+from detector.findings import Severity
+from detector.graph.trace import meta_network
+from detector.model_file.records import ContentKind
+from detector.quality.structure import Deviation, identify, structure_findings
+from detector.torchvision_ops import torchvision_models
+
+
+def _network(name, num_classes=10):
+    return meta_network(ARCHITECTURES[name], num_classes)
+
+
+def _modules(record, change):
+    """The record with `change` applied to each module record; None drops the module."""
+    changed = (change(module) for module in record.modules)
+    return dataclasses.replace(record, modules=tuple(module for module in changed if module is not None))
+
+
+@pytest.mark.parametrize("kind", ContentKind)
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_clean_networks_are_identified(name, kind, references, record_network):
+    for num_classes in (5, 24):
+        found = identify(record_network(_network(name, num_classes), kind), references)
+        assert found.deviations == ()
+        assert (found.architecture, found.num_classes, found.nearest) == (ARCHITECTURES[name], num_classes, name)
+
+
+def _old_names(module):
+    if module.class_name == "Conv2dNormActivation":
+        return dataclasses.replace(module, class_module="torchvision.models.mobilenet", class_name="ConvBNReLU")
+    return module
+
+
+def _no_functional_modules(module):
+    in_inception = module.path in ("maxpool1", "maxpool2", "avgpool", "dropout")
+    is_empty_branch = module.path.endswith("branch1") and module.path.split(".")[1] != "0"
+    return None if in_inception or is_empty_branch else module
+
+
+def _old_attributes(module):
+    later = ("padding_mode", "divisor_override", "_reversed_padding_repeated_twice", "output_padding")
+    return dataclasses.replace(module, attributes={k: v for k, v in module.attributes.items() if k not in later})
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("mobilenetv2", _old_names),
+        ("inceptionv3", _no_functional_modules),
+        ("shufflenet1_5", _no_functional_modules),
+        ("densenet121", _old_attributes),
+        ("resnet18", _old_attributes),
+    ],
+)
+def test_files_of_old_torchvision_are_identified(name, change, references, record_network):
+    record = _modules(record_network(_network(name)), change)
+    tensors = {key: value for key, value in record.tensors.items() if not key.endswith("num_batches_tracked")}
+    found = identify(dataclasses.replace(record, tensors=tensors), references)
+    assert found.deviations == ()
+    assert found.architecture == ARCHITECTURES[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), [("resnet18", "maxpool"), ("googlenet", "maxpool1"), ("shufflenet1_0", "stage2.0.branch1")]
+)
+def test_modules_that_every_version_has_may_not_be_missing(name, path, references, record_network):
+    record = _modules(record_network(_network(name)), lambda module: None if module.path == path else module)
+    assert (
+        Deviation(path, "module", *_kind_and_nothing(references[name], path)) in identify(record, references).deviations
+    )
+
+
+def _kind_and_nothing(reference, path):
+    return next(module.kind for module in reference.modules if module.path == path), "nothing"
+
+
+def _set(path, **attributes):
+    def tamper(network):
+        for name, value in attributes.items():
+            setattr(network.get_submodule(path), name, value)
+
+    return tamper
+
+
+def _replace(path, module):
+    return lambda network: network.set_submodule(path, module)
+
+
+def _append(path, module):
+    return lambda network: network.get_submodule(path).append(module)
+
+
+def _reorder(network):
+    children = network.layer1._modules
+    children["0"] = children.pop("0")
+
+
+_TAMPERINGS = {
+    "stride": ("resnet18", _set("conv1", stride=(1, 1)), "conv1: stride (2, 2) expected, (1, 1) found"),
+    "padding": ("vgg11bn", _set("features.0", padding=(0, 0)), "features.0: padding (1, 1) expected, (0, 0) found"),
+    "padding mode": (
+        "resnet34",
+        _set("layer1.0.conv1", padding_mode="circular"),
+        "layer1.0.conv1: padding_mode zeros expected, circular found",
+    ),
+    "dilation": ("resnet50", _set("conv1", dilation=(2, 2)), "conv1: dilation (1, 1) expected, (2, 2) found"),
+    "groups": (
+        "mobilenetv2",
+        _set("features.1.conv.0.0", groups=1),
+        "features.1.conv.0.0: groups 32 expected, 1 found",
+    ),
+    "eps": ("densenet121", _set("features.norm0", eps=1e-3), "features.norm0: eps 1e-05 expected, 0.001 found"),
+    "eps of another family": ("googlenet", _set("conv1.bn", eps=1e-5), "conv1.bn: eps 0.001 expected, 1e-05 found"),
+    "batch statistics": (
+        "resnet18",
+        _set("bn1", track_running_stats=False),
+        "bn1: track_running_stats True expected, False found",
+    ),
+    "activation": (
+        "resnet18",
+        _replace("relu", nn.LeakyReLU()),
+        "relu: module torch.ReLU expected, torch.LeakyReLU found",
+    ),
+    "clipping": ("mobilenetv2", _set("features.0.2", max_val=60.0), "features.0.2: max_val 6.0 expected, 60.0 found"),
+    "pooling": (
+        "densenet121",
+        _set("features.transition1.pool", divisor_override=1),
+        "features.transition1.pool: divisor_override None expected, 1 found",
+    ),
+    "pooling mode": (
+        "squeezenetv1_1",
+        _set("features.2", ceil_mode=False),
+        "features.2: ceil_mode True expected, False",
+    ),
+    "dropout": ("vgg13bn", _set("classifier.2", p=0.0), "classifier.2: p 0.5 expected, 0.0 found"),
+    "extra layer": (
+        "vgg16bn",
+        _append("features", nn.Conv2d(512, 512, 1, device="meta")),
+        "features.44: module nothing expected, torch.Conv2d found",
+    ),
+    "extra module without parameters": (
+        "vgg16bn",
+        _append("classifier", nn.Softmax(1)),
+        "classifier.7: module nothing expected, torch.Softmax found",
+    ),
+    "missing layer": (
+        "resnet18",
+        lambda network: delattr(network, "maxpool"),
+        "maxpool: module torch.MaxPool2d expected, nothing found",
+    ),
+    "skipped layer": (
+        "resnet18",
+        _replace("layer2.0.downsample", nn.Identity()),
+        "layer2.0.downsample: module torch.Sequential expected, torch.Identity found",
+    ),
+    "order": ("resnet18", _reorder, "network: next module layer1.0 expected, layer1.1 found"),
+    "transform_input": (
+        "inceptionv3",
+        _set("", transform_input=True),
+        "network: transform_input False expected, True found",
+    ),
+    "drop_rate": (
+        "densenet169",
+        _set("features.denseblock1.denselayer1", drop_rate=0.2),
+        "features.denseblock1.denselayer1: drop_rate 0.0 expected, 0.2 found",
+    ),
+    "shortcut": (
+        "mobilenetv2",
+        _set("features.3", use_res_connect=False),
+        "features.3: use_res_connect True expected, False found",
+    ),
+    "branch": ("shufflenet1_0", _set("stage2.1", stride=2), "stage2.1: stride 1 expected, 2 found"),
+    "channels": (
+        "resnet18",
+        _replace("layer1.0.bn1", nn.BatchNorm2d(65, device="meta")),
+        "layer1.0.bn1: num_features 64 expected, 65 found",
+    ),
+    "bias": (
+        "resnet18",
+        _replace("conv1", nn.Conv2d(3, 64, 7, 2, 3, device="meta")),
+        "conv1.bias: tensor nothing expected, shape (64,) found",
+    ),
+    "input channels": (
+        "resnet18",
+        _replace("conv1", nn.Conv2d(4, 64, 7, 2, 3, bias=False, device="meta")),
+        "conv1: in_channels 3 expected, 4 found",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", _TAMPERINGS)
+def test_tampering_is_spelled_out(case, references, record_network):
+    name, tamper, expected = _TAMPERINGS[case]
+    network = _network(name)
+    tamper(network)
+    record = record_network(network)
+    found = identify(record, references)
+    assert (found.architecture, found.nearest, found.num_classes) == (None, name, 10)
+    assert any(str(deviation).startswith(expected) for deviation in found.deviations), found.deviations
+    (finding,) = structure_findings(record, found)
+    assert (finding.severity, finding.code) == (Severity.TAMPERED, "graph_deviates")
+    assert finding.evidence["num_deviations"] == len(found.deviations)
+
+
+def _constructed(constructor, **options):
+    with torch.device("meta"):
+        return getattr(torchvision_models(), constructor)(**options)
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+@pytest.mark.parametrize(
+    ("network", "nearest"),
+    [
+        ({"constructor": "resnext50_32x4d"}, "wideresnet50"),  # as wide, but its convolutions are grouped
+        ({"constructor": "googlenet", "init_weights": False}, "googlenet"),  # with its auxiliary heads
+        ({"constructor": "inception_v3", "init_weights": False}, "inceptionv3"),
+        ({"constructor": "shufflenet_v2_x0_5"}, "shufflenet1_0"),
+        ({"constructor": "vgg11"}, "vgg11bn"),
+        ({"constructor": "mobilenet_v2", "width_mult": 0.75}, "mobilenetv2"),
+        ({"constructor": "DenseNet", "block_config": (6, 12, 23, 16)}, "densenet121"),
+        ({"constructor": "resnet18", "num_classes": 1}, "resnet18"),
+        ({"constructor": "squeezenet1_0", "num_classes": 0}, "squeezenetv1_0"),
+    ],
+)
+def test_relatives_of_the_references_deviate(network, nearest, references, record_network):
+    found = identify(record_network(_constructed(**network)), references)
+    assert found.architecture is None
+    assert len(found.deviations) > 0
+    if nearest != "shufflenet1_0":  # all its references are equally far
+        assert found.nearest == nearest
+
+
+def test_auxiliary_heads_are_named(references, record_network):
+    found = identify(record_network(_constructed("googlenet", init_weights=False)), references)
+    texts = [str(deviation) for deviation in found.deviations]
+    assert "network: aux_logits False expected, True found" in texts
+    assert "aux1: module nothing expected, torchvision.InceptionAux found" in texts
+
+
+def test_wrong_block_counts_list_at_most_twenty_deviations(references, record_network):
+    resnet = torchvision_models().resnet
+    with torch.device("meta"):
+        record = record_network(resnet.ResNet(resnet.BasicBlock, [2, 6, 2, 2], num_classes=10))
+    found = identify(record, references)
+    assert found.nearest == "resnet18"
+    (finding,) = structure_findings(record, found)
+    assert len(finding.evidence["deviations"]) == 20 < finding.evidence["num_deviations"]
+    assert f"{finding.evidence['num_deviations'] - 1} more" in finding.message
+
+
+@pytest.mark.parametrize("kind", ContentKind)
+def test_other_networks_are_unknown(kind, references, record_network):
+    record = record_network(_constructed("vit_b_16"), kind)
+    found = identify(record, references)
+    assert (found.architecture, found.nearest, found.deviations) == (None, None, ())
+    (finding,) = structure_findings(record, found)
+    assert (finding.severity, finding.code) == (Severity.TAMPERED, "unknown_architecture")
+
+
+def test_same_name_from_another_package_is_another_class(references, record_network):
+    def move(module):
+        return dataclasses.replace(module, class_module="elsewhere.nn") if module.path == "relu" else module
+
+    record = _modules(record_network(_network("resnet18")), move)
+    (deviation,) = identify(record, references).deviations
+    assert str(deviation) == "relu: module torch.ReLU expected, elsewhere.ReLU found"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda tensors: tensors.pop("fc.bias"), "fc.bias: tensor of shape (10,) expected, nothing found"),
+        (
+            lambda tensors: tensors.update({"payload": tensors["fc.bias"]}),
+            "payload: tensor nothing expected, shape (10,) found",
+        ),
+        (
+            lambda tensors: tensors.update({"fc.bias": tensors["fc.bias"][:9]}),
+            "fc.bias: shape (10,) expected, (9,) found",
+        ),
+        (
+            lambda tensors: tensors.update({"conv1.weights": tensors.pop("conv1.weight")}),
+            "conv1.weight: tensor of shape (64, 3, 7, 7) expected, nothing found",
+        ),
+    ],
+)
+def test_state_dicts_are_compared_by_name_and_shape(change, expected, references, record_network):
+    record = record_network(_network("resnet18"), ContentKind.STATE_DICT)
+    tensors = dict(record.tensors)
+    change(tensors)
+    found = identify(dataclasses.replace(record, tensors=tensors), references)
+    assert (found.architecture, found.nearest) == (None, "resnet18")
+    assert str(found.deviations[0]) == expected
+
+
+def test_classifier_without_a_shape_is_no_class_count(references, record_network):
+    record = record_network(_network("resnet18"), ContentKind.STATE_DICT)
+    for weight in (None, record.tensors["bn1.num_batches_tracked"]):
+        tensors = {**record.tensors, "fc.weight": weight}
+        if weight is None:
+            del tensors["fc.weight"]
+        found = identify(dataclasses.replace(record, tensors=tensors), references)
+        assert (found.architecture, found.num_classes) == (None, None)
+
+
+def test_what_a_state_dict_cannot_show_is_said(references, record_network):
+    record = record_network(_network("resnet18"), ContentKind.STATE_DICT)
+    findings = list(structure_findings(record, identify(record, references)))
+    assert [(finding.severity, finding.code) for finding in findings] == [
+        (Severity.INFO, "architecture"),
+        (Severity.WARNING, "modules_unchecked"),
+    ]
+
+
+@pytest.mark.parametrize(("num_classes", "warned"), [(4, True), (5, False), (45, False), (46, True), (10_000, True)])
+def test_class_counts_outside_of_trojai_are_warned_about(num_classes, warned, references, record_network):
+    record = record_network(_network("shufflenet1_0", num_classes))
+    codes = [finding.code for finding in structure_findings(record, identify(record, references))]
+    assert codes == ["architecture"] + ["class_count"] * warned
