@@ -28,7 +28,8 @@ def make_variants(weights: Mapping[str, Weights], graph: Graph, theta: Theta) ->
     ----------
     weights
         The network's parameters under their state-dict names: finite float32, a convolution's of shape (C, inputs,
-        height, width), a batch normalisation's of shape (C,).
+        height, width), a batch normalisation's of shape (C,). Trim reads them again for each variant: whoever patches
+        them in place puts them back before asking for the next one.
     graph
         The network's reference graph.
     theta

@@ -101,7 +101,13 @@ def test_other_grouped_convolutions_are_refused():
 def test_vital_sets_are_those_that_a_layer_touches():
     cut = Node("cut", Op.SLICE, ("cat",), (2, 8, 8), attributes={"start": 3, "stop": 5})
     toy = couple_up(
-        [conv("a", "image"), conv("b", "image", 1), Node("cat", Op.CAT, ("a", "b"), (6, 8, 8)), cut, conv("c", "cut", 2)],
+        [
+            conv("a", "image"),
+            conv("b", "image", 1),
+            Node("cat", Op.CAT, ("a", "b"), (6, 8, 8)),
+            cut,
+            conv("c", "cut", 2),
+        ],
         a=(4, 3),
         b=(2, 3),
         c=(3, 2),
