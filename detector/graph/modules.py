@@ -16,15 +16,14 @@ from detector.graph.text import format_attributes, parse_attributes
 FORMAT_VERSION = 1
 _COLUMNS = "# path class attributes"
 _ROOT = "-"
-_WIDTHS = (40, 28)
+_WIDTHS = (40, 41)
 
 
 @dataclass(frozen=True)
 class ReferenceModule:
     """One module: its path ("" for the root), its kind, and the attributes that its forward pass depends on.
 
-    `kind` is the top-level package and the class, `torch.Conv2d` or `torchvision.BasicBlock`: the modules in between
-    were renamed from version to version. `CLASSES` stands for the number of classes.
+    `kind` is the class as `class_kind` names it; `CLASSES` stands for the number of classes.
     """
 
     path: str
@@ -38,6 +37,11 @@ class Reference:
 
     graph: Graph
     modules: tuple[ReferenceModule, ...]
+
+
+def class_kind(module: str, name: str) -> str:
+    """The full name of a class, with torch's own layers under their public name: `torch.nn.Conv2d`."""
+    return f"torch.nn.{name}" if module.startswith("torch.nn.modules.") else f"{module}.{name}"
 
 
 def format_modules(modules: Iterable[ReferenceModule]) -> str:

@@ -18,7 +18,7 @@ from torch.fx.passes.shape_prop import ShapeProp
 
 from detector.architectures import Architecture, build
 from detector.graph.ir import CLASSES, Attribute, Graph, Node, Op
-from detector.graph.modules import Reference, ReferenceModule
+from detector.graph.modules import Reference, ReferenceModule, class_kind
 from detector.torchvision_ops import torchvision_models
 
 IMAGE_SHAPE = (3, 224, 224)
@@ -45,18 +45,19 @@ _FUNCTIONS: Mapping[Any, type[nn.Module]] = {  # called with the arguments of th
 }
 
 _READ_BY_FORWARD: Mapping[str, tuple[str, ...]] = {  # in evaluation mode, or part of what TrojAI's generator fixes
-    "torch.Conv2d": ("in_channels", "out_channels", *_POOL, "dilation", "groups", "padding_mode"),
-    "torch.BatchNorm2d": ("num_features", "eps", "affine", "track_running_stats"),
-    "torch.Linear": ("in_features", "out_features"),
-    "torch.ReLU6": ("min_val", "max_val"),
-    "torch.MaxPool2d": (*_POOL, "dilation", "ceil_mode", "return_indices"),
-    "torch.AvgPool2d": (*_POOL, "ceil_mode", "count_include_pad", "divisor_override"),
-    "torch.AdaptiveAvgPool2d": ("output_size",),
-    "torch.Dropout": ("p",),
-    "torchvision.GoogLeNet": ("aux_logits", "transform_input"),
-    "torchvision.Inception3": ("aux_logits", "transform_input"),
-    "torchvision._DenseLayer": ("drop_rate",),
-    "torchvision.InvertedResidual": ("stride", "use_res_connect"),  # ShuffleNet has the first only
+    "torch.nn.Conv2d": ("in_channels", "out_channels", *_POOL, "dilation", "groups", "padding_mode"),
+    "torch.nn.BatchNorm2d": ("num_features", "eps", "affine", "track_running_stats"),
+    "torch.nn.Linear": ("in_features", "out_features"),
+    "torch.nn.ReLU6": ("min_val", "max_val"),
+    "torch.nn.MaxPool2d": (*_POOL, "dilation", "ceil_mode", "return_indices"),
+    "torch.nn.AvgPool2d": (*_POOL, "ceil_mode", "count_include_pad", "divisor_override"),
+    "torch.nn.AdaptiveAvgPool2d": ("output_size",),
+    "torch.nn.Dropout": ("p",),
+    "torchvision.models.googlenet.GoogLeNet": ("aux_logits", "transform_input"),
+    "torchvision.models.inception.Inception3": ("aux_logits", "transform_input"),
+    "torchvision.models.densenet._DenseLayer": ("drop_rate",),
+    "torchvision.models.shufflenetv2.InvertedResidual": ("stride",),
+    "torchvision.models.mobilenetv2.InvertedResidual": ("use_res_connect",),
 }
 
 
@@ -182,12 +183,11 @@ def _module_tree(network: nn.Module) -> list[ReferenceModule]:
 
 
 def _kind(module: nn.Module) -> str:
-    return f"{type(module).__module__.split('.')[0]}.{type(module).__name__}"
+    return class_kind(type(module).__module__, type(module).__name__)
 
 
 def _read_attributes(module: nn.Module) -> dict[str, Attribute | None]:
-    names = _READ_BY_FORWARD.get(_kind(module), ())
-    return {name: _attribute(module, name) for name in names if hasattr(module, name)}
+    return {name: _attribute(module, name) for name in _READ_BY_FORWARD.get(_kind(module), ())}
 
 
 def _merge_modules(one: ReferenceModule, other: ReferenceModule) -> ReferenceModule:

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from detector.architectures import ARCHITECTURES, Architecture
+from detector.errors import printable
 from detector.findings import Finding, Json, Severity
 from detector.graph.ir import CLASSES
-from detector.graph.modules import Reference, ReferenceModule
+from detector.graph.modules import Reference, ReferenceModule, class_kind
 from detector.graph.tensors import tensor_shapes, with_classes
 from detector.model_file.records import ContentKind, ModelRecord, ModuleRecord, PlainValue
 
@@ -24,15 +25,22 @@ _COUNTER = "num_batches_tracked"  # absent in files of torch < 0.4.1, and unused
 _LISTED = 20  # deviations spelled out in a finding
 _TROJAI_CLASSES = range(5, 46)  # of Rounds 1-4
 
-# Kind in an older torchvision -> kind in the reference (the block of MobileNetV2, renamed in 0.9, 0.12 and 0.13).
-_RENAMED = dict.fromkeys(
-    ("torchvision.ConvBNReLU", "torchvision.ConvBNActivation", "torchvision.ConvNormActivation"),
-    "torchvision.Conv2dNormActivation",
-)
+# MobileNetV2 is the one architecture whose classes moved: names of torchvision 0.4, 0.9 and 0.12 -> today's.
+_MOBILENET, _CONV_BLOCK = "torchvision.models.mobilenetv2", "torchvision.ops.misc.Conv2dNormActivation"
+_RENAMED = {
+    "torchvision.models.mobilenet.MobileNetV2": f"{_MOBILENET}.MobileNetV2",
+    "torchvision.models.mobilenet.InvertedResidual": f"{_MOBILENET}.InvertedResidual",
+    "torchvision.models.mobilenet.ConvBNReLU": _CONV_BLOCK,
+    "torchvision.models.mobilenetv2.ConvBNReLU": _CONV_BLOCK,
+    "torchvision.models.mobilenetv2.ConvBNActivation": _CONV_BLOCK,
+    "torchvision.ops.misc.ConvNormActivation": _CONV_BLOCK,
+}
 # Modules without parameters that older versions lack, because their forward passes call functions instead.
 _ADDED_LATER = {
-    "torchvision.Inception3": re.compile(r"maxpool1|maxpool2|avgpool|dropout"),  # 0.7
-    "torchvision.ShuffleNetV2": re.compile(r"stage[234]\.[1-9]\d*\.branch1"),  # 0.7, an empty Sequential
+    "torchvision.models.inception.Inception3": re.compile(r"maxpool1|maxpool2|avgpool|dropout"),  # 0.7
+    "torchvision.models.shufflenetv2.ShuffleNetV2": re.compile(
+        r"stage[234]\.[1-9]\d*\.branch1"
+    ),  # 0.7, an empty Sequential
 }
 # Attributes that older versions lack; without them a module behaves as in the references.
 _ATTRIBUTES_ADDED_LATER = ("padding_mode", "divisor_override")
@@ -196,9 +204,9 @@ def _differences(found: ModuleRecord, expected: ReferenceModule, num_classes: in
         wanted = num_classes if value == CLASSES else value
         if name not in found.attributes:
             if name not in _ATTRIBUTES_ADDED_LATER:
-                yield Deviation(found.path, name, str(wanted), _NOTHING)
+                yield Deviation(found.path, name, _text(wanted), _NOTHING)
         elif not _same(found.attributes[name], wanted):
-            yield Deviation(found.path, name, str(wanted), str(found.attributes[name]))
+            yield Deviation(found.path, name, _text(wanted), _text(found.attributes[name]))
 
 
 def _same(found: PlainValue, wanted: PlainValue) -> bool:
@@ -207,6 +215,14 @@ def _same(found: PlainValue, wanted: PlainValue) -> bool:
 
 
 def _kind(module: ModuleRecord) -> str:
-    """Package and class as in the references, whatever version of torchvision wrote the file."""
-    kind = f"{module.class_module.partition('.')[0]}.{module.class_name}"
+    """The class as in the references, whatever version of torchvision wrote the file."""
+    kind = class_kind(module.class_module, module.class_name)
     return _RENAMED.get(kind, kind)
+
+
+def _text(value: PlainValue) -> str:
+    """The value for people: one line, not too long, whatever the file holds."""
+    try:
+        return printable(value)
+    except ValueError:  # Python refuses to print integers of thousands of digits
+        return "a number of thousands of digits"

@@ -46,7 +46,7 @@ def test_tampered_file_is_reported_and_its_weights_still_checked(tmp_path, refer
     report = _check(network, tmp_path / "model.pt", references)
     assert report.tampered
     assert [finding.code for finding in report.findings] == ["graph_deviates", "non_finite_weights"]
-    assert "features.1: module torch.ReLU expected, torch.LeakyReLU found" in report.findings[0].message
+    assert "features.1: module torch.nn.ReLU expected, torch.nn.LeakyReLU found" in report.findings[0].message
 
 
 def test_unknown_network_is_reported(tmp_path, references):

@@ -24,19 +24,28 @@ def _modules(record, change):
     return dataclasses.replace(record, modules=tuple(module for module in changed if module is not None))
 
 
-@pytest.mark.parametrize("kind", ContentKind)
+@pytest.mark.parametrize("num_classes", [5, 24])
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_clean_networks_are_identified(name, kind, references, record_network):
-    for num_classes in (5, 24):
-        found = identify(record_network(_network(name, num_classes), kind), references)
+def test_clean_networks_are_identified(name, num_classes, references, record_network):
+    network = _network(name, num_classes)
+    for kind in ContentKind:
+        found = identify(record_network(network, kind), references)
         assert found.deviations == ()
         assert (found.architecture, found.num_classes, found.nearest) == (ARCHITECTURES[name], num_classes, name)
 
 
-def _old_names(module):
-    if module.class_name == "Conv2dNormActivation":
-        return dataclasses.replace(module, class_module="torchvision.models.mobilenet", class_name="ConvBNReLU")
-    return module
+def _renamed(home, conv_block):
+    """As torchvision named the classes of MobileNetV2 when they lived in `home`."""
+
+    def rename(module):
+        if module.class_name == "Conv2dNormActivation":
+            class_module, _, class_name = conv_block.rpartition(".")
+            return dataclasses.replace(module, class_module=class_module, class_name=class_name)
+        if module.class_module == "torchvision.models.mobilenetv2":
+            return dataclasses.replace(module, class_module=home)
+        return module
+
+    return rename
 
 
 def _no_functional_modules(module):
@@ -53,7 +62,9 @@ def _old_attributes(module):
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        ("mobilenetv2", _old_names),
+        ("mobilenetv2", _renamed("torchvision.models.mobilenet", "torchvision.models.mobilenet.ConvBNReLU")),
+        ("mobilenetv2", _renamed("torchvision.models.mobilenetv2", "torchvision.models.mobilenetv2.ConvBNActivation")),
+        ("mobilenetv2", _renamed("torchvision.models.mobilenetv2", "torchvision.ops.misc.ConvNormActivation")),
         ("inceptionv3", _no_functional_modules),
         ("shufflenet1_5", _no_functional_modules),
         ("densenet121", _old_attributes),
@@ -127,7 +138,7 @@ _TAMPERINGS = {
     "activation": (
         "resnet18",
         _replace("relu", nn.LeakyReLU()),
-        "relu: module torch.ReLU expected, torch.LeakyReLU found",
+        "relu: module torch.nn.ReLU expected, torch.nn.LeakyReLU found",
     ),
     "clipping": ("mobilenetv2", _set("features.0.2", max_val=60.0), "features.0.2: max_val 6.0 expected, 60.0 found"),
     "pooling": (
@@ -144,22 +155,22 @@ _TAMPERINGS = {
     "extra layer": (
         "vgg16bn",
         _append("features", nn.Conv2d(512, 512, 1, device="meta")),
-        "features.44: module nothing expected, torch.Conv2d found",
+        "features.44: module nothing expected, torch.nn.Conv2d found",
     ),
     "extra module without parameters": (
         "vgg16bn",
         _append("classifier", nn.Softmax(1)),
-        "classifier.7: module nothing expected, torch.Softmax found",
+        "classifier.7: module nothing expected, torch.nn.Softmax found",
     ),
     "missing layer": (
         "resnet18",
         lambda network: delattr(network, "maxpool"),
-        "maxpool: module torch.MaxPool2d expected, nothing found",
+        "maxpool: module torch.nn.MaxPool2d expected, nothing found",
     ),
     "skipped layer": (
         "resnet18",
         _replace("layer2.0.downsample", nn.Identity()),
-        "layer2.0.downsample: module torch.Sequential expected, torch.Identity found",
+        "layer2.0.downsample: module torch.nn.Sequential expected, torch.nn.Identity found",
     ),
     "order": ("resnet18", _reorder, "network: next module layer1.0 expected, layer1.1 found"),
     "transform_input": (
@@ -242,7 +253,7 @@ def test_auxiliary_heads_are_named(references, record_network):
     found = identify(record_network(_constructed("googlenet", init_weights=False)), references)
     texts = [str(deviation) for deviation in found.deviations]
     assert "network: aux_logits False expected, True found" in texts
-    assert "aux1: module nothing expected, torchvision.InceptionAux found" in texts
+    assert "aux1: module nothing expected, torchvision.models.googlenet.InceptionAux found" in texts
 
 
 def test_wrong_block_counts_list_at_most_twenty_deviations(references, record_network):
@@ -265,13 +276,41 @@ def test_other_networks_are_unknown(kind, references, record_network):
     assert (finding.severity, finding.code) == (Severity.TAMPERED, "unknown_architecture")
 
 
-def test_same_name_from_another_package_is_another_class(references, record_network):
+@pytest.mark.parametrize(
+    ("path", "home", "text"),
+    [
+        ("relu", "elsewhere.nn", "torch.nn.ReLU expected, elsewhere.nn.ReLU found"),
+        (
+            "layer1.0",  # the block of a network for videos, with another forward pass
+            "torchvision.models.video.resnet",
+            "torchvision.models.resnet.BasicBlock expected, torchvision.models.video.resnet.BasicBlock found",
+        ),
+    ],
+)
+def test_same_name_from_another_place_is_another_class(path, home, text, references, record_network):
     def move(module):
-        return dataclasses.replace(module, class_module="elsewhere.nn") if module.path == "relu" else module
+        return dataclasses.replace(module, class_module=home) if module.path == path else module
 
     record = _modules(record_network(_network("resnet18")), move)
     (deviation,) = identify(record, references).deviations
-    assert str(deviation) == "relu: module torch.ReLU expected, elsewhere.ReLU found"
+    assert str(deviation) == f"{path}: module {text}"
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize(
+    "value",
+    [10**5000, "x" * 10**6, "two\nlines \x1b[2J", (10**5000,), float("nan"), None],
+    ids=["huge number", "long text", "control characters", "tuple", "nan", "none"],
+)
+def test_hostile_attributes_make_short_printable_deviations(value, references, record_network):
+    def poison(module):
+        attributes = {**module.attributes, "eps": value}
+        return dataclasses.replace(module, attributes=attributes) if module.path == "bn1" else module
+
+    (deviation,) = identify(_modules(record_network(_network("resnet18")), poison), references).deviations
+    assert str(deviation).startswith("bn1: eps 1e-05 expected, ")
+    assert len(str(deviation)) < 500
+    assert str(deviation).isprintable()
 
 
 @pytest.mark.parametrize(
