@@ -188,10 +188,11 @@ class _Auditor:
                 raise unsafe("an impossible attribute name", where, "an identifier")
             if name == "_backend":
                 _check_backend(value, where)
+            elif name in MODULE_METHODS or _OVERRIDES.fullmatch(name):
+                if value is not None:
+                    raise unsafe("an attribute that replaces a method", where, "the methods of the class")
             elif "hook" in name:
                 _check_no_hooks(value, where)
-            elif (name in MODULE_METHODS or _OVERRIDES.fullmatch(name)) and value is not None:
-                raise unsafe("an attribute that replaces a method", where, "the methods of the class")
             elif name not in _DROPPED_ATTRIBUTES:
                 attributes[name] = self._plain(value, where, 0)
         return attributes
@@ -243,8 +244,8 @@ def _named(state: Mapping[object, object], content: str, path: str) -> dict[str,
     if type(group) is not dict:
         raise unsafe(f"no {content}", _place(path), "the content of a torch module")
     for name in group:
-        if type(name) is not str or _NAME.fullmatch(name) is None:
-            raise unsafe(f"name {name!r} in {content}", _place(path), "ASCII letters, digits and _")
+        if type(name) is not str or _NAME.fullmatch(name) is None or name in MODULE_METHODS:
+            raise unsafe(f"name {name!r} in {content}", _place(path), "ASCII letters, digits and _, no method's name")
     return group
 
 

@@ -22,7 +22,7 @@ class Limits:
     file_bytes: int = 1 << 30
     members: int = 20_000
     pickle_bytes: int = 16 << 20
-    opcodes: int = 500_000
+    opcodes: int = 400_000
     stack: int = 100_000
     memo: int = 250_000
     string_bytes: int = 1 << 20
@@ -30,7 +30,7 @@ class Limits:
     nesting: int = 32
     modules: int = 10_000
     tensors: int = 10_000
-    values: int = 1_000_000
+    values: int = 200_000
 
     def __post_init__(self) -> None:
         for field in fields(self):

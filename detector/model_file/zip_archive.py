@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,13 +39,15 @@ _EXPORTED = re.compile(r"archive_format|archive_version|models/.*", re.DOTALL)
 class _Member:
     name: str
     flags: int
+    method: int
     crc: int
+    packed: int  # bytes in the archive
     size: int
     offset: int  # of the local header
 
     @property
     def checks(self) -> tuple[int, int, int]:
-        return self.crc, self.size, self.size
+        return self.crc, self.packed, self.size
 
 
 def read_zip(data: memoryview, limits: Limits) -> Contents:
@@ -57,8 +60,11 @@ def read_zip(data: memoryview, limits: Limits) -> Contents:
     UnsafeModelError
         If it is made to be read differently by different programs, exceeds a limit, or holds an unsafe pickle.
     """
-    records = _without_top_folder(_members(data, limits))
-    _check_kind(records)
+    start, directory = _directory(data, limits)
+    names = _record_names(directory)
+    _check_kind(names)
+    records = dict(zip(names, _contents(data, directory, start), strict=True))
+    _check_bookkeeping(records)
     table = StorageTable("data.pkl", legacy=False)
     program = records["data.pkl"]
     result = run_pickle(program, limits, entry="data.pkl", persistent_load=table.load)
@@ -78,52 +84,69 @@ def _storages(records: Mapping[str, memoryview], table: StorageTable) -> dict[st
     return storages
 
 
-def _check_kind(records: Mapping[str, memoryview]) -> None:
-    if any(_TORCHSCRIPT.fullmatch(name) for name in records):
+def _record_names(directory: list[_Member]) -> list[str]:
+    """The names of the members without the one folder that torch.save puts all of them into."""
+    full = [member.name for member in directory]
+    tops = sorted({name.partition("/")[0] for name in full})
+    if len(tops) != 1 or _TOP_FOLDER.fullmatch(tops[0]) is None or tops[0] in (".", ".."):
+        raise unsafe(f"top-level entries {tops[:3]}", "archive", "exactly one folder")
+    names = [name.partition("/")[2] for name in full]
+    for name in names:
+        if "\\" in name or any(part in ("", ".", "..") for part in name.split("/")):
+            raise unsafe(f"member name {name!r}", "archive", "plain relative names")
+    if len(set(names)) != len(names):
+        raise unsafe(f"two members named {Counter(names).most_common(1)[0][0]!r}", "archive", "different names")
+    return names
+
+
+def _check_kind(names: list[str]) -> None:
+    if any(_TORCHSCRIPT.fullmatch(name) for name in names):
         raise unsafe("a TorchScript program", "archive", "a network saved by torch.save, not by torch.jit.save")
-    if any(_EXPORTED.fullmatch(name) for name in records):
+    if any(_EXPORTED.fullmatch(name) for name in names):
         raise unsafe("an exported program (.pt2)", "archive", "a network saved by torch.save, not by torch.export")
-    if "data.pkl" not in records:
+    if "data.pkl" not in names:
         raise corrupt("no data.pkl", "archive", "an archive written by torch.save")
-    for name, data in records.items():
-        bookkeeping = _BOOKKEEPING.fullmatch(name) and len(data) <= _LONGEST_BOOKKEEPING
-        if not (name == "data.pkl" or name.startswith("data/") or bookkeeping):
-            raise unsafe(f"member {name!r}", "archive", "data.pkl, data/* and torch's small bookkeeping records")
+    for name in names:
+        if not (name == "data.pkl" or name.startswith("data/") or _BOOKKEEPING.fullmatch(name)):
+            raise unsafe(f"member {name!r}", "archive", "data.pkl, data/* and torch's bookkeeping records")
+
+
+def _check_bookkeeping(records: Mapping[str, memoryview]) -> None:
+    for name, content in records.items():
+        if _BOOKKEEPING.fullmatch(name) and len(content) > _LONGEST_BOOKKEEPING:
+            raise unsafe(f"{len(content)} bytes", f"archive member {name}", f"at most {_LONGEST_BOOKKEEPING}")
     if bytes(records.get("byteorder", b"little")) != b"little":
         raise corrupt("not in little-endian byte order", "archive member byteorder", "little")
-
-
-def _without_top_folder(members: Mapping[str, memoryview]) -> dict[str, memoryview]:
-    tops = {name.partition("/")[0] for name in members}
-    top = min(tops, default="")
-    if len(tops) != 1 or _TOP_FOLDER.fullmatch(top) is None or top in (".", ".."):
-        raise unsafe(f"top-level entries {sorted(tops)[:3]}", "archive", "exactly one folder")
-    records = {name.partition("/")[2]: data for name, data in members.items()}
-    for name in records:
-        if not name or any(part in ("", ".", "..") for part in name.split("/")) or "\\" in name:
-            raise unsafe(f"member name {name!r}", "archive", "plain relative names")
-    return records
 
 
 # The zip structures themselves.
 
 
-def _members(data: memoryview, limits: Limits) -> dict[str, memoryview]:
+def _directory(data: memoryview, limits: Limits) -> tuple[int, list[_Member]]:
+    """Where the central directory starts, and the members that it lists."""
     start, end, count = _central_directory(data)
     if count > limits.members:
         raise over_limit("members", "archive", limits.members)
-    views: dict[str, memoryview] = {}
-    position, expected = start, 0
+    directory: list[_Member] = []
+    position = start
     for _ in range(count):
         member, position = _central_header(data, position, end)
+        directory.append(member)
+    if position != end:
+        raise corrupt("a malformed central directory", "archive", "what torch.save writes")
+    return start, directory
+
+
+def _contents(data: memoryview, directory: list[_Member], end: int) -> Iterator[memoryview]:
+    """The bytes of each member, after proving that the members fill the archive up to `end` without gap or overlap."""
+    expected = 0
+    for member in directory:
         if member.offset != expected:
             raise unsafe(f"member {member.name!r} does not start where the last one ends", "archive", "no gaps")
-        if member.name in views:
-            raise unsafe(f"two members named {member.name!r}", "archive", "different names")
-        views[member.name], expected = _content(data, member, start)
-    if expected != start or position != end:
+        content, expected = _content(data, member, end)
+        yield content
+    if expected != end:
         raise unsafe("bytes that belong to no member", "archive", "members, then the central directory")
-    return views
 
 
 def _central_directory(data: memoryview) -> tuple[int, int, int]:
@@ -165,11 +188,7 @@ def _central_header(data: memoryview, position: int, end: int) -> tuple[_Member,
     if signature != b"PK\1\2" or extra_len or comment_len or following > end:
         raise corrupt("a malformed central directory", "archive", "what torch.save writes")
     name = _name(data[name_at:following])
-    if method or packed != size:
-        raise unsafe(f"member {name!r} is compressed", "archive", "stored members, as torch.save writes them")
-    if flags & ~(_HAS_DESCRIPTOR | _UTF8_NAMES):
-        raise unsafe(f"member {name!r} is encrypted or has unknown flags", "archive", "plain members")
-    return _Member(name, flags, crc, size, offset), following
+    return _Member(name, flags, method, crc, packed, size, offset), following
 
 
 def _name(raw: memoryview) -> str:
@@ -181,6 +200,10 @@ def _name(raw: memoryview) -> str:
 
 def _content(data: memoryview, member: _Member, limit: int) -> tuple[memoryview, int]:
     """The bytes of a member after comparing its local header and checksum, and where the next member must begin."""
+    if member.method or member.packed != member.size:
+        raise unsafe(f"member {member.name!r} is compressed", "archive", "stored members, as torch.save writes them")
+    if member.flags & ~(_HAS_DESCRIPTOR | _UTF8_NAMES):
+        raise unsafe(f"member {member.name!r} is encrypted or has unknown flags", "archive", "plain members")
     header = _unpack(_LOCAL, data, member.offset)
     signature, _, flags, method, _, _, *checks, name_len, extra_len = header
     name_at = member.offset + _LOCAL.size

@@ -159,11 +159,11 @@ class Storages:
         return Reduce(Global("torch._utils", "_rebuild_parameter"), (self.tensor(array, **options), True, ordered()))
 
 
-def module(cls: tuple[str, str], *, parameters=None, buffers=None, children=None, **attributes) -> New:
-    """A module as torch 1.2 to 1.7 pickles it; keyword `state` entries may replace any of torch's own."""
-    state = {"training": False, **{name: ordered() for name in HOOKS}}
-    state |= {"_parameters": ordered(parameters), "_buffers": ordered(buffers), "_modules": ordered(children)}
-    return New(Global(*cls), state | attributes)
+def module(cls: tuple[str, str], *, parameters=None, buffers=None, children=None, state=None, **attributes) -> New:
+    """A module as torch 1.2 to 1.7 pickles it; entries of `state` may have any name and replace torch's own."""
+    full = {"training": False, **{name: ordered() for name in HOOKS}}
+    full |= {"_parameters": ordered(parameters), "_buffers": ordered(buffers), "_modules": ordered(children)}
+    return New(Global(*cls), full | attributes | (state or {}))
 
 
 def zip_file(

@@ -1,0 +1,238 @@
+"""The audit refuses what could run, hide or replace something in a network, naming the module and the attribute."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+
+from detector.errors import CorruptModelError, UnsafeModelError
+from detector.model_file import parse_model
+from detector.model_file.audit import MODULE_METHODS
+
+pytestmark = pytest.mark.hostile
+
+
+def _refused(content, error=UnsafeModelError):
+    with pytest.raises(error) as caught:
+        parse_model(content)
+    return f"{caught.value.where}: {caught.value.what}"
+
+
+SEQUENTIAL = ("torch.nn.modules.container", "Sequential")
+
+
+def _with(forge, **state):
+    """A network whose module 1 has these entries in its state."""
+
+    def value(storages):
+        children = {
+            "0": forge.network(storages),
+            "1": forge.module(("torch.nn.modules.linear", "Identity"), state=state),
+        }
+        return forge.module(SEQUENTIAL, children=children)
+
+    return forge.container(value)
+
+
+def _identity(forge):
+    return forge.module(("torch.nn.modules.linear", "Identity"))
+
+
+HOOKS = [
+    *("_backward_hooks", "_backward_pre_hooks", "_forward_hooks", "_forward_hooks_with_kwargs"),
+    *("_forward_hooks_always_called", "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs", "_state_dict_hooks"),
+    *("_state_dict_pre_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks", "my_hook"),
+]
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_24_hooks(forge, name):
+    for value in (
+        {0: _identity(forge)},
+        {0: forge.Global("torch.nn.modules.linear", "Identity")},
+        {0: None},
+        [1],
+        "text",
+    ):
+        assert f"module 1, attribute '{name}': a hook" in _refused(_with(forge, **{name: value}))
+    assert parse_model(_with(forge, **{name: forge.ordered()})).tensors
+
+
+METHODS = ["forward", "_forward_impl", "forward_one", *sorted(MODULE_METHODS)]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_24_replaced_methods(forge, name):
+    for value in (_identity(forge), forge.Global("torch.nn.modules.linear", "Identity"), 1):
+        assert f"module 1, attribute '{name}': an attribute that replaces a method" in _refused(
+            _with(forge, **{name: value})
+        )
+    assert parse_model(_with(forge, **{name: None})).tensors
+
+
+def test_24_all_methods_of_torch_are_known():
+    methods = {name for name in dir(torch.nn.Module) if callable(getattr(torch.nn.Module, name))}
+    assert {name for name in methods if not name.startswith("__") and name != "T_destination"} <= MODULE_METHODS
+
+
+@pytest.mark.parametrize(
+    "name", ["__class__", "__call__", "__dict__", "__setstate__", "__reduce__", "a.b", "", "é", "1a", "a b"]
+)
+def test_24_impossible_attribute_names(forge, name):
+    assert "an impossible attribute name" in _refused(_with(forge, **{name: 1}))
+
+
+def test_24_objects_and_tensors_as_attributes(forge):
+    def tensor(storages):
+        return forge.network(storages, extra=storages.tensor(np.ones(1, np.float32)))
+
+    assert "attribute 'act': an object of torch.nn.modules.linear.Identity" in _refused(
+        _with(forge, act=_identity(forge))
+    )
+    assert "attribute 'extra': the result of torch._utils._rebuild_tensor_v2" in _refused(forge.container(tensor))
+
+
+def test_24_an_attribute_cannot_hide_a_parameter_or_child(forge):
+    """`module.weight` finds the instance's own attribute before the registered parameter."""
+
+    def hidden(storages):
+        parameters = {"weight": storages.parameter(np.ones(1, np.float32))}
+        return forge.module(SEQUENTIAL, parameters=parameters, weight=1)
+
+    assert "'weight' exists twice" in _refused(forge.container(hidden))
+    assert "'relu' exists twice" in _refused(_with(forge, relu=1, _modules={"relu": _identity(forge)}))
+
+
+def test_24_parameter_and_buffer_of_one_name(forge):
+    def twice(storages):
+        first, second = ({"weight": storages.tensor(np.ones(1, np.float32))} for _ in range(2))
+        return forge.module(SEQUENTIAL, parameters=first, buffers=second)
+
+    assert "'weight' exists twice" in _refused(forge.container(twice))
+
+
+def _saved(network):
+    buffer = io.BytesIO()
+    torch.save(network, buffer)
+    return buffer.getvalue()
+
+
+def test_24_real_hooks_of_torch():
+    network = torch.nn.Linear(2, 2)
+    network.register_forward_pre_hook(torch.nn.Identity())
+    assert "a hook" in _refused(_saved(network))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_24_weight_norm():
+    assert "torch.nn.utils.weight_norm.WeightNorm" in _refused(
+        _saved(torch.nn.utils.weight_norm(torch.nn.Linear(2, 2)))
+    )
+
+
+def test_24_children_with_the_name_of_a_method(forge):
+    for name in ("parametrizations", "forward", "train"):
+        assert f"name '{name}' in _modules" in _refused(_with(forge, _modules={name: _identity(forge)}))
+
+
+def test_24_function_of_torch_as_an_attribute():
+    network = torch.nn.Linear(2, 2)
+    network.activation = torch.nn.functional.relu
+    assert "torch.nn.functional.relu" in _refused(_saved(network))
+
+
+@pytest.mark.parametrize("content", ["_parameters", "_buffers", "_modules"])
+def test_malformed_content(forge, content):
+    for value in (None, [], {1: None}, {"a.b": None}, {"": None}, {"é": None}):
+        assert content in _refused(_with(forge, **{content: value}))
+
+
+def test_other_things_in_the_place_of_modules_and_tensors(forge):
+    for value in (1, "text", [], forge.Global("torch.nn.modules.linear", "Identity")):
+        assert "in the place of a module" in _refused(_with(forge, _modules={"a": value}))
+        assert "in the place of a tensor" in _refused(_with(forge, _parameters={"a": value}))
+    assert "in the place of a tensor" in _refused(_with(forge, _buffers={"a": _identity(forge)}))
+
+
+def test_module_without_state(forge):
+    assert "without content" in _refused(forge.container(forge.New(forge.Global("torch.nn.modules.conv", "Conv2d"))))
+
+
+def test_wrong_backend(forge):
+    backend = forge.Reduce(forge.Global("torch.nn.backends.thnn", "_get_thnn_function_backend"), (1,))
+    for value in (backend, 1, {}):
+        assert "as backend" in _refused(_with(forge, _backend=value))
+
+
+def test_data_parallel_elsewhere_or_with_other_content(forge):
+    cls = ("torch.nn.parallel.data_parallel", "DataParallel")
+
+    def wrap(inner, **more):
+        return lambda storages: forge.module(cls, children={"module": inner(storages), **more})
+
+    assert parse_model(forge.container(wrap(forge.network))).data_parallel
+    assert "inside of the network" in _refused(forge.container(wrap(wrap(forge.network))))
+    assert "with other content" in _refused(forge.container(wrap(forge.network, other=_identity(forge))))
+    assert "with other content" in _refused(forge.container(forge.module(cls)))
+
+
+@pytest.mark.parametrize("value", [None, 1, "text", [], {}, {"epoch": 3}, {"model": {}}, {"a": {"b": 1}}], ids=repr)
+def test_no_network_at_all(forge, value):
+    assert "was saved" in _refused(forge.container(value), CorruptModelError)
+
+
+def test_network_without_tensors(forge):
+    assert "no tensors" in _refused(forge.container(_identity(forge)), CorruptModelError)
+
+
+@pytest.mark.parametrize("name", ["a..b", "", "é", "a b", "a/b", "x" * 600, "a\nb"])
+def test_names_in_state_dicts(forge, name):
+    assert "state dict" in _refused(forge.container(lambda s: {name: s.tensor(np.ones(1, np.float32))}))
+
+
+def test_state_dict_with_anything_else(forge):
+    content = forge.container(lambda s: {"a": s.tensor(np.ones(1, np.float32)), "b": 3})
+    assert "was saved" in _refused(content, CorruptModelError)
+
+
+def test_long_module_paths(forge):
+    def value(storages):
+        network = forge.network(storages)
+        for _ in range(8):
+            network = forge.module(SEQUENTIAL, children={"x" * 90: network})
+        return network
+
+    assert "too many characters in a module path" in _refused(forge.container(value))
+
+
+def test_non_persistent_buffer_is_noted_and_left_out(forge):
+    names = forge.Reduce(forge.Global("builtins", "set"), (["running_mean"],))
+
+    def value(storages):
+        buffers = {
+            "kept": storages.tensor(np.ones(1, np.float32)),
+            "running_mean": storages.tensor(np.ones(1, np.float32)),
+        }
+        return forge.module(SEQUENTIAL, buffers=buffers, _non_persistent_buffers_set=names)
+
+    record = parse_model(forge.container(value))
+    assert list(record.tensors) == ["kept"]
+    assert record.notes == ("buffer running_mean is not part of the state dict",)
+
+
+def test_plain_values_of_every_kind(forge):
+    values = {
+        "a": [1, (2.5, None)],
+        "b": {"k": True},
+        "c": forge.Reduce(forge.Global("torch", "Size"), ((1, 2),)),
+        "d": -7,
+    }
+    record = parse_model(forge.container(lambda storages: forge.network(storages, **values)))
+    attributes = record.modules[0].attributes
+    assert {name: attributes[name] for name in values} == {
+        "a": (1, (2.5, None)),
+        "b": (("k", True),),
+        "c": (1, 2),
+        "d": -7,
+    }

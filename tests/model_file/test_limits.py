@@ -1,0 +1,109 @@
+"""Each limit refuses one more than it allows, and the defaults leave room for the largest architecture."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from detector.errors import UnsafeModelError
+from detector.model_file import Limits, parse_model, read_model
+
+NAMES = [field.name for field in dataclasses.fields(Limits)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, None, "9"])
+def test_validated_at_construction(name, value):
+    with pytest.raises(ValueError, match=f"expected {name} to be a positive int"):
+        Limits(**{name: value})
+
+
+# What the forge's smallest network takes, counted by hand where it is small: (exactly enough, what is said if not).
+NEEDS = {
+    "members": (8, "too many members"),  # data.pkl, six storages, version
+    "modules": (3, "too many modules"),
+    "tensors": (6, "too many tensors"),
+    "string_bytes": (len("_load_state_dict_pre_hooks"), "too many bytes in one string"),  # the longest text in it
+}
+
+
+@pytest.fixture
+def content(forge):
+    return forge.container(forge.network)
+
+
+@pytest.mark.parametrize(("name", "enough", "named"), [(name, *need) for name, need in NEEDS.items()], ids=NEEDS)
+def test_exact_limits(content, name, enough, named):
+    assert parse_model(content, Limits(**{name: enough})).tensors
+    with pytest.raises(UnsafeModelError, match=named):
+        parse_model(content, Limits(**{name: enough - 1}))
+
+
+def test_file_bytes(content, tmp_path):
+    (tmp_path / "model.pt").write_bytes(content)
+    assert read_model(tmp_path / "model.pt", Limits(file_bytes=len(content))).tensors
+    with pytest.raises(UnsafeModelError, match="too many bytes"):
+        read_model(tmp_path / "model.pt", Limits(file_bytes=len(content) - 1))
+
+
+def _one_pickle(forge, body: bytes, protocol: int = 4) -> bytes:
+    """A file whose pickle leaves one entry of a checkpoint beside a state dict of one number."""
+    return forge.container(
+        lambda storages: {"junk": forge.Raw(body), "model": _weights(forge, storages)}, protocol=protocol
+    )
+
+
+def _weights(forge, storages):
+    return {"weight": storages.tensor(np.ones(1, np.float32))}
+
+
+MACHINE = {
+    "opcodes": (b")" + b"\x85" * 100, 100, "too many pickle opcodes"),
+    "stack": (b"(" + b"N" * 100 + b"t", 100, "too many objects on the pickle stack"),
+    "memo": (b"N" + b"\x94" * 100, 99, "too many objects in the pickle memo"),
+    "integer_bytes": (b"\x8a\x64" + b"\1" * 100, 99, "too many bytes in one integer"),
+    "pickle_bytes": (b"X\xe8\x03\0\0" + b"x" * 1000, 1000, "too many bytes in one pickle"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "limit", "named"), [(name, *case) for name, case in MACHINE.items()], ids=MACHINE
+)
+def test_limits_of_the_pickle_machine(forge, name, body, limit, named):
+    content = _one_pickle(forge, body)
+    generous = Limits(**{name: 10_000})
+    assert parse_model(content, generous).tensors
+    with pytest.raises(UnsafeModelError, match=named):
+        parse_model(content, dataclasses.replace(generous, **{name: limit}))
+
+
+@pytest.mark.parametrize("what", ["modules", "values"])
+def test_nesting(forge, what):
+    def deep(storages):
+        network = forge.network(storages, value=forge.Raw(b")" + b"\x85" * (5 if what == "values" else 0)))
+        for _ in range(0 if what == "values" else 4):  # the network itself is two deep
+            network = forge.module(("torch.nn.modules.container", "Sequential"), children={"0": network})
+        return network
+
+    content = forge.container(deep)
+    assert parse_model(content, Limits(nesting=5)).tensors
+    with pytest.raises(UnsafeModelError, match=f"{what} nested too deeply"):
+        parse_model(content, Limits(nesting=4))
+
+
+def test_values(forge):
+    content = forge.container(lambda storages: forge.network(storages, many=[0] * 1000))
+    assert parse_model(content, Limits(values=2000)).modules[0].attributes["many"] == (0,) * 1000
+    with pytest.raises(UnsafeModelError, match="too many attribute values"):
+        parse_model(content, Limits(values=1000))
+
+
+def test_marks_count_as_stack(forge):
+    content = _one_pickle(forge, b"(" * 100 + b"t" * 100)
+    assert parse_model(content).tensors
+    with pytest.raises(UnsafeModelError, match="too many marks on the pickle stack"):
+        parse_model(content, Limits(stack=50))
+
+
+def test_every_limit_has_a_test():
+    assert set(NAMES) == {*NEEDS, *MACHINE, "file_bytes", "nesting", "values"}
