@@ -1,5 +1,7 @@
 """The whole check on real files: saved by torch, read by our parser, clean and tampered."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -75,3 +77,8 @@ def test_files_of_round_4_are_clean(file, name, references):
     report = check_model(read_model(_OLD_FILES / f"{file}.pt"), references)
     assert (report.identification.architecture, report.identification.num_classes) == (ARCHITECTURES[name], 5)
     assert {finding.severity for finding in report.findings} == {Severity.INFO}
+
+
+def test_quality_assurance_needs_no_torch():
+    code = "import sys, detector.quality.check, detector.quality.accuracy; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)
