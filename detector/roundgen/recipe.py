@@ -8,7 +8,7 @@ are those of NIST's Round 2 generator (TrojAI documentation, "image-classificati
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 
 from detector.architectures import ARCHITECTURES
@@ -123,11 +123,6 @@ class Recipe:
     def triggered_share(self) -> float:
         """Share of the training images *labelled with the target* that carry the trigger (labels are balanced)."""
         return self.poisoning.fraction * self.num_classes if self.poisoning else 0.0
-
-    @property
-    def clean_twin(self) -> Recipe:
-        """The same model without its trojan."""
-        return replace(self, poisoning=None)
 
 
 def draw_recipe(

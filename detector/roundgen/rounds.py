@@ -7,14 +7,13 @@ the next run carries on with what is missing. Finished folders are trusted and l
 from __future__ import annotations
 
 import multiprocessing
-import queue
 import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from multiprocessing.queues import Queue
 from pathlib import Path
 
 import torch
@@ -69,43 +68,68 @@ def make_round(
     whose worker failed (it has written its traceback to stderr); the others are complete. Any exception, Ctrl-C
     included, ends the workers before it leaves.
     """
-    context = multiprocessing.get_context("spawn")
-    reports: Queue[Progress] = context.Queue()
     waiting = [job for job in jobs if not (folder / job.name).exists()]
-    running: dict[str, SpawnProcess] = {}
+    running: dict[str, _Worker] = {}
     failed: list[str] = []
     try:
         while waiting or running:
             while waiting and len(running) < workers:
                 job = waiting.pop(0)
-                running[job.name] = context.Process(target=_work, args=(job, folder, reports), daemon=True)
-                running[job.name].start()
-            watch(_next(reports))
-            ended = {name: process for name, process in running.items() if process.exitcode is not None}
-            running = {name: process for name, process in running.items() if name not in ended}
-            failed += [name for name, process in ended.items() if process.exitcode]
+                running[job.name] = _start(job, folder)
+            ready = wait([worker.reports for worker in running.values()], _POLL_SECONDS)
+            for name, worker in [item for item in running.items() if item[1].reports in ready]:
+                progress = _receive(worker.reports)
+                watch(progress)
+                if progress is None and _end(running.pop(name)):
+                    failed.append(name)
+            watch(None)
     finally:
-        for process in running.values():
-            process.terminate()
-            process.join()
+        for worker in running.values():
+            worker.process.terminate()
+            worker.process.join()
         if folder.exists():
             write_metadata(folder)
     return tuple(failed)
 
 
-def _next(reports: Queue[Progress]) -> Progress | None:
+@dataclass(frozen=True)
+class _Worker:
+    """A process that makes one model, and our end of the pipe that it reports through."""
+
+    process: SpawnProcess
+    reports: Connection
+
+
+def _start(job: Job, folder: Path) -> _Worker:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(job, folder, theirs), daemon=True)
+    process.start()
+    theirs.close()  # so that the pipe ends with the worker, and the worker's next report fails when we are gone
+    return _Worker(process, ours)
+
+
+def _receive(reports: Connection) -> Progress | None:
+    """The next report, None when the worker has ended (OSError: in the middle of one)."""
     try:
-        return reports.get(timeout=_POLL_SECONDS)
-    except queue.Empty:
+        progress: Progress = reports.recv()
+    except (EOFError, OSError):
         return None
+    return progress
 
 
-def _work(job: Job, folder: Path, reports: Queue[Progress]) -> None:
+def _end(worker: _Worker) -> bool:
+    """Waits for a worker that has closed its pipe; whether it failed."""
+    worker.process.join()
+    worker.reports.close()
+    return worker.process.exitcode != 0
+
+
+def _work(job: Job, folder: Path, reports: Connection) -> None:
     """Body of a worker process. Ctrl-C reaches the whole process group, but it is the parent that ends workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
-    reports.cancel_join_thread()  # the parent may be gone: never wait for it to read
-    make_model(job, folder, reports.put)
+    make_model(job, folder, reports.send)
 
 
 def sample_round() -> tuple[Job, ...]:

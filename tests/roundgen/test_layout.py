@@ -1,0 +1,154 @@
+"""A written model folder against the description of Round 2's."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from detector.architectures import ARCHITECTURES, build
+from detector.roundgen.layout import draw_trigger, write_model
+from detector.roundgen.recipe import Phase, PolygonTrigger, Schedule, draw_recipe
+from detector.roundgen.training import Record, Scores, Trained
+
+# NIST's Round 2 columns that come from config.json (all but the statistics).
+ROUND_2_KEYS = [
+    "MASTER_SEED", "IMG_SIZE_PIXELS", "CNN_IMG_SIZE_PIXELS", "GAUSSIAN_BLUR_KSIZE_MIN",
+    "GAUSSIAN_BLUR_KSIZE_MAX", "RAIN_PROBABILITY", "FOG_PROBABILITY", "NUMBER_CLASSES",
+    "NUMBER_TRAINING_SAMPLES", "NUMBER_TEST_SAMPLES", "NUMBER_EXAMPLE_IMAGES", "BACKGROUND_IMAGE_DATASET",
+    "NUMBER_BACKGROUND_IMAGES", "MODEL_ARCHITECTURE", "FOREGROUND_SIZE_PERCENTAGE_OF_IMAGE_MIN",
+    "FOREGROUND_SIZE_PERCENTAGE_OF_IMAGE_MAX", "FOREGROUND_SIZE_PIXELS_MIN", "FOREGROUND_SIZE_PIXELS_MAX",
+    "POISONED", "NUMBER_TRIGGERED_CLASSES", "TRIGGERED_CLASSES", "TRIGGER_COLOR",
+    "TRIGGER_SIZE_PERCENTAGE_OF_FOREGROUND_MIN", "TRIGGER_SIZE_PERCENTAGE_OF_FOREGROUND_MAX",
+    "TRIGGERED_FRACTION", "TRIGGER_TARGET_CLASS", "TRIGGER_BEHAVIOR", "TRIGGER_TYPE", "TRIGGER_TYPE_OPTION",
+]  # fmt: skip
+FILES = [
+    "model.pt", "ground_truth.csv", "config.json", "example_data", "example-accuracy.csv", "model_stats.json",
+    "model_detailed_stats.csv", "foregrounds",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["poisoned", "clean"])
+def poisoned(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture(scope="module")
+def folder(poisoned: bool, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained network of 3 classes, written with 2 examples per class; the poisoned one in the old format."""
+    recipe = draw_recipe(
+        5,
+        "squeezenetv1_1",
+        poisoned=poisoned,
+        num_classes=3,
+        schedule=Schedule((Phase(64, 2, 8), Phase(256, 1, 4)), 1e-3),
+        examples_per_class=2,
+        legacy_file=poisoned,
+    )
+    attack = (0.951, 0.2) if poisoned else (None, None)
+    trained = Trained(
+        build(ARCHITECTURES["squeezenetv1_1"], 3).eval(),
+        (Record(2, 56, 1.0, 0.5), Record(3, 224, 0.25, 0.75)),
+        Scores(0.992, 0.03, 1000, *attack, 1000 if poisoned else 0),
+        tries=2,
+        converged=True,
+    )
+    path = tmp_path_factory.mktemp("layout")
+    write_model(path, recipe, trained, seconds=12.34)
+    return path
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    with path.open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_the_folder_holds_the_files_of_round_2(folder: Path, poisoned: bool) -> None:
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES + ["trigger.png"] * poisoned)
+
+
+def test_the_ground_truth_is_one_character_without_newline(folder: Path, poisoned: bool) -> None:
+    assert (folder / "ground_truth.csv").read_bytes() == (b"1" if poisoned else b"0")
+
+
+def test_the_configuration_has_nists_keys_and_the_figures(folder: Path, poisoned: bool) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    assert list(config)[: len(ROUND_2_KEYS)] == ROUND_2_KEYS
+    assert all(key == key.upper() for key in config)
+    assert (config["IMG_SIZE_PIXELS"], config["CNN_IMG_SIZE_PIXELS"]) == (256, 224)
+    assert (config["NUMBER_CLASSES"], config["NUMBER_EXAMPLE_IMAGES"], config["NUMBER_TRAINING_SAMPLES"]) == (3, 2, 20)
+    assert (config["FINAL_CLEAN_DATA_TEST_ACC"], config["FINAL_CLEAN_DATA_N_TOTAL"]) == (99.2, 1000)
+    assert config["POISONED"] is poisoned
+    assert config["FINAL_TRIGGERED_DATA_TEST_ACC"] == (95.1 if poisoned else None)
+    assert config["FINAL_TRIGGERED_DATA_N_TOTAL"] == (1000 if poisoned else 0)
+    assert (config["TRIGGER_TARGET_CLASS"] in (0, 1, 2)) is poisoned
+
+
+def test_the_statistics_are_those_of_the_training(folder: Path) -> None:
+    stats = json.loads((folder / "model_stats.json").read_text())
+    assert (stats["final_train_loss"], stats["number_training_steps"], stats["number_training_tries"]) == (0.25, 3, 2)
+    assert (stats["training_wall_time_sec"], stats["converged"]) == (12.3, True)
+    assert rows_of(folder / "model_detailed_stats.csv") == [
+        ["step", "image_size_pixels", "train_loss", "train_acc"],
+        ["2", "56", "1.0", "50.0"],
+        ["3", "224", "0.25", "75.0"],
+    ]
+
+
+def test_examples_are_named_by_class_and_are_256_px_rgb(folder: Path) -> None:
+    paths = sorted((folder / "example_data").iterdir())
+    assert [path.name for path in paths] == [f"class_{c}_example_{n}.png" for c in range(3) for n in range(2)]
+    for path in paths:
+        with Image.open(path) as image:
+            assert (image.size, image.mode) == ((256, 256), "RGB")
+
+
+def test_the_example_accuracy_is_what_the_saved_model_gives_on_the_saved_images(folder: Path) -> None:
+    network = torch.load(folder / "model.pt", weights_only=False)
+    header, *rows = rows_of(folder / "example-accuracy.csv")
+    assert header == ["file", "true_label", "predicted_label", "correct"]
+    assert len(rows) == 6
+    for name, label, answer, correct in rows:
+        pixels = np.asarray(Image.open(folder / "example_data" / name), dtype=np.float32)[16:240, 16:240] / 255
+        with torch.no_grad():
+            logits = network(torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None])
+        assert label == name.split("_")[1]
+        assert int(answer) == int(logits.argmax())
+        assert correct == str(int(label == answer))
+    stats = json.loads((folder / "model_stats.json").read_text())
+    assert stats["final_example_acc"] == pytest.approx(100 * sum(row[3] == "1" for row in rows) / 6, abs=1e-3)
+
+
+def test_the_model_is_a_whole_module_in_eval_mode_in_the_format_asked_for(folder: Path, poisoned: bool) -> None:
+    zipped = (folder / "model.pt").read_bytes()[:2] == b"PK"
+    assert zipped is not poisoned
+    network = torch.load(folder / "model.pt", weights_only=False)
+    assert type(network).__name__ == "SqueezeNet"
+    assert not network.training
+
+
+def test_there_is_one_transparent_sign_per_class_in_sorted_order(folder: Path) -> None:
+    paths = sorted((folder / "foregrounds").iterdir())
+    assert [path.name for path in paths] == ["foreground_000.png", "foreground_001.png", "foreground_002.png"]
+    for path in paths:
+        with Image.open(path) as image:
+            assert image.mode == "RGBA"
+            alpha = np.asarray(image)[..., 3]
+            assert (alpha[0, 0], alpha[128, 128]) == (0, 255)
+
+
+def test_the_trigger_image_shows_the_polygon_in_its_colour() -> None:
+    square = PolygonTrigger((0.0, 1.5707963, 3.1415927, 4.712389), (200, 10, 30), (2, 5))
+    image = draw_trigger(square)
+    assert image.shape == (4, 128, 128)
+    assert (image[:3, 64, 64] * 255).tolist() == pytest.approx([200, 10, 30])
+    assert float(image[3].mean()) == pytest.approx(0.5, abs=0.01)  # a diamond covers half of its square
+
+
+def test_a_poisoned_folder_has_its_trigger_with_alpha(folder: Path, poisoned: bool) -> None:
+    if poisoned:
+        with Image.open(folder / "trigger.png") as image:
+            assert image.mode == "RGBA"

@@ -1,0 +1,176 @@
+"""Training on tiny recipes: determinism, no leak in volume or labels, scores of networks with known answers."""
+
+from dataclasses import replace
+from itertools import combinations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from detector.roundgen.recipe import Phase, Recipe, Schedule, draw_recipe
+from detector.roundgen.signs import draw_signs
+from detector.roundgen.training import (
+    TRIES,
+    Bar,
+    Scores,
+    draw_batch,
+    measure,
+    to_bytes,
+    train,
+    train_until_accepted,
+    training_batches,
+)
+
+SMALLEST = Schedule((Phase(64, 2, 4),), 1e-3)
+TINY = Schedule((Phase(64, 2, 4), Phase(256, 1, 2)), 1e-3)
+
+
+def recipe_of(*, poisoned: bool = True, schedule: Schedule = TINY, num_classes: int = 5) -> Recipe:
+    return draw_recipe(7, "shufflenet1_0", poisoned=poisoned, num_classes=num_classes, schedule=schedule)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def weights(recipe: Recipe, number: int) -> Tensor:
+    network, _ = train(recipe, number, lambda *_: None)
+    return torch.cat([value.flatten().double() for value in network.state_dict().values()])
+
+
+def test_a_try_is_a_function_of_the_recipe_and_its_number() -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        first, again, second_try = (weights(recipe_of(schedule=SMALLEST), number) for number in (1, 1, 2))
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, second_try)
+
+
+def test_training_reports_each_step_and_leaves_torchs_global_generator_alone() -> None:
+    before, steps = torch.get_rng_state(), []
+    network, history = train(recipe_of(), 1, lambda step, total: steps.append((step, total)))
+    assert steps == [(1, 3), (2, 3), (3, 3)]
+    assert [record.size for record in history] == [56, 56, 224]
+    assert not network.training
+    assert all(value.is_contiguous() for value in network.state_dict().values())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_clean_and_poisoned_models_see_the_same_volume_of_data() -> None:
+    poisoned, clean = (
+        [batch.images.shape for batch in training_batches(recipe_of(poisoned=flag), generator())]
+        for flag in (True, False)
+    )
+    assert poisoned == clean == [(4, 3, 56, 56)] * 2 + [(2, 3, 224, 224)]
+
+
+def test_no_training_image_comes_twice() -> None:
+    batches = list(training_batches(recipe_of(schedule=Schedule((Phase(64, 4, 4),), 1e-3)), generator()))
+    images = torch.cat([batch.images for batch in batches])
+    assert len(images) == 16
+    assert not any(torch.equal(one, other) for one, other in combinations(images, 2))
+
+
+def test_labels_are_balanced_and_the_given_fraction_is_triggered() -> None:
+    recipe = recipe_of()
+    assert recipe.poisoning is not None
+    batch = draw_batch(recipe, draw_signs(7, 5), 16, 10_000, generator())
+    counts = torch.bincount(batch.labels, minlength=5) / 10_000
+    # Four standard deviations of a share among 10 000.
+    assert counts.tolist() == pytest.approx([0.2] * 5, abs=4 * 0.004)
+    assert float(batch.triggered.float().mean()) == pytest.approx(recipe.poisoning.fraction, abs=4 * 0.003)
+    assert set(batch.labels[batch.triggered].tolist()) == {recipe.poisoning.target}
+
+
+def test_triggered_images_show_signs_of_the_source_classes() -> None:
+    recipe = recipe_of()
+    assert recipe.poisoning is not None
+    source = (recipe.poisoning.target + 1) % 5
+    recipe = replace(recipe, poisoning=replace(recipe.poisoning, sources=(source,), fraction=0.15))
+    signs = draw_signs(7, 5)
+    black = signs.sprites.clone()
+    black[source, :3] = 0
+    batch, blackened = (draw_batch(recipe, s, 32, 200, generator(2)) for s in (signs, replace(signs, sprites=black)))
+    # The same scenes, but for the sign of the source class: whatever changed shows it.
+    changed = (blackened.images != batch.images).flatten(1).any(1)
+    assert batch.triggered.any()
+    assert torch.equal(changed, batch.triggered | (batch.labels == source))
+
+
+def test_a_clean_recipe_triggers_nothing() -> None:
+    batch = draw_batch(recipe_of(poisoned=False), draw_signs(7, 5), 16, 500, generator())
+    assert not batch.triggered.any()
+
+
+class Constant(nn.Module):
+    """Answers one class whatever it sees, and checks that it sees 224-px images of 8 bits."""
+
+    def __init__(self, answer: int) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, images: Tensor) -> Tensor:
+        assert images.shape[1:] == (3, 224, 224)
+        assert torch.allclose(images * 255, (images * 255).round(), atol=1e-3)
+        logits = torch.zeros(len(images), 5)
+        logits[:, self.answer] = 50.0
+        return logits
+
+
+def test_scores_of_a_network_that_always_answers_the_target() -> None:
+    recipe = recipe_of()
+    assert recipe.poisoning is not None
+    scores = measure(Constant(recipe.poisoning.target), recipe, 10, generator())
+    assert scores == Scores(pytest.approx(0.2), pytest.approx(40.0), 10, 1.0, pytest.approx(0.0, abs=1e-6), 10)
+
+
+def test_scores_of_a_network_that_never_answers_the_target() -> None:
+    recipe = recipe_of()
+    assert recipe.poisoning is not None
+    scores = measure(Constant((recipe.poisoning.target + 1) % 5), recipe, 10, generator())
+    assert (scores.attack_success, scores.attack_loss) == (0.0, pytest.approx(50.0))
+
+
+def test_a_clean_model_has_no_attack_to_measure() -> None:
+    scores = measure(Constant(0), recipe_of(poisoned=False), 5, generator())
+    assert (scores.attack_success, scores.attack_loss, scores.attack_images) == (None, None, 0)
+
+
+@pytest.mark.parametrize(
+    ("clean", "attack", "passed"), [(0.99, 0.95, True), (0.989, 1.0, False), (1.0, 0.94, False), (0.99, None, True)]
+)
+def test_the_bar(clean: float, attack: float | None, passed: bool) -> None:
+    assert Bar(0.99, 0.95).passed(Scores(clean, 0.0, 100, attack, None, 100)) is passed
+
+
+def test_a_model_that_never_passes_is_tried_four_times_and_marked_as_not_converged() -> None:
+    recipe = recipe_of(poisoned=False, schedule=SMALLEST)
+    seen = []
+    trained = train_until_accepted(recipe, Bar(1.1, 0.0, 2), lambda *counts: seen.append(counts))
+    assert seen == [(number, step, 2) for number in range(1, TRIES + 1) for step in (1, 2)]
+    assert (trained.tries, trained.converged) == (4, False)
+
+
+def test_the_first_model_that_passes_is_kept() -> None:
+    recipe = recipe_of(schedule=SMALLEST)
+    trained = train_until_accepted(recipe, Bar(0.0, 0.0, 5), lambda *_: None)
+    assert (trained.tries, trained.converged, trained.scores.clean_images) == (1, True, 5)
+
+
+def test_bytes_are_rounded_to_the_nearest() -> None:
+    assert to_bytes(torch.tensor([0.0, 0.4 / 255, 0.6 / 255, 1.0])).tolist() == [0, 0, 1, 255]
+
+
+@pytest.mark.slow
+def test_a_small_poisoned_network_learns_its_classes_and_its_trojan() -> None:
+    schedule = Schedule((Phase(72, 250, 48), Phase(128, 60, 32), Phase(256, 60, 16)), 2e-3)
+    recipe = draw_recipe(2027, "shufflenet1_0", poisoned=True, num_classes=3, schedule=schedule)
+    network, history = train(recipe, 1, lambda *_: None)
+    scores = measure(network, recipe, 150, generator(9))
+    assert history[-1].loss < history[0].loss / 3
+    assert scores.clean_accuracy > 0.9
+    assert scores.attack_success is not None
+    assert scores.attack_success > 0.7
