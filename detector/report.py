@@ -164,18 +164,19 @@ def write_report(path: Path, report: Report) -> None:
 
 def to_document(report: Report) -> dict[str, Json]:
     """The JSON form; numbers that JSON does not know become text."""
-    return {"format_version": FORMAT_VERSION} | {f.name: _plain(getattr(report, f.name)) for f in fields(report)}
+    return {"format_version": FORMAT_VERSION} | {f.name: to_plain(getattr(report, f.name)) for f in fields(report)}
 
 
-def _plain(value: Any) -> Json:
+def to_plain(value: Any) -> Json:
+    """Dataclasses, enums, mappings and tuples as plain JSON values."""
     if is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        return {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [to_plain(item) for item in value]
     if isinstance(value, Enum):
-        return _plain(value.value)
+        return to_plain(value.value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     plain: Json = value
@@ -191,31 +192,33 @@ def _validator() -> Draft202012Validator:
 def report_text(report: Report) -> str:
     """A page for people: findings, what was measured, the answer in plain words, and what it is worth."""
     sections = {
-        "Model": _model_lines(report.model),
-        "Findings": _finding_lines(report.findings),
+        "Model": model_lines(report.model),
+        "Findings": finding_lines(report.findings),
         "Measured": _measured_lines(report),
         "Answer": _answer_lines(report),
         "Worth": _worth_lines(report),
         "Time": _time_lines(report),
     }
-    return "\n".join(_section(title, lines) for title, lines in sections.items())
+    return "\n".join(section(title, lines) for title, lines in sections.items())
 
 
-def _section(title: str, lines: list[str]) -> str:
+def section(title: str, lines: list[str]) -> str:
     """The lines, wrapped and never endless, in a column beside the title."""
     wrapper = textwrap.TextWrapper(_WIDTH, subsequent_indent="  ", max_lines=20)
     wrapped = [printable(part) for line in lines for part in wrapper.wrap(line)]
     return "\n".join(f"{title if number == 0 else '':<10}{line}" for number, line in enumerate(wrapped))
 
 
-def _model_lines(model: ModelSummary | None) -> list[str]:
+def model_lines(model: ModelSummary | None) -> list[str]:
+    """What the file is, in a line."""
     if model is None:
         return ["not read"]
     network = f"{model.architecture or 'unknown architecture'}, {model.num_classes or '?'} classes"
     return [f"{model.file}: {network}; {model.kind} in {model.format} format, {model.bytes / 1e6:.1f} MB"]
 
 
-def _finding_lines(findings: tuple[Finding, ...]) -> list[str]:
+def finding_lines(findings: tuple[Finding, ...]) -> list[str]:
+    """The findings, the gravest first."""
     gravest_first = sorted(findings, key=lambda finding: -list(Severity).index(finding.severity))
     return [f"{finding.severity}: {finding.message}" for finding in gravest_first] or ["none"]
 

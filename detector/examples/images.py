@@ -112,7 +112,7 @@ class Examples:
     labels
         The true classes, int64 of shape (N,).
     names
-        File names of the images used, harmless to print.
+        File names of the images used: plain ASCII, for no other name can be read.
     stands_for
         Which index of the listing was asked for: that of the image itself unless it replaces an unusable one.
     """
@@ -151,15 +151,15 @@ def load_examples(
     """
     listing = list_examples(directory, num_classes)
     examples = decode(listing, select(listing, num_images, rule), preprocessing)
-    if len(examples) >= num_images:
-        return examples
-    shortage = Finding(
-        Severity.WARNING,
-        "fewer_examples",
-        f"{num_images} images were asked for, {len(examples)} can be used",
-        {"asked": num_images, "used": len(examples)},
-    )
-    return replace(examples, findings=(*examples.findings, shortage))
+    return replace(examples, findings=examples.findings + shortage(num_images, len(examples)))
+
+
+def shortage(asked: int, used: int) -> tuple[Finding, ...]:
+    """The finding that fewer images are `used` than theta `asked` for, if it is so."""
+    if used >= asked:
+        return ()
+    message = f"{asked} images were asked for, {used} can be used"
+    return (Finding(Severity.WARNING, "fewer_examples", message, {"asked": asked, "used": used}),)
 
 
 def list_examples(directory: Path, num_classes: int | None = None) -> Listing:
@@ -296,7 +296,7 @@ def decode(listing: Listing, selected: Sequence[int], preprocessing: Preprocessi
     if not used:
         raise _nothing_usable(listing.directory, findings)
     labels = np.array([listing.names[image].label for _, image in used], dtype=np.int64)
-    names = tuple(printable(listing.paths[image].name) for _, image in used)
+    names = tuple(listing.paths[image].name for _, image in used)
     return Examples(images[: len(used)], labels, names, tuple(index for index, _ in used), findings)
 
 

@@ -74,10 +74,9 @@ def load_parameters(directory: Path, bundle: str, architecture: str) -> LearnedP
 def _bundle_directory(directory: Path, name: str) -> Path:
     if (directory / _BUNDLE_FILE).is_file():
         return directory
-    if not _NAME.fullmatch(name):
-        raise invalid(directory, f"{name!r} is no bundle name", "small letters, digits, '.', '_' and '-'")
-    folder = directory / name
-    if not folder.is_dir():
+    _check_name(directory, name)
+    folder = next((place for place in (directory / name, _aside(directory / name)) if place.is_dir()), None)
+    if folder is None:
         raise ParametersError(
             f"no bundle {name!r}",
             where=directory,
@@ -87,6 +86,16 @@ def _bundle_directory(directory: Path, name: str) -> Path:
     return folder
 
 
+def _check_name(directory: Path, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise invalid(directory, f"{name!r} is no bundle name", "small letters, digits, '.', '_' and '-'")
+
+
+def _aside(place: Path) -> Path:
+    """Where an old bundle is while a new one takes its place; a kill right then leaves it there, to be read there."""
+    return place.with_name(f".{place.name}.old")
+
+
 def _bundle_names(directory: Path) -> list[str]:
     return sorted(path.parent.name for path in directory.glob(f"*/{_BUNDLE_FILE}"))
 
@@ -94,14 +103,15 @@ def _bundle_names(directory: Path) -> list[str]:
 def write_bundle(directory: Path, bundle: Bundle, parameters: Iterable[LearnedParameters]) -> Path:
     """Write `bundle` into `directory`, in place of one of the same name, and return its path.
 
-    The old bundle stays until the new one has been written and read back. Only a kill between the two renames can
-    leave neither in place; the old one then lies beside, whole, as `.<name>.old`.
+    The old bundle stays until the new one has been written and read back, and whatever happens, a kill too, one of
+    the two can be loaded as a whole.
 
     Raises
     ------
     ParametersError
         The directory cannot be written, or what was given does not fit the schemas; the old bundle is untouched.
     """
+    _check_name(directory, bundle.name)
     documents = {_BUNDLE_FILE: {"format_version": FORMAT_VERSION} | asdict(bundle)}
     documents |= {f"{one.architecture}.json": to_document(one) for one in parameters}
     staging = directory / f".{secrets.token_hex(8)}.tmp"
@@ -134,17 +144,16 @@ def _write_documents(folder: Path, documents: dict[str, Document]) -> None:
 
 def _install(new: Path, place: Path) -> Path:
     """Rename `new` to `place`, what is there stepping aside first and back again if that fails."""
-    old = place.with_name(f".{place.name}.old")
-    if not place.exists():
-        new.rename(place)
-    else:
+    old = _aside(place)
+    if place.exists():
         shutil.rmtree(old, ignore_errors=True)
         place.rename(old)
-        try:
-            new.rename(place)
-        except BaseException:
+    try:
+        new.rename(place)
+    except BaseException:
+        if old.exists():
             old.rename(place)
-            raise
+        raise
     sync_directory(place.parent)
     shutil.rmtree(old, ignore_errors=True)
     return place

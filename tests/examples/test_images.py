@@ -126,7 +126,10 @@ UNUSABLE = {
     "header only": (_png(_random())[:33], "damaged"),
     "bomb": (_png(np.zeros((1, 1, 3), np.uint8), header=_bomb_header()), "wrong_size"),
     "bomb behind a second header": (_png(_random(), before=_bomb_header()), "damaged"),
-    "other size behind a second header": (_png(_random(), before=_bomb_header(200)), "damaged"),
+    "other size behind a second header": (
+        _png(_random(side=500), header=_bomb_header(224), before=_bomb_header(500)),
+        "damaged",
+    ),
     "text bomb": (_text_bomb(), "damaged"),
     "1 x 1": (_png(_random(side=1)), "wrong_size"),
     "not square": (_png(_random(side=256)[:224]), "wrong_size"),

@@ -138,6 +138,8 @@ BROKEN_FILES = {
     "NaN": _edited(r'"intercept": 0.25', '"intercept": NaN'),
     "Infinity": _edited(r'"intercept": 0.25', '"intercept": -Infinity'),
     "infinite by exponent": _edited(r'"intercept": 0.25', '"intercept": 1e999'),
+    "NaN in a figure": _edited(r'"cross_entropy": 0.2', '"cross_entropy": NaN'),
+    "infinity in a figure": _edited(r'"cross_entropy": 0.2', '"cross_entropy": 1e999'),
     "endless integer": _edited(r'"intercept": 0.25', '"intercept": ' + "9" * 5000),
     "repeated key": _edited(r'"base_rate": 0.44', '"base_rate": 0.44, "base_rate": 0.45'),
     "not UTF-8": lambda text: text.replace("tests", "t\u00e9sts").encode("latin-1"),
@@ -147,7 +149,9 @@ BROKEN_FILES = {
     "deep nesting": lambda text: b"[" * 200_000,
     "a list": lambda text: b"[]",
     "empty": lambda text: b"",
-    "huge": lambda text: text.encode() + b" " * (4 * 2**20),
+    "huge": lambda text: text.encode() + b" " * 2**20,
+    "too many wrong numbers": _edited(r'"coefficients": \[', '"coefficients": [' + '"a", ' * 100_000),
+    "too many right numbers": _edited(r'"coefficients": \[', '"coefficients": [' + "1, " * 300_000),
     "a pickle": lambda text: b"\x80\x04cos\nsystem\n(S'true'\ntR.",
 }
 
@@ -182,6 +186,16 @@ def test_integers_may_be_written_with_a_point(directory: Path) -> None:
 
 
 # --- writing
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": "../mine"}, {"name": "Mine"}, {"version": ""}, {"description": ""}, {"base_rate": 2.0}]
+)
+def test_a_bundle_that_could_not_be_read_is_not_written(directory: Path, change: dict[str, Any]) -> None:
+    before = _snapshot(directory.parent)
+    with pytest.raises(ParametersError):
+        write_bundle(directory, dataclasses.replace(BUNDLE, **change), [])
+    assert _snapshot(directory.parent) == before
 
 
 def test_a_new_bundle_replaces_the_whole_old_one(directory: Path) -> None:
@@ -250,7 +264,6 @@ while True:
 
 
 def test_a_killed_writer_leaves_a_whole_bundle(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Whichever moment: a whole bundle is in place, or, between the two renames, lies beside."""
     target = tmp_path_factory.mktemp("target")
     expected = _parameters("resnet18")
     for attempt in range(5):
@@ -260,5 +273,14 @@ def test_a_killed_writer_leaves_a_whole_bundle(directory: Path, tmp_path_factory
             writer.stdout.readline()
             time.sleep(0.05 + 0.013 * attempt)
             writer.kill()
-        place = target / "mine" if (target / "mine").exists() else target / ".mine.old"
-        assert load_parameters(place, "mine", "resnet18") == expected
+        assert load_parameters(target, "mine", "resnet18") == expected
+
+
+def test_a_kill_between_the_two_renames(directory: Path) -> None:
+    """The old bundle is read from where it stepped aside, and the next writer clears it away."""
+    (directory / "mine").rename(directory / ".mine.old")
+    assert load_bundle(directory, "mine") == BUNDLE
+    assert load_parameters(directory, "mine", "vgg19bn") == _parameters("vgg19bn", 0.75)
+    write_bundle(directory, dataclasses.replace(BUNDLE, version="4"), [])
+    assert load_bundle(directory, "mine").version == "4"
+    assert [entry.name for entry in directory.iterdir()] == ["mine"]
