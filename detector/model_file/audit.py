@@ -113,7 +113,8 @@ class _Auditor:
         self.limits = limits
         self.audited = Audited(ContentKind.MODULE)
         self.values = 0
-        self.training = 0
+        self.training = 0  # modules in training mode
+        self.transient = 0  # buffers that state_dict() would leave out
 
     def network(self, root: Instance) -> Audited:
         if is_data_parallel(root.cls):
@@ -121,6 +122,8 @@ class _Auditor:
         self._module(root, "", 0)
         if self.training:
             self.audited.notes.append(f"{self.training} modules were saved in training mode")
+        if self.transient:
+            self.audited.notes.append(f"{self.transient} buffers are not part of the state dict")
         return self.audited
 
     def _inside_data_parallel(self, root: Instance) -> Instance:
@@ -161,9 +164,8 @@ class _Auditor:
         self._spend(sum(map(len, names)), path)
         everything = [*module.state, *(name for group in names for name in group)]
         if len(set(everything)) != len(everything):
-            raise unsafe(
-                f"{Counter(everything).most_common(1)[0][0]!r} exists twice", _place(path), "one meaning for each name"
-            )
+            twice = Counter(everything).most_common(1)[0][0]
+            raise unsafe(f"{twice!r} exists twice", _place(path), "one meaning for each name")
         return module.state
 
     def _tensors(self, state: Mapping[object, object], path: str) -> None:
@@ -176,7 +178,7 @@ class _Auditor:
                 self.reader.add(self._join(path, name), record)
         for name, record in _named(state, "_buffers", path).items():
             if name in transient:
-                self.audited.notes.append(f"buffer {self._join(path, name)} is not part of the state dict")
+                self.transient += 1
             elif record is not None:
                 self.reader.add(self._join(path, name), record)
 

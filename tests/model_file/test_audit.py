@@ -218,7 +218,7 @@ def test_non_persistent_buffer_is_noted_and_left_out(forge):
 
     record = parse_model(forge.container(value))
     assert list(record.tensors) == ["kept"]
-    assert record.notes == ("buffer running_mean is not part of the state dict",)
+    assert record.notes == ("1 buffers are not part of the state dict",)
 
 
 def test_plain_values_of_every_kind(forge):
