@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +20,15 @@ from detector.answer import NEUTRAL
 from detector.clock import Budget
 from detector.cpus import usable_cpus
 from detector.errors import DeadlineError
-from detector.examples.images import Examples, decode, list_examples, select
-from detector.examples.preprocessing import PROFILES
+from detector.examples.images import Examples, decode, list_examples, select, shortage
+from detector.examples.preprocessing import PROFILES, Preprocessing
 from detector.findings import Finding, Severity
-from detector.graph.reference import reference_graph
+from detector.graph.reference import load_references, reference_graph
 from detector.mapping.bundles import Bundle, load_bundle, load_parameters
 from detector.mapping.parameters import Clip, Configuration, LearnedParameters
 from detector.mapping.predict import predict
 from detector.mapping.signals import Signal, measure
-from detector.measurement.measure import Engine, Unpruned, measure_unpruned, measure_variants, predicted_seconds
+from detector.measurement.measure import Measurer, Unpruned
 from detector.model_file import read_model
 from detector.model_file.records import ModelRecord
 from detector.pruning.variants import make_variants
@@ -83,19 +84,22 @@ class Detection:
             self._tell(model=ModelSummary.of(self._request.model_filepath, record))
         with self._stage("check"):
             identification = self._check(record)
-        if identification.architecture is None or identification.deviations:
+        if identification.architecture is None:
             probability = _clipped(self._settings.tampered_probability, Clip())
-            return self._tell(probability=probability, basis=Basis.TAMPERED)
+            self._tell(probability=probability, basis=Basis.TAMPERED)
+            return self.report
         name = identification.architecture.name
         parameters = load_parameters(self._request.learned_parameters_dirpath, self._settings.bundle, name)
         if parameters is None:
             self._find(_nothing_learned(bundle, name))
-            return self._tell(probability=_clipped(bundle.base_rate, Clip()), basis=Basis.BASE_RATE)
-        return self._measure(record, identification, bundle, parameters)
+            self._tell(probability=_clipped(bundle.base_rate, Clip()), basis=Basis.BASE_RATE)
+        else:
+            self._measure(record, identification, bundle, parameters)
+        return self.report
 
     def _check(self, record: ModelRecord) -> Identification:
-        quality = check_model(record)
-        self._find(*quality.findings)
+        quality = check_model(record, load_references())
+        self._find(*quality.findings, *(Finding(Severity.INFO, "note", note) for note in record.notes))
         identification = quality.identification
         name = identification.architecture.name if identification.architecture else None
         summary = ModelSummary.of(self._request.model_filepath, record, name, identification.num_classes)
@@ -104,23 +108,24 @@ class Detection:
 
     def _measure(
         self, record: ModelRecord, identification: Identification, bundle: Bundle, parameters: LearnedParameters
-    ) -> Report:
+    ) -> None:
         with self._stage("examples"):
             examples, selections = self._examples(identification, parameters)
-        with self._stage("rebuild"):
-            engine = self._engine(record, identification)
+        with self._stage("engine"):
+            measurer = self._measurer(record, parameters.architecture)
         with self._stage("unpruned"):
-            unpruned = self._unpruned(engine, examples)
+            unpruned = self._unpruned(measurer, examples)
         with self._stage("variants"):
             for configuration in _costliest_first(parameters.configurations):
                 chosen = examples.subset(selections[configuration])
-                pruned = self._pruned(engine, record, parameters, configuration, chosen, unpruned)
+                pruned = self._pruned(measurer, record, parameters.architecture, configuration, chosen, unpruned)
                 if pruned is not None:
                     rows = [examples.names.index(name) for name in chosen.names]
                     self.logits = Logits(unpruned.logits[rows], pruned, chosen.labels, chosen.names)
-                    return self._classify(self.logits, bundle, parameters, configuration)
+                    self._classify(self.logits, bundle, parameters, configuration)
+                    return
         self._find(_out_of_time(self._budget, unpruned))
-        return self._tell(probability=_clipped(parameters.base_rate, parameters.clip), basis=Basis.BASE_RATE)
+        self._tell(probability=_clipped(parameters.base_rate, parameters.clip), basis=Basis.BASE_RATE)
 
     def _examples(
         self, identification: Identification, parameters: LearnedParameters
@@ -128,6 +133,8 @@ class Detection:
         """All images that any configuration asks for, decoded once, and which of them each one uses."""
         named = self._settings.preprocessing
         preprocessing = PROFILES[named] if named else parameters.preprocessing
+        if preprocessing != parameters.preprocessing:
+            self._find(_preprocessed_otherwise(preprocessing, parameters.preprocessing))
         listing = list_examples(self._request.examples_dirpath, identification.num_classes)
         selections = {
             configuration: select(listing, configuration.theta.num_images, configuration.theta.rule)
@@ -138,16 +145,14 @@ class Detection:
         self._tell(preprocessing=preprocessing, examples=examples.names)
         return examples, selections
 
-    def _engine(self, record: ModelRecord, identification: Identification) -> Engine:
+    def _measurer(self, record: ModelRecord, architecture: str) -> Measurer:
         # Imported here: a refused or tampered file is answered without paying for torch.
-        from detector.measurement.engine import EagerEngine
-        from detector.model_file.rebuild import rebuild
+        from detector.measurement.engine import PackedEngine
 
-        assert identification.architecture is not None and identification.num_classes is not None
-        network = rebuild(record, identification.architecture, identification.num_classes)
-        return EagerEngine(network, threads=self._settings.threads or usable_cpus())
+        engine = PackedEngine(reference_graph(architecture), record.tensors)
+        return Measurer(engine, self._budget, workers=self._settings.threads or usable_cpus())
 
-    def _unpruned(self, engine: Engine, examples: Examples) -> Unpruned:
+    def _unpruned(self, measurer: Measurer, examples: Examples) -> Unpruned:
         if self._budget.remaining() <= 0:
             raise DeadlineError(
                 f"{self._budget.elapsed():.1f} s had passed before the first measurement",
@@ -155,40 +160,39 @@ class Detection:
                 expected=f"to be measuring within {self._budget.seconds:g} s",
                 next_step="raise infer_max_seconds in metaparameters.json, or use a faster machine",
             )
-        unpruned = measure_unpruned(engine, examples.images, self._budget)
+        unpruned = measurer.unpruned(examples.images)
         accuracy = float(measure(Signal.ACCURACY, unpruned.logits[None], examples.labels)[0])
-        finding = clean_accuracy_finding(accuracy, len(examples))
-        self._find(*([finding] if finding else []))
+        self._find(clean_accuracy_finding(accuracy, len(examples)))
         self._tell(unpruned_accuracy=accuracy)
         return unpruned
 
     def _pruned(
         self,
-        engine: Engine,
+        measurer: Measurer,
         record: ModelRecord,
-        parameters: LearnedParameters,
+        architecture: str,
         configuration: Configuration,
         chosen: Examples,
         unpruned: Unpruned,
     ) -> NDArray[np.float32] | None:
         """Logits of all variants, or None where the configuration does not fit what is left of the budget."""
         theta = configuration.theta
-        needed = predicted_seconds(unpruned.image_seconds, theta.num_pruned_models, len(chosen))
-        if not self._budget.allows(needed):
-            self._find(_does_not_fit(configuration, needed, self._budget.remaining()))
-            return None
-        variants = make_variants(record.tensors, reference_graph(parameters.architecture), theta)
-        pruned = measure_variants(engine, variants, chosen.images, unpruned.image_seconds, self._budget)
+        needed = measurer.predicted_seconds(unpruned.image_seconds, theta.num_pruned_models, len(chosen))
+        pruned = None
+        if self._budget.allows(needed):
+            variants = make_variants(record.tensors, reference_graph(architecture), theta)
+            pruned = measurer.variants(variants, chosen.images, unpruned.image_seconds)
         if pruned is None:
             self._find(_does_not_fit(configuration, needed, self._budget.remaining()))
         return pruned
 
     def _classify(
         self, logits: Logits, bundle: Bundle, parameters: LearnedParameters, configuration: Configuration
-    ) -> Report:
+    ) -> None:
         vector = measure(configuration.signal, logits.pruned, logits.labels)
         prediction = predict(configuration, vector.tolist(), parameters.clip)
-        return self._tell(
+        self._find(*shortage(configuration.theta.num_images, len(logits.names)))
+        self._tell(
             probability=prediction.probability,
             basis=Basis.MEASURED,
             examples=logits.names,
@@ -207,9 +211,8 @@ class Detection:
         finally:
             self._tell(timings={**self.report.timings, name: self._budget.elapsed() - began})
 
-    def _tell(self, **known: object) -> Report:
-        self.report = replace(self.report, **known)  # type: ignore[arg-type]
-        return self.report
+    def _tell(self, **known: Any) -> None:
+        self.report = replace(self.report, **known)
 
     def _find(self, *findings: Finding) -> None:
         self._tell(findings=(*self.report.findings, *findings))
@@ -226,6 +229,11 @@ def _clipped(probability: float, clip: Clip) -> float:
 def _nothing_learned(bundle: Bundle, architecture: str) -> Finding:
     message = f"the bundle {bundle.name} holds nothing for {architecture}: the answer is its base rate"
     return Finding(Severity.WARNING, "nothing_learned", message, {"bundle": bundle.name, "architecture": architecture})
+
+
+def _preprocessed_otherwise(used: Preprocessing, fitted: Preprocessing) -> Finding:
+    message = f"images are preprocessed as {used.name}, the regression was fitted on {fitted.name}"
+    return Finding(Severity.WARNING, "preprocessing_overridden", message, {"used": used.name, "fitted": fitted.name})
 
 
 def _does_not_fit(configuration: Configuration, needed: float, remaining: float) -> Finding:

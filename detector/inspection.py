@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector.findings import Finding
+from detector.graph.reference import load_references
 from detector.model_file import read_model
 from detector.model_file.records import ModelRecord
 from detector.quality.check import check_model
@@ -45,7 +46,7 @@ def inspect_model(path: Path) -> Inspection:
         The file is unsafe or corrupt; the error names the offending entry.
     """
     record = read_model(path)
-    quality = check_model(record)
+    quality = check_model(record, load_references())
     identification = quality.identification
     architecture = identification.architecture.name if identification.architecture else None
     return Inspection(
@@ -73,12 +74,12 @@ def inspection_text(inspection: Inspection) -> str:
         f"pickle protocol {inspection.pickle_protocol}{wrapper}",
         *(f"{count:>4} x {name}" for name, count in inspection.classes.items()),
     ]
-    verdict = "tampered: the graph deviates from every reference" if inspection.deviations else "as it should be"
+    verdict = [str(deviation) for deviation in inspection.deviations] or ["no deviation from a reference"]
     sections = {
         "Model": [*model_lines(inspection.model), f"sha256 {inspection.model.sha256}"],
         "Contents": contents,
         "Notes": list(inspection.notes) or ["none"],
         "Findings": finding_lines(inspection.findings),
-        "Structure": [verdict],
+        "Structure": verdict,
     }
     return "\n".join(section(title, lines) for title, lines in sections.items())

@@ -23,10 +23,10 @@ _SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 @functools.cache  # keeps the Library alive: its definitions vanish with the object
 def _define_missing_operators() -> torch.library.Library:
     _load_compiled_operators()
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for name in _MISSING_OPERATORS:
         if not hasattr(torch.ops.torchvision, name):
-            library.define(f"{name}{_SIGNATURE}")
+            library.define(f"{name}{_SIGNATURE}")  # type: ignore[no-untyped-call]
     return library
 
 
@@ -37,7 +37,7 @@ def _load_compiled_operators() -> None:
         return
     for compiled in Path(spec.origin).parent.glob("_C*.so"):
         with contextlib.suppress(OSError):  # its CUDA libraries are not installed
-            torch.ops.load_library(str(compiled))
+            torch.ops.load_library(str(compiled))  # type: ignore[no-untyped-call]
 
 
 def torchvision_models() -> ModuleType:

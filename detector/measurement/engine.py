@@ -1,52 +1,175 @@
-"""Runs variants of one network on images: PyTorch eager, weights in place.
+"""Runs variants of one network on images: a fused plan over packed convolutions of oneDNN, one thread a call.
 
-One network serves all variants: the rows that a variant names are overwritten, the images pass, the rows are put
-back. The network is ours (rebuilt, in evaluation mode); its weights may be anything, so logits may be non-finite.
+Each call folds batch normalisation and the variant's patches into the convolutions, packs them for the processor, and
+runs the images in channels-last order. Nothing is shared between calls but constant arrays, so that calls may run side
+by side in threads, and an answer never depends on how many do. The operators are those that PyTorch's own compiler
+emits for frozen networks; eager PyTorch is the oracle in tests. Weights may be anything, so logits may be non-finite.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812 - its customary name
 from numpy.typing import NDArray
 
+from detector.graph.ir import Graph, Op
+from detector.measurement.plan import Step, make_plan
 from detector.pruning.variant import RowPatch
 
+# What torch.compile emits for a frozen network on the CPU; typed as Any because PyTorch's stubs do not know them.
+_pack: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
+_convolve: Any = torch.ops.mkldnn._convolution_pointwise
+_UNARY: Mapping[Op | None, tuple[str, list[float]]] = MappingProxyType(
+    {None: ("none", []), Op.RELU: ("relu", []), Op.RELU6: ("hardtanh", [0.0, 6.0])}
+)
 
-class EagerEngine:
-    """A network in evaluation mode, ready to answer for any set of patches.
+
+class PackedEngine:
+    """A network given by its graph and its arrays, ready to answer for any set of patches.
 
     Parameters
     ----------
-    network
-        Kept, and changed only for the duration of a call.
-    threads
-        Of PyTorch within an operation.
+    graph
+        The reference graph of the architecture.
+    arrays
+        State-dict names to arrays, float32 where they are parameters; used in place, never written to.
     """
 
-    def __init__(self, network: torch.nn.Module, *, threads: int) -> None:
-        torch.set_num_threads(threads)
-        self._network = network.eval()
-        self._parameters = dict(network.named_parameters())
+    def __init__(self, graph: Graph, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self._plan = make_plan(graph)
+        self._tensors = {name: _tensor(array) for name, array in arrays.items() if array.dtype == np.float32}
 
     def logits(self, images: NDArray[np.float32], patches: Sequence[RowPatch] = ()) -> NDArray[np.float32]:
         """Logits (N, classes) for images (N, 3, height, width) with the patches applied."""
-        with torch.inference_mode(), self._patched(patches):
-            answer: NDArray[np.float32] = self._network(torch.from_numpy(images)).numpy()
+        parameters = _Parameters(self._tensors, {patch.parameter: patch for patch in patches})
+        torch.set_num_threads(1)  # of the calling thread: with a busy neighbour, threads that wait for each other crawl
+        with torch.inference_mode():
+            values: dict[str, torch.Tensor] = {}
+            for step in self._plan:
+                inputs = [values[name] for name in step.inputs]
+                values[step.output] = _run(step, inputs or [_channels_last(torch.from_numpy(images))], parameters)
+                for name in step.drops:
+                    del values[name]
+            answer: NDArray[np.float32] = values[self._plan[-1].output].numpy()
         return answer
 
-    @contextmanager
-    def _patched(self, patches: Sequence[RowPatch]) -> Iterator[None]:
-        saved: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
-        try:
-            for patch in patches:
-                parameter, rows = self._parameters[patch.parameter].data, torch.from_numpy(patch.rows)
-                saved.append((parameter, rows, parameter[rows]))
-                parameter[rows] = 0.0 if patch.values is None else torch.from_numpy(patch.values)
-            yield
-        finally:
-            for parameter, rows, values in reversed(saved):
-                parameter[rows] = values
+
+class _Parameters:
+    """The network's parameters with one variant's patches applied, made when asked for."""
+
+    def __init__(self, tensors: Mapping[str, torch.Tensor], patches: Mapping[str, RowPatch]) -> None:
+        self._tensors = tensors
+        self._patches = patches
+
+    def get(self, name: str) -> torch.Tensor | None:
+        """The parameter, or None if the network has none of that name."""
+        return self[name] if name in self._tensors else None
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        if name not in self._patches:
+            return self._tensors[name]
+        return self._write(self._tensors[name].clone(), name)
+
+    def scaled(self, name: str, scale: torch.Tensor) -> torch.Tensor:
+        """The parameter with each row multiplied by its scale: one pass over it, patches included."""
+        factors = scale.reshape(-1, *[1] * (self._tensors[name].ndim - 1))
+        product = self._tensors[name] * factors
+        return self._write(product, name, factors) if name in self._patches else product
+
+    def _write(self, tensor: torch.Tensor, name: str, factors: torch.Tensor | None = None) -> torch.Tensor:
+        patch = self._patches[name]
+        rows = torch.from_numpy(patch.rows)
+        if patch.values is None:
+            return tensor.index_fill_(0, rows, 0.0)
+        values = torch.from_numpy(patch.values)
+        return tensor.index_copy_(0, rows, values if factors is None else values * factors[rows])
+
+
+def _tensor(array: NDArray[Any]) -> torch.Tensor:
+    """The array as a tensor over the same memory; a copy only where its address is odd."""
+    with warnings.catch_warnings():  # file bytes are read-only, and the engine only reads them
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.from_numpy(np.require(array, requirements=["C", "A"]))
+
+
+def _channels_last(images: torch.Tensor) -> torch.Tensor:
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+def _folded(step: Step, parameters: _Parameters) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Weight and bias, if any, of a convolution with its batch normalisation folded in."""
+    weight, bias = f"{step.module}.weight", parameters.get(f"{step.module}.bias")
+    if not step.norm:
+        return parameters[weight], bias
+    scale = parameters[f"{step.norm}.weight"] / torch.sqrt(parameters[f"{step.norm}.running_var"] + step.eps)
+    shift = parameters[f"{step.norm}.bias"] - parameters[f"{step.norm}.running_mean"] * scale
+    return parameters.scaled(weight, scale), shift if bias is None else shift + bias * scale
+
+
+def _conv(step: Step, inputs: list[torch.Tensor], parameters: _Parameters) -> torch.Tensor:
+    weight, bias = _folded(step, parameters)
+    stride, padding, dilation, groups = (step.attributes[key] for key in ("stride", "padding", "dilation", "groups"))
+    packed = _pack(weight.to_mkldnn(), padding, stride, dilation, groups, inputs[0].shape)
+    unary, scalars = _UNARY[step.activation]
+    geometry = (bias, padding, stride, dilation, groups)
+    convolved: torch.Tensor
+    if step.adds:
+        activation = None if step.activation is None else unary
+        convolved = _convolve.binary(*inputs, packed, *geometry, "add", 1.0, activation, scalars, "")
+    else:
+        convolved = _convolve(inputs[0], packed, *geometry, unary, scalars, "")
+    return convolved
+
+
+def _batch_norm(step: Step, inputs: list[torch.Tensor], parameters: _Parameters) -> torch.Tensor:
+    names = ("running_mean", "running_var", "weight", "bias")
+    mean, variance, weight, bias = (parameters[f"{step.module}.{name}"] for name in names)
+    normalised = F.batch_norm(inputs[0], mean, variance, weight, bias, eps=step.eps)
+    return normalised if step.activation is None else F.relu_(normalised)
+
+
+def _linear(step: Step, inputs: list[torch.Tensor], parameters: _Parameters) -> torch.Tensor:
+    return F.linear(inputs[0], parameters[f"{step.module}.weight"], parameters[f"{step.module}.bias"])
+
+
+def _shuffled(image: torch.Tensor, groups: int) -> torch.Tensor:
+    count, channels, height, width = image.shape
+    split = image.view(count, groups, channels // groups, height, width)
+    return _channels_last(split.transpose(1, 2).reshape(image.shape))
+
+
+_WITH_PARAMETERS: Mapping[Op, Callable[[Step, list[torch.Tensor], _Parameters], torch.Tensor]] = MappingProxyType(
+    {Op.CONV: _conv, Op.BATCH_NORM: _batch_norm, Op.LINEAR: _linear}
+)
+_WITHOUT: Mapping[Op, Callable[[list[torch.Tensor], Mapping[str, Any]], torch.Tensor]] = MappingProxyType(
+    {
+        Op.INPUT: lambda x, _: x[0],
+        Op.RELU: lambda x, _: F.relu(x[0]),
+        Op.RELU6: lambda x, _: F.relu6(x[0]),
+        Op.MAX_POOL: lambda x, a: F.max_pool2d(
+            x[0], a["kernel_size"], a["stride"], a["padding"], a["dilation"], a["ceil_mode"]
+        ),
+        Op.AVG_POOL: lambda x, a: F.avg_pool2d(
+            x[0], a["kernel_size"], a["stride"], a["padding"], a["ceil_mode"], a["count_include_pad"]
+        ),
+        Op.ADAPTIVE_AVG_POOL: lambda x, a: F.adaptive_avg_pool2d(x[0], a["output_size"]),
+        Op.GLOBAL_MEAN: lambda x, _: x[0].mean((2, 3)),
+        Op.ADD: lambda x, _: x[0] + x[1],
+        Op.CAT: lambda x, _: torch.cat(x, 1),
+        Op.SLICE: lambda x, a: x[0][:, a["start"] : a["stop"]],
+        Op.CHANNEL_SHUFFLE: lambda x, a: _shuffled(x[0], a["groups"]),
+        Op.FLATTEN: lambda x, _: x[0].flatten(1),
+    }
+)
+
+
+def _run(step: Step, inputs: list[torch.Tensor], parameters: _Parameters) -> torch.Tensor:
+    if step.op in _WITH_PARAMETERS:
+        return _WITH_PARAMETERS[step.op](step, inputs, parameters)
+    return _WITHOUT[step.op](inputs, step.attributes)

@@ -1,63 +1,104 @@
-"""The eager engine against a network whose state dict was changed by hand."""
+"""The packed engine against eager PyTorch: the same logits for any patches, with any number of threads."""
 
-import copy
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 
-from detector.measurement.engine import EagerEngine
+from detector.graph.reference import reference_graph
+from detector.measurement.engine import PackedEngine
+from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.pruning.variant import RowPatch
+from detector.pruning.variants import make_variants
+
+Network = Callable[..., torch.nn.Module]
+Oracle = Callable[..., np.ndarray]
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.random((2, 3, 96, 96), dtype=np.float32)
+
+
+def arrays_of(network: torch.nn.Module) -> dict[str, np.ndarray]:
+    return {name: value.numpy() for name, value in network.state_dict().items()}
+
+
+def close(found: np.ndarray, expected: np.ndarray) -> None:
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * max(1.0, float(np.abs(expected).max())))
+    assert (found.argmax(1) == expected.argmax(1)).all()
+
+
+# One of each family; tests/test_table.py runs all 23 from the file to the logits.
+FAMILIES = ("densenet121", "googlenet", "mobilenetv2", "resnet50", "shufflenet1_0", "squeezenetv1_1")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_variants_answer_as_eager_pytorch_does(name: str, random_network: Network, eager_logits: Oracle) -> None:
+    network = random_network(name)
+    arrays = arrays_of(network)
+    engine = PackedEngine(reference_graph(name), arrays)
+    close(engine.logits(IMAGES), eager_logits(network, IMAGES))
+    for method in PruningMethod:
+        theta = Theta(method, SamplingMethod.TARGETED, RankingMethod.L1, p=0.05, num_pruned_models=2, num_images=2)
+        for variant in make_variants(arrays, reference_graph(name), theta):
+            close(engine.logits(IMAGES, variant.patches), eager_logits(network, IMAGES, variant.patches))
 
 
 @pytest.fixture
-def network() -> torch.nn.Module:
-    torch.manual_seed(0)
-    layers = [torch.nn.Conv2d(3, 6, 3), torch.nn.BatchNorm2d(6), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1)]
-    return torch.nn.Sequential(*layers, torch.nn.Flatten(), torch.nn.Linear(6, 4)).eval()
+def small(random_network: Network) -> torch.nn.Module:
+    return random_network("resnet18", num_classes=5)
 
 
-IMAGES = np.random.default_rng(0).random((5, 3, 9, 9), dtype=np.float32)
-
-
-def by_hand(network: torch.nn.Module, patches: list[RowPatch]) -> np.ndarray:
-    changed = copy.deepcopy(network)
-    with torch.no_grad():
-        for patch in patches:
-            parameter = changed.get_parameter(patch.parameter)
-            for position, row in enumerate(patch.rows.tolist()):
-                parameter[row] = 0.0 if patch.values is None else torch.as_tensor(patch.values[position])
-        return changed(torch.from_numpy(IMAGES)).numpy()
-
-
-def test_patches_apply_and_leave_no_trace(network: torch.nn.Module) -> None:
-    engine = EagerEngine(network, threads=1)
-    before = {name: value.clone() for name, value in network.state_dict().items()}
+def test_patches_with_values_reach_weights_scales_biases_and_the_classifier(
+    small: torch.nn.Module, eager_logits: Oracle
+) -> None:
     rows = np.array([1, 4])
     patches = [
-        RowPatch("0.weight", rows),
-        RowPatch("0.bias", rows, np.array([0.5, -2], dtype=np.float32)),
-        RowPatch("1.weight", np.array([0, 5]), np.array([3, 4], dtype=np.float32)),
+        RowPatch("conv1.weight", rows, RNG.normal(size=(2, 3, 7, 7)).astype(np.float32)),
+        RowPatch("bn1.weight", np.array([0, 4]), np.array([3, -4], dtype=np.float32)),
+        RowPatch("bn1.bias", rows),
+        RowPatch("fc.weight", np.array([2]), RNG.normal(size=(1, 512)).astype(np.float32)),
+        RowPatch("fc.bias", rows, np.array([0.5, -2], dtype=np.float32)),
     ]
-    expected = by_hand(network, patches)
-    assert not np.allclose(expected, by_hand(network, []), atol=1e-3)
-    np.testing.assert_allclose(engine.logits(IMAGES, patches), expected, atol=1e-6)
-    np.testing.assert_allclose(engine.logits(IMAGES), by_hand(network, []), atol=1e-6)
-    for name, value in network.state_dict().items():
-        assert torch.equal(value, before[name]), name
+    expected = eager_logits(small, IMAGES, patches)
+    assert np.abs(expected - eager_logits(small, IMAGES)).max() > 0.1
+    close(PackedEngine(reference_graph("resnet18"), arrays_of(small)).logits(IMAGES, patches), expected)
 
 
-def test_weights_are_restored_after_a_failure(network: torch.nn.Module) -> None:
-    engine = EagerEngine(network, threads=1)
-    before = network.get_parameter("0.weight").clone()
-    patches = [RowPatch("0.weight", np.array([0])), RowPatch("absent.weight", np.array([0]))]
-    with pytest.raises(KeyError):
-        engine.logits(IMAGES, patches)
-    assert torch.equal(network.get_parameter("0.weight"), before)
+def test_read_only_arrays_are_used_in_place_and_never_changed(small: torch.nn.Module) -> None:
+    arrays = {name: value.copy() for name, value in arrays_of(small).items()}
+    for value in arrays.values():
+        value.setflags(write=False)
+    before = {name: value.copy() for name, value in arrays.items()}
+    engine = PackedEngine(reference_graph("resnet18"), arrays)
+    engine.logits(IMAGES, [RowPatch("conv1.weight", np.array([0])), RowPatch("fc.weight", np.array([0]))])
+    for name, value in arrays.items():
+        np.testing.assert_array_equal(value, before[name])
 
 
-def test_overlapping_patches_are_undone_in_reverse(network: torch.nn.Module) -> None:
-    engine = EagerEngine(network, threads=1)
-    before = network.get_parameter("0.weight").clone()
-    engine.logits(IMAGES, [RowPatch("0.weight", np.array([0, 1])), RowPatch("0.weight", np.array([1, 2]))])
-    assert torch.equal(network.get_parameter("0.weight"), before)
+def test_misaligned_arrays_are_copied(small: torch.nn.Module, eager_logits: Oracle) -> None:
+    arrays = {}
+    for name, value in arrays_of(small).items():
+        odd = np.frombuffer(b"x" + value.tobytes(), dtype=np.uint8)[1:].view(value.dtype).reshape(value.shape)
+        arrays[name] = odd
+    close(PackedEngine(reference_graph("resnet18"), arrays).logits(IMAGES), eager_logits(small, IMAGES))
+
+
+def test_answers_are_the_same_to_the_bit_with_any_number_of_threads(small: torch.nn.Module) -> None:
+    engine = PackedEngine(reference_graph("resnet18"), arrays_of(small))
+    patches = [[RowPatch("layer1.0.conv1.weight", np.array([s]))] for s in range(8)]
+    alone = [engine.logits(IMAGES, one) for one in patches]
+    for workers in (2, 4):
+        with ThreadPoolExecutor(workers) as pool:
+            together = list(pool.map(lambda one: engine.logits(IMAGES, one), patches))
+        for one, other in zip(alone, together, strict=True):
+            assert one.tobytes() == other.tobytes()
+
+
+def test_hostile_numbers_do_not_stop_the_engine(small: torch.nn.Module) -> None:
+    small.bn1.running_var.fill_(-1.0)
+    small.get_parameter("fc.weight").fill_(float("inf"))
+    answer = PackedEngine(reference_graph("resnet18"), arrays_of(small)).logits(IMAGES)
+    assert answer.shape == (2, 5)
+    assert not np.isfinite(answer).any()

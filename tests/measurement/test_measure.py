@@ -1,15 +1,17 @@
 """The measuring loop with an engine and a clock made by hand: what is measured, and when it stops."""
 
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
 from detector.clock import Budget
-from detector.measurement.measure import SAFETY, measure_unpruned, measure_variants, predicted_seconds
+from detector.measurement.measure import SAFETY, Measurer
 from detector.pruning.variant import RowPatch, Variant
 
-IMAGES = np.arange(4 * 3 * 2 * 2, dtype=np.float32).reshape(4, 3, 2, 2)
+IMAGES = np.arange(12 * 3 * 2 * 2, dtype=np.float32).reshape(12, 3, 2, 2)
 VARIANTS = [Variant(s, (RowPatch("w", np.array([s])),)) for s in range(5)]
 
 
@@ -31,65 +33,90 @@ class FakeEngine:
     image_seconds: float = 0.1
     batches: list[int] = field(default_factory=list)
 
-    def logits(self, images: np.ndarray, patches: tuple[RowPatch, ...] = ()) -> np.ndarray:
+    def logits(self, images: np.ndarray, patches: Sequence[RowPatch] = ()) -> np.ndarray:
         self.batches.append(len(images))
         self.clock.seconds += self.image_seconds * len(images)
         row = patches[0].rows[0] if patches else -1
         return np.stack([images.sum((1, 2, 3)), np.full(len(images), row)], axis=1).astype(np.float32)
 
 
-def made(seconds: float, image_seconds: float = 0.1) -> tuple[FakeEngine, Budget]:
+def made(seconds: float = 1e9, image_seconds: float = 0.1, workers: int = 1) -> tuple[FakeEngine, Measurer]:
     clock = HandClock()
-    return FakeEngine(clock, image_seconds), Budget(clock, started=0.0, seconds=seconds, reserve=0.0)
+    engine = FakeEngine(clock, image_seconds)
+    return engine, Measurer(engine, Budget(clock, started=0.0, seconds=seconds, reserve=0.0), workers=workers)
 
 
-def test_unpruned_answers_in_order_and_does_not_time_the_first_image() -> None:
-    engine, budget = made(60)
-    engine.image_seconds = 5.0
-    first = engine.logits
-
-    def slow_start(images: np.ndarray, patches: tuple[RowPatch, ...] = ()) -> np.ndarray:
-        answer = first(images, patches)
-        engine.image_seconds = 0.25
-        return answer
-
-    engine.logits = slow_start  # type: ignore[method-assign]
-    unpruned = measure_unpruned(engine, IMAGES, budget)
-    np.testing.assert_array_equal(unpruned.logits[:, 0], IMAGES.sum((1, 2, 3)))
-    assert unpruned.image_seconds == pytest.approx(0.25)
-    assert engine.batches == [1, 3]
+@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("count", [1, 5, 7, 12])
+def test_unpruned_answers_in_order_by_chunks_that_workers_do_not_change(count: int, workers: int) -> None:
+    engine, measurer = made(workers=workers)
+    unpruned = measurer.unpruned(IMAGES[:count])
+    np.testing.assert_array_equal(unpruned.logits[:, 0], IMAGES[:count].sum((1, 2, 3)))
+    assert sorted(engine.batches, reverse=True) == [5] * (count // 5) + [count % 5] * (count % 5 > 0)
 
 
-def test_a_single_image_is_timed_on_its_second_pass() -> None:
-    engine, budget = made(60)
-    unpruned = measure_unpruned(engine, IMAGES[:1], budget)
-    assert unpruned.logits.shape == (1, 2)
-    assert unpruned.image_seconds == pytest.approx(0.1)
-    assert engine.batches == [1, 1]
+def test_time_of_an_image_is_that_of_the_slowest_chunk() -> None:
+    _, measurer = made(image_seconds=0.25)
+    assert measurer.unpruned(IMAGES).image_seconds == pytest.approx(0.25)
 
 
-def test_all_variants_are_measured_in_order() -> None:
-    engine, budget = made(60)
-    logits = measure_variants(engine, VARIANTS, IMAGES, 0.1, budget)
+@pytest.mark.parametrize("workers", [1, 2, 4, 9])
+def test_all_variants_are_measured_in_order(workers: int) -> None:
+    _, measurer = made(workers=workers)
+    logits = measurer.variants(VARIANTS, IMAGES, 0.1)
     assert logits is not None
-    assert logits.shape == (5, 4, 2)
+    assert logits.shape == (5, 12, 2)
     np.testing.assert_array_equal(logits[:, 0, 1], [0, 1, 2, 3, 4])
 
 
-@pytest.mark.parametrize(("seconds", "passes"), [(0.5, 0), (0.7, 1), (2.0, 4)])
-def test_no_pass_is_started_that_may_not_finish(seconds: float, passes: int) -> None:
-    engine, budget = made(seconds)  # a pass takes 0.4 s and is started where 0.6 s are left
-    assert measure_variants(engine, VARIANTS, IMAGES, 0.1, budget) is None
+@pytest.mark.parametrize(("seconds", "passes"), [(1.7, 0), (1.9, 1), (5.5, 4)])
+def test_no_pass_is_started_that_may_not_end_in_time(seconds: float, passes: int) -> None:
+    engine, measurer = made(seconds)  # a pass takes 1.2 s and is started where 1.8 s are left
+    assert measurer.variants(VARIANTS, IMAGES, 0.1) is None
     assert len(engine.batches) == passes
     assert engine.clock.seconds <= seconds
 
 
 def test_a_slowdown_is_noticed() -> None:
-    engine, budget = made(10.0)
-    engine.image_seconds = 1.0  # ten times slower than the unpruned network promised
-    assert measure_variants(engine, VARIANTS, IMAGES, 0.1, budget) is None
-    assert engine.clock.seconds <= 10.0
+    engine, measurer = made(30.0, image_seconds=1.0)  # ten times slower than promised
+    assert measurer.variants(VARIANTS, IMAGES, 0.1) is None
+    assert engine.clock.seconds <= 30.0
 
 
-def test_prediction_is_the_product_with_a_margin() -> None:
-    assert predicted_seconds(0.1, 15, 10) == pytest.approx(SAFETY * 15)
+def test_prediction_counts_rounds_of_workers() -> None:
+    assert made(workers=1)[1].predicted_seconds(0.1, 15, 10) == pytest.approx(SAFETY * 15)
+    assert made(workers=2)[1].predicted_seconds(0.1, 15, 10) == pytest.approx(SAFETY * 8)
+
+
+def test_workers_measure_at_the_same_time() -> None:
+    barrier = threading.Barrier(2, timeout=20)
+
+    class Meeting:
+        def logits(self, images: np.ndarray, patches: Sequence[RowPatch] = ()) -> np.ndarray:
+            barrier.wait()  # passes only if two calls are under way together
+            return np.zeros((len(images), 2), dtype=np.float32)
+
+    measurer = Measurer(Meeting(), Budget(HandClock(), 0.0, 1e9), workers=2)
+    assert measurer.variants(VARIANTS[:4], IMAGES, 0.1) is not None
+
+
+def test_variants_are_taken_only_when_a_worker_is_free() -> None:
+    engine, measurer = made()
+    taken: list[int] = []
+
+    def stream():  # type: ignore[no-untyped-def]
+        for variant in VARIANTS:
+            taken.append(len(engine.batches))
+            yield variant
+
+    measurer.variants(stream(), IMAGES, 0.1)
+    assert taken == [0, 1, 2, 3, 4]
+
+
+def test_an_engines_failure_reaches_the_caller() -> None:
+    class Broken:
+        def logits(self, images: np.ndarray, patches: Sequence[RowPatch] = ()) -> np.ndarray:
+            raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        Measurer(Broken(), Budget(HandClock(), 0.0, 1e9), workers=2).variants(VARIANTS, IMAGES, 0.1)
