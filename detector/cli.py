@@ -1,8 +1,7 @@
 """The command line of every generation of TrojAI's container API, turned into one frozen command.
 
 Rounds 1-4 pass four options, Rounds 9 and later some of a dozen more, the latest template a subcommand; the newest
-harness passes no subcommand and options that the template does not know. So: no subcommand means `infer`
-(`--configure_mode` means `configure`), unknown options are reported and ignored, and only what cannot be guessed is
+harness passes no subcommand and options that the template does not know. So: no subcommand means `infer`, unknown options are reported and ignored, and only what cannot be guessed is
 required. Values are paths given by the caller, who is trusted with this machine's files.
 """
 
@@ -85,6 +84,13 @@ def parse(arguments: Sequence[str], home: Path) -> Command:
     """
     subcommand = arguments[0] if arguments and arguments[0] in SUBCOMMANDS else "infer"
     rest = arguments[1:] if arguments and arguments[0] in SUBCOMMANDS else arguments
+    if subcommand == "configure" or "--configure_mode" in rest:
+        raise UsageError(
+            "configure is not part of this version",
+            where="entrypoint.py",
+            expected="infer or inspect",
+            next_step="use the shipped learned parameters, or write a bundle by hand (learned_params shows the format)",
+        )
     if subcommand == "inspect":
         return _parse_inspect(rest)
     return _parse_infer(rest, home)

@@ -8,7 +8,7 @@ from detector.cli import InferCommand, InspectCommand, parse
 from detector.errors import UsageError
 
 HOME = Path("/opt/detector")
-FOUR = "--model_filepath m/model.pt --result_filepath out/result.txt --scratch_dirpath scratch".split()
+FOUR = ["--model_filepath", "m/model.pt", "--result_filepath", "out/result.txt", "--scratch_dirpath", "scratch"]
 
 
 def infer(*arguments: str) -> InferCommand:
@@ -30,13 +30,18 @@ def test_rounds_1_to_4() -> None:
 
 
 def test_round_9_and_later() -> None:
-    command = infer(
-        *FOUR,
-        *"--tokenizer_filepath t --features_filepath f.csv --round_training_dataset_dirpath r".split(),
-        *"--metaparameters_filepath /metaparameters.json --schema_filepath /metaparameters_schema.json".split(),
-        *"--learned_parameters_dirpath /learned_parameters --scale_parameters_filepath s".split(),
-        *"--source_dataset_dirpath=/src --configure_models_dirpath c".split(),
-    )
+    pairs = {
+        "tokenizer_filepath": "t",
+        "features_filepath": "f.csv",
+        "round_training_dataset_dirpath": "r",
+        "metaparameters_filepath": "/metaparameters.json",
+        "schema_filepath": "/metaparameters_schema.json",
+        "learned_parameters_dirpath": "/learned_parameters",
+        "scale_parameters_filepath": "s",
+        "configure_models_dirpath": "c",
+    }
+    options = [word for name, value in pairs.items() for word in (f"--{name}", value)]
+    command = infer(*FOUR, *options, "--source_dataset_dirpath=/src")
     assert command.features_filepath == Path("f.csv")
     assert command.learned_parameters_dirpath == Path("/learned_parameters")
     assert command.unknown_options == ()
@@ -74,6 +79,12 @@ def test_what_cannot_be_guessed_is_required(arguments: list[str]) -> None:
     with pytest.raises(UsageError) as caught:
         parse(arguments, HOME)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("arguments", [["configure", "--scratch_dirpath", "s"], [*FOUR, "--configure_mode"]])
+def test_configure_is_refused_and_never_taken_for_infer(arguments: list[str]) -> None:
+    with pytest.raises(UsageError, match="configure is not part"):
+        parse(arguments, HOME)
 
 
 def test_inspect() -> None:

@@ -18,9 +18,8 @@ TECHNIQUE_TYPES = {"weight analysis", "trigger inversion", "attribution analysis
 def nist_issues(schema: dict[str, Any], config: dict[str, Any]) -> list[str]:
     """What NIST's jsonschema checker and header check would object to, written after their description."""
     issues = [f"missing {key}" for key in ("$schema", "title") if key not in schema]
-    for key in ("technique", "technique_description", "technique_changes", "commit_id", "repo_name"):
-        if not schema.get(key):
-            issues.append(f"missing or empty {key}")
+    texts = ("technique", "technique_description", "technique_changes", "commit_id", "repo_name")
+    issues += [f"missing or empty {key}" for key in texts if not schema.get(key)]
     types = schema.get("technique_type")
     if not isinstance(types, list) or not types or not {t.lower() for t in types} <= TECHNIQUE_TYPES:
         issues.append("technique_type")
