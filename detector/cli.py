@@ -1,8 +1,9 @@
 """The command line of every generation of TrojAI's container API, turned into one frozen command.
 
 Rounds 1-4 pass four options, Rounds 9 and later some of a dozen more, the latest template a subcommand; the newest
-harness passes no subcommand and options that the template does not know. So: no subcommand means `infer`, unknown options are reported and ignored, and only what cannot be guessed is
-required. Values are paths given by the caller, who is trusted with this machine's files.
+harness passes no subcommand and options that the template does not know. So: no subcommand means `infer`, unknown
+options are reported and ignored, and only what cannot be guessed is required. Values are paths given by the caller,
+who is trusted with this machine's files.
 """
 
 from __future__ import annotations
