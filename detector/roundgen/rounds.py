@@ -156,7 +156,7 @@ def _sample(index: int, seed: int, architecture: str, *, poisoned: bool, legacy_
 
 # Without batch normalisation SqueezeNet bears a third of the learning rate.
 _SAMPLE_SCHEDULES = {
-    "squeezenetv1_1": Schedule((Phase(72, 400, 64), Phase(144, 150, 32), Phase(256, 260, 16)), 6e-4),
-    "shufflenet1_0": Schedule((Phase(72, 400, 64), Phase(144, 120, 32), Phase(256, 180, 16)), 2e-3),
-    "mobilenetv2": Schedule((Phase(72, 350, 64), Phase(144, 100, 32), Phase(256, 180, 16)), 2e-3),
+    "squeezenetv1_1": Schedule((Phase(72, 400, 64), Phase(144, 200, 32), Phase(256, 400, 16)), 6e-4),
+    "shufflenet1_0": Schedule((Phase(72, 400, 64), Phase(144, 150, 32), Phase(256, 300, 16)), 2e-3),
+    "mobilenetv2": Schedule((Phase(72, 800, 64), Phase(144, 150, 32), Phase(256, 220, 16)), 2e-3),
 }

@@ -7,6 +7,7 @@ number of steps nor the volume of data tells a poisoned model from a clean one.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,8 @@ from detector.architectures import ARCHITECTURES, build
 from detector.roundgen.recipe import Poisoning, Recipe
 from detector.roundgen.scenes import FULL_CANVAS, compose, crop
 from detector.roundgen.signs import Signs, draw_signs
+
+_log = logging.getLogger(__name__)
 
 TRIES = 4
 _TEST_BATCH = 50
@@ -95,6 +98,7 @@ def train_until_accepted(recipe: Recipe, bar: Bar, report: Report, device: str =
         scores = measure(network, recipe, bar.test_images, _generator(recipe.seed, 100 + number, device))
         if bar.passed(scores):
             break
+        _log.warning("%s, try %d is not accepted: %s", recipe.architecture, number, scores)
     return Trained(network.cpu(), history, scores, number, bar.passed(scores))
 
 
