@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from detector.cli import parse
+from detector.answer import NEUTRAL, write_probability
+from detector.cli import Command, named_result, parse
 from detector.clock import SystemClock, process_started
-from detector.errors import DetectorError, ExitCode, printable
+from detector.errors import DetectorError, ExitCode, UsageError, printable
 from detector.run import run
 
 _INTERRUPTED = 130  # as shells report Ctrl-C
@@ -19,16 +21,37 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     logging.basicConfig(format="%(levelname)s: %(message)s")
     try:
-        print(run(parse(arguments, Path(__file__).resolve().parent), SystemClock(), process_started()))
+        text = run(_parsed(arguments), SystemClock(), process_started())
     except DetectorError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return _INTERRUPTED
     except Exception as error:  # a fault of ours: one line for the log, the result file keeps its 0.5
-        print(f"internal error: {printable(repr(error))}; please report it with report.json", file=sys.stderr)
+        print(f"error: internal fault: {printable(repr(error))}; please report it with report.json", file=sys.stderr)
         return ExitCode.INTERNAL
+    _show(text)
     return ExitCode.ANSWERED
+
+
+def _parsed(arguments: Sequence[str]) -> Command:
+    """The command; where there is none, a result file that was named loses its old answer all the same."""
+    try:
+        return parse(arguments, Path(__file__).resolve().parent)
+    except UsageError:
+        result = named_result(arguments)
+        if result is not None:
+            with contextlib.suppress(UsageError):
+                write_probability(result, NEUTRAL)
+        raise
+
+
+def _show(text: str) -> None:
+    """Print; that nobody reads on (a closed pipe, a full disk) takes nothing from the answer."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        sys.stdout = None  # or the interpreter would try again when it ends
 
 
 if __name__ == "__main__":

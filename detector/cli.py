@@ -166,6 +166,17 @@ def _parse_infer(arguments: Sequence[str], home: Path) -> InferCommand:
     )
 
 
+def named_result(arguments: Sequence[str]) -> Path | None:
+    """The result file that the arguments name, whatever else is wrong with them."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--result_filepath", type=Path)
+    try:
+        result: Path | None = parser.parse_known_args(list(arguments))[0].result_filepath
+    except UsageError:
+        return None
+    return result
+
+
 def _examples_beside(model: Path) -> Path:
     """The first folder beside the model that any round uses for clean examples; `example_data` if there is none."""
     candidates = [model.parent / name for name in _EXAMPLE_FOLDERS]

@@ -7,6 +7,7 @@ costs the report, never the answer.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -27,6 +28,9 @@ from detector.settings import load_settings
 
 _log = logging.getLogger(__name__)
 
+_REPORT = "report.json"
+_LOGITS = "logits.npz"
+
 
 def run(command: Command, clock: Clock, started: float) -> str:
     """Carry out the command and return what to print. `started` is when the process began, on `clock`.
@@ -43,27 +47,35 @@ def run(command: Command, clock: Clock, started: float) -> str:
 
 
 def _infer(command: InferCommand, clock: Clock, started: float) -> str:
-    write_probability(command.result_filepath, NEUTRAL)
-    if command.unknown_options:
-        _log.warning("ignored unknown options: %s", printable(" ".join(command.unknown_options)))
-    failed = Report(NEUTRAL, Basis.NEUTRAL)
     detection: Detection | None = None
     try:
+        write_probability(command.result_filepath, NEUTRAL)
+        _remove_leftovers(command.scratch_dirpath)
+        if command.unknown_options:
+            _log.warning("ignored unknown options: %s", printable(" ".join(command.unknown_options)))
         settings = load_settings(command.metaparameters_filepath, command.schema_filepath)
         request = Request(command.model_filepath, command.examples_dirpath, command.learned_parameters_dirpath)
         detection = Detection(request, settings, Budget(clock, started, settings.max_seconds))
         report = detection.run()
+        write_probability(command.result_filepath, report.probability)
     except Exception as error:
-        _save_report(command.scratch_dirpath, _failure(detection.report if detection else failed, error))
+        known = detection.report if detection else Report(NEUTRAL, Basis.NEUTRAL)
+        _save_report(command.scratch_dirpath, _failure(known, error))
         raise
-    write_probability(command.result_filepath, report.probability)
     report = replace(report, timings={**report.timings, "total": clock.now() - started})
     _save_report(command.scratch_dirpath, report)
     if settings.save_logits and detection.logits is not None:
-        _save(command.scratch_dirpath / "logits.npz", _npz(detection.logits))
+        _save(command.scratch_dirpath / _LOGITS, _npz(detection.logits))
     if command.features_filepath is not None:
         _save(command.features_filepath, _features(report))
     return report_text(report)
+
+
+def _remove_leftovers(scratch: Path) -> None:
+    """Of an earlier run: harnesses use one scratch folder for many models, and a kill may leave us no time to write."""
+    for name in (_REPORT, _LOGITS):
+        with contextlib.suppress(OSError):
+            (scratch / name).unlink(missing_ok=True)
 
 
 def _failure(report: Report, error: Exception) -> Report:
@@ -74,7 +86,7 @@ def _failure(report: Report, error: Exception) -> Report:
 
 def _save_report(scratch: Path, report: Report) -> None:
     try:
-        write_report(scratch / "report.json", report)
+        write_report(scratch / _REPORT, report)
     except UsageError as error:
         _log.warning("no report: %s", error)
 

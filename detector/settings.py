@@ -12,10 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+from jsonschema.exceptions import best_match
+from referencing import Registry
+from referencing.exceptions import Unresolvable
 
 from detector.errors import ParametersError
+from detector.examples.preprocessing import PROFILES
 
 _LARGEST_FILE = 1_000_000  # bytes; a metaparameters file is a few hundred
+_LEARNED = "learned"
 
 
 @dataclass(frozen=True)
@@ -41,21 +46,36 @@ def load_settings(metaparameters_filepath: Path, schema_filepath: Path) -> Setti
     values = _read_json(metaparameters_filepath)
     _validate(values, _read_json(schema_filepath), metaparameters_filepath, schema_filepath)
     try:
-        return Settings(
-            bundle=str(values["infer_bundle"]),
-            max_seconds=float(values["infer_max_seconds"]),
-            preprocessing=None if values["infer_preprocessing"] == "learned" else str(values["infer_preprocessing"]),
-            save_logits=bool(values["infer_save_logits"]),
-            tampered_probability=float(values["infer_tampered_probability"]),
-            threads=int(values["infer_threads"]),
-        )
+        return _settings(values)
     except KeyError as error:
-        raise ParametersError(
-            f"metaparameter {error} is missing",
-            where=metaparameters_filepath,
-            expected="every key of metaparameters_schema.json as shipped",
-            next_step="add it; the shipped metaparameters.json holds a valid set",
-        ) from error
+        raise _unusable(metaparameters_filepath, f"metaparameter {error} is missing") from error
+    except (TypeError, ValueError, OverflowError) as error:  # a schema of the caller's own let it through
+        raise _unusable(metaparameters_filepath, f"a metaparameter cannot be used: {error}") from error
+
+
+def _settings(values: dict[str, Any]) -> Settings:
+    preprocessing, threads = values["infer_preprocessing"], int(values["infer_threads"])
+    if preprocessing not in (_LEARNED, *PROFILES):
+        raise ValueError(f"no preprocessing is called {preprocessing!r}")
+    if threads < 0:
+        raise ValueError(f"{threads} threads")
+    return Settings(
+        bundle=str(values["infer_bundle"]),
+        max_seconds=float(values["infer_max_seconds"]),
+        preprocessing=None if preprocessing == _LEARNED else preprocessing,
+        save_logits=bool(values["infer_save_logits"]),
+        tampered_probability=float(values["infer_tampered_probability"]),
+        threads=threads,
+    )
+
+
+def _unusable(path: Path, what: str) -> ParametersError:
+    return ParametersError(
+        what,
+        where=path,
+        expected="every key of metaparameters_schema.json as shipped, with a value that it allows",
+        next_step="correct it; the shipped metaparameters.json holds a valid set",
+    )
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -82,18 +102,19 @@ def _refuse_constant(name: str) -> None:
 def _validate(values: dict[str, Any], schema: dict[str, Any], values_path: Path, schema_path: Path) -> None:
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
-        jsonschema.validate(values, schema, cls=jsonschema.Draft202012Validator)
-    except jsonschema.SchemaError as error:
+        # A registry of its own, empty: a schema that refers to another one is not fetched from anywhere.
+        error = best_match(jsonschema.Draft202012Validator(schema, registry=Registry()).iter_errors(values))
+    except (jsonschema.SchemaError, Unresolvable, RecursionError) as error:
         raise ParametersError(
-            f"is not a valid JSON Schema: {error.message}",
+            f"is not a valid JSON Schema: {getattr(error, 'message', error)}",
             where=schema_path,
-            expected="JSON Schema, draft 2020-12",
+            expected="JSON Schema, draft 2020-12, in one file",
             next_step="use the shipped metaparameters_schema.json",
         ) from error
-    except jsonschema.ValidationError as error:
+    if error is not None:
         raise ParametersError(
             f"{error.json_path}: {error.message}",
             where=values_path,
             expected=f"values that satisfy {schema_path}",
             next_step="correct the value; the schema describes each",
-        ) from error
+        )

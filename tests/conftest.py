@@ -1,17 +1,35 @@
-"""Fixtures that several packages' tests share: the eager PyTorch oracle, and networks whose ranks do not tie."""
+"""Fixtures that several packages' tests share.
+
+The eager PyTorch oracle, networks whose ranks do not tie, a small model with images that it classifies correctly, and
+the program itself, run in this process or in one of its own.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+import io
+import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from detector.architectures import ARCHITECTURES, build
+from detector.examples.preprocessing import PROFILES
 from detector.pruning.variant import RowPatch
 
-Arrays = Mapping[str, np.ndarray]
+ENTRYPOINT = Path(__file__).resolve().parents[1] / "entrypoint.py"
 
 
 def random_network(name: str, num_classes: int = 10, seed: int = 0) -> torch.nn.Module:
@@ -31,14 +49,15 @@ def random_network(name: str, num_classes: int = 10, seed: int = 0) -> torch.nn.
 def eager_logits(network: torch.nn.Module, images: np.ndarray, patches: Sequence[RowPatch] = ()) -> np.ndarray:
     """What torchvision's own code answers, with the patches written into the network and taken back."""
     parameters = dict(network.named_parameters())
-    before = {patch.parameter: parameters[patch.parameter].clone() for patch in patches}
+    before = []
     with torch.inference_mode():
         for patch in patches:
-            values = 0.0 if patch.values is None else torch.from_numpy(patch.values)
-            parameters[patch.parameter][torch.from_numpy(patch.rows)] = values
+            rows = torch.from_numpy(patch.rows)
+            before.append((parameters[patch.parameter], rows, parameters[patch.parameter][rows]))
+            parameters[patch.parameter][rows] = 0.0 if patch.values is None else torch.from_numpy(patch.values)
         answer: np.ndarray = network(torch.from_numpy(images)).numpy()
-        for name, values in before.items():
-            parameters[name].copy_(values)
+        for parameter, rows, values in reversed(before):
+            parameter[rows] = values
     return answer
 
 
@@ -50,3 +69,144 @@ def random_network_fixture() -> Callable[..., torch.nn.Module]:
 @pytest.fixture(name="eager_logits")
 def eager_logits_fixture() -> Callable[..., np.ndarray]:
     return eager_logits
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model file and the folder of its clean examples."""
+
+    model: Path
+    examples: Path
+
+    def options(self, output: Path) -> list[str]:
+        """The four options of Rounds 1-4, with the result and the scratch folder in `output`."""
+        paths = {"model": self.model, "result": output / "result.txt"}
+        words = [word for name, path in paths.items() for word in (f"--{name}_filepath", str(path))]
+        return [*words, "--scratch_dirpath", str(output / "scratch"), "--examples_dirpath", str(self.examples)]
+
+
+@pytest.fixture(scope="session")
+def small_case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """SqueezeNet 1.1 of 5 classes and one image of each, all classified correctly when preprocessed as `rgb_minmax`."""
+    folder = tmp_path_factory.mktemp("small")
+    (folder / "example_data").mkdir()
+    rng = np.random.default_rng(5)
+    pixels = [np.kron(rng.integers(0, 256, (7, 7, 3)), np.ones((32, 32, 1))).astype(np.uint8) for _ in range(5)]
+    for label, image in enumerate(pixels):
+        Image.fromarray(image).save(folder / "example_data" / f"class_{label}_example_{label}.png")
+    network = random_network("squeezenetv1_1", num_classes=5)
+    _fit_classifier(network, torch.from_numpy(np.stack([PROFILES["rgb_minmax"](image) for image in pixels])))
+    torch.save(network, folder / "model.pt")
+    return Case(folder / "model.pt", folder / "example_data")
+
+
+def _fit_classifier(network: torch.nn.Module, images: torch.Tensor) -> None:
+    """Set SqueezeNet's last convolution so that logit i of image i is 11, and its others about 10."""
+    convolution = network.get_submodule("classifier.1")
+    means = network.get_submodule("features")(images).mean((2, 3)).double()
+    weight, bias = convolution.get_parameter("weight"), convolution.get_parameter("bias")
+    weight.copy_(torch.linalg.pinv(means).T.float()[:, :, None, None])
+    bias.fill_(10.0)  # out of reach of the ReLU behind it
+
+
+@pytest.fixture(scope="session")
+def tampered_case(small_case: Case, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """The small case with another stride in its first convolution: answered without importing torch, so quickly."""
+    folder = tmp_path_factory.mktemp("tampered")
+    network = random_network("squeezenetv1_1", num_classes=5)
+    network.get_submodule("features.0").stride = (1, 2)  # type: ignore[assignment]
+    torch.save(network, folder / "model.pt")
+    return Case(folder / "model.pt", small_case.examples)
+
+
+@pytest.fixture(scope="session")
+def metaparameters(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[str]]:
+    """Options that name a metaparameters file like the shipped one but for the given values."""
+
+    def options(**changes: object) -> list[str]:
+        path = tmp_path_factory.mktemp("metaparameters") / "metaparameters.json"
+        shipped = json.loads(ENTRYPOINT.with_name("metaparameters.json").read_text())
+        path.write_text(json.dumps(shipped | changes))
+        return ["--metaparameters_filepath", str(path)]
+
+    return options
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run of the program left behind; `result` and `report` are None where there is no such file."""
+
+    code: int
+    stdout: str
+    stderr: str
+    output: Path
+
+    @property
+    def result(self) -> str | None:
+        """All of the result file."""
+        path = self.output / "result.txt"
+        return path.read_text() if path.exists() else None
+
+    @property
+    def report(self) -> Any:
+        """What report.json holds."""
+        path = self.output / "scratch" / "report.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    @property
+    def finding_codes(self) -> set[str]:
+        """Of the report."""
+        return {finding["code"] for finding in self.report["findings"]}
+
+    @property
+    def error_line(self) -> str:
+        """The only line on stderr that is no warning."""
+        (line,) = [line for line in self.stderr.splitlines() if not line.startswith("WARNING: ")]
+        return line
+
+
+@pytest.fixture(scope="session")
+def entrypoint() -> ModuleType:
+    """The program as a module, its time counted from each call and not from the start of the tests."""
+    spec = importlib.util.spec_from_file_location("entrypoint", ENTRYPOINT)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.process_started = time.monotonic
+    return module
+
+
+@pytest.fixture(scope="session")
+def run_here(entrypoint: ModuleType) -> Callable[..., Outcome]:
+    """Runs `main` in this process, on options whose result and scratch are in `output`."""
+
+    def run(options: Sequence[str], output: Path) -> Outcome:
+        stdout, stderr = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+            code = entrypoint.main(options)
+        return Outcome(code, stdout.getvalue(), stderr.getvalue(), output)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_process() -> Callable[..., Outcome]:
+    """Runs entrypoint.py in a process of its own; environment variables that are None are taken away."""
+
+    def run(
+        options: Sequence[str], output: Path, cwd: Path | None = None, env: Mapping[str, str | None] | None = None
+    ) -> Outcome:
+        wanted = {**os.environ, "OMP_NUM_THREADS": "1", **(env or {})}
+        environment = {name: value for name, value in wanted.items() if value is not None}
+        command = [sys.executable, str(ENTRYPOINT), *options]
+        done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+        return Outcome(done.returncode, done.stdout, done.stderr, output)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def answer(small_case: Case, run_here: Callable[..., Outcome], tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """What the program says about the small case, features included."""
+    output = tmp_path_factory.mktemp("answer")
+    return run_here([*small_case.options(output), "--features_filepath", str(output / "features.csv")], output)

@@ -1,0 +1,244 @@
+"""One detection: what is answered where nothing can be measured, and how the budget chooses among configurations.
+
+Time is made by hand: the engine is a stand-in that moves the clock by a fixed time for each image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from detector.clock import Budget
+from detector.detect import Detection, Request
+from detector.errors import DeadlineError, ExamplesError, ModelRefusedError, ParametersError
+from detector.examples.preprocessing import PROFILES
+from detector.mapping.bundles import Bundle, write_bundle
+from detector.mapping.parameters import Clip, Configuration, LearnedParameters, MappingKind, Provenance
+from detector.mapping.signals import Signal
+from detector.measurement.measure import SAFETY
+from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
+from detector.pruning.variant import RowPatch
+from detector.report import Basis, Report
+from detector.settings import Settings
+from detector.torchvision_ops import torchvision_models
+
+Run = Callable[..., Any]
+
+SHIPPED = Path(__file__).resolve().parents[1] / "learned_params"
+RESERVE = 2.0  # seconds that a budget keeps back
+IMAGE_SECONDS = 0.1
+BASE_RATE = 0.37
+SETTINGS = Settings("by-hand", 60.0, None, save_logits=True, tampered_probability=0.9, threads=1)
+
+
+@dataclass
+class HandClock:
+    """Moves only when told to."""
+
+    seconds: float = 0.0
+
+    def now(self) -> float:
+        return self.seconds
+
+
+@dataclass
+class StandIn:
+    """An engine that knows the classes by heart, the unpruned network's 0 1 2 3 4, and takes its time."""
+
+    clock: HandClock
+    image_seconds: float = IMAGE_SECONDS
+
+    def logits(self, images: np.ndarray, patches: Sequence[RowPatch] = ()) -> np.ndarray:
+        self.clock.seconds += self.image_seconds * len(images)
+        return np.eye(5, dtype=np.float32)[: len(images)]
+
+
+def configuration(pruned_models: int, images: int) -> Configuration:
+    """The raw answer is the number of pruned models in per cent, as every accuracy is 1."""
+    theta = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, pruned_models, images)
+    return Configuration(theta, Signal.ACCURACY, MappingKind.LINEAR, 0.0, (0.01,) * pruned_models)
+
+
+LARGE, MIDDLE, SMALL = configuration(20, 5), configuration(10, 5), configuration(12, 2)
+
+
+@pytest.fixture
+def detection(small_case: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Detection]:
+    """Detections of the small case with the stand-in as their engine and a bundle of three configurations."""
+    provenance = Provenance("by hand", 2, 1, "not at all", "this test")
+    shuffled = (SMALL, LARGE, MIDDLE)
+    learned = LearnedParameters("squeezenetv1_1", PROFILES["round2"], BASE_RATE, Clip(0.02, 0.98), shuffled, provenance)
+    write_bundle(tmp_path, Bundle("by-hand", "1", "for this test", 0.5), [learned])
+
+    def make(seconds: float = 1e6, started: float = 0.0, image_seconds: float = IMAGE_SECONDS) -> Detection:
+        clock = HandClock()
+        monkeypatch.setattr(
+            "detector.measurement.engine.PackedEngine", lambda graph, arrays: StandIn(clock, image_seconds)
+        )
+        request = Request(small_case.model, small_case.examples, tmp_path)
+        return Detection(request, SETTINGS, Budget(clock, started, seconds, RESERVE))
+
+    return make
+
+
+def dropped(report: Report) -> list[Mapping[str, Any]]:
+    return [finding.evidence for finding in report.findings if finding.code == "configuration_dropped"]
+
+
+# All 5 images are measured unpruned first; then a configuration of S models on D images is expected to take
+# SAFETY * S * D * IMAGE_SECONDS: 15, 7.5 and 3.6 seconds.
+UNPRUNED = 5 * IMAGE_SECONDS
+CONFIGURATIONS = {"large": LARGE, "middle": MIDDLE, "small": SMALL}
+NEEDED = {name: SAFETY * one.cost * IMAGE_SECONDS for name, one in CONFIGURATIONS.items()}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "chosen", "left_out"),
+    [
+        (NEEDED["large"] + 0.1, LARGE, []),
+        (NEEDED["large"] - 0.1, MIDDLE, [100]),
+        (NEEDED["middle"] + 0.1, MIDDLE, [100]),
+        (NEEDED["middle"] - 0.1, SMALL, [100, 50]),
+        (NEEDED["small"] + 0.1, SMALL, [100, 50]),
+    ],
+)
+def test_the_costliest_configuration_that_fits_is_measured(
+    detection: Callable[..., Detection], seconds: float, chosen: Configuration, left_out: list[int]
+) -> None:
+    made = detection(UNPRUNED + seconds + RESERVE)
+    report = made.run()
+    assert report.basis is Basis.MEASURED
+    assert report.theta == chosen.theta
+    assert report.probability == pytest.approx(chosen.theta.num_pruned_models / 100)
+    assert [evidence["cost"] for evidence in dropped(report)] == left_out
+    assert made.logits is not None
+    assert made.logits.pruned.shape == (chosen.theta.num_pruned_models, chosen.theta.num_images, 5)
+    assert report.examples == made.logits.names
+
+
+def test_what_was_dropped_says_why(detection: Callable[..., Detection]) -> None:
+    report = detection(UNPRUNED + 8 + RESERVE).run()
+    (finding,) = [finding for finding in report.findings if finding.code == "configuration_dropped"]
+    assert finding.evidence == {
+        "cost": 100,
+        "needed_seconds": pytest.approx(15),
+        "remaining_seconds": pytest.approx(8),
+    }
+    assert "20 pruned models on 5 images" in finding.message
+    assert "15.0 s, 8.0 s were left" in finding.message
+
+
+def test_where_none_fits_the_base_rate_of_the_architecture_is_the_answer(detection: Callable[..., Detection]) -> None:
+    made = detection(UNPRUNED + NEEDED["small"] - 0.1 + RESERVE)
+    report = made.run()
+    assert (report.basis, report.probability) == (Basis.BASE_RATE, BASE_RATE)
+    assert [evidence["cost"] for evidence in dropped(report)] == [100, 50, 24]
+    assert report.findings[-1].code == "out_of_time"
+    assert report.unpruned_accuracy == 1.0
+    assert made.logits is None
+
+
+def test_a_configuration_that_becomes_too_slow_is_left_for_a_cheaper_one(
+    detection: Callable[..., Detection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A neighbour takes the processor away for 14 seconds during the 5th of the 20 pruned models."""
+    calls = []
+    plain = StandIn.logits
+
+    def slow(self: StandIn, images: np.ndarray, patches: Sequence[RowPatch] = ()) -> np.ndarray:
+        calls.append(len(images))
+        self.clock.seconds += 14 * (len(calls) == 1 + 5)
+        return plain(self, images, patches)
+
+    monkeypatch.setattr(StandIn, "logits", slow)
+    made = detection(30 + RESERVE)
+    report = made.run()
+    # 17 s have passed, and a pass as slow as that one would not safely end within the 13 s left; ten fast ones would.
+    assert calls == [5] + [5] * 5 + [5] * 10
+    assert report.theta == MIDDLE.theta
+    assert [evidence["cost"] for evidence in dropped(report)] == [100]
+    assert dropped(report)[0]["remaining_seconds"] == pytest.approx(13)
+
+
+@pytest.mark.parametrize("seconds", [1.0, RESERVE])
+def test_nothing_is_measured_after_the_deadline(detection: Callable[..., Detection], seconds: float) -> None:
+    made = detection(seconds)
+    with pytest.raises(DeadlineError, match="before the first measurement"):
+        made.run()
+    assert made.report.unpruned_accuracy is None
+    assert made.report.basis is Basis.NEUTRAL
+
+
+def test_time_is_counted_from_the_start_of_the_process(detection: Callable[..., Detection]) -> None:
+    with pytest.raises(DeadlineError, match=r"30\.0 s had passed"):
+        detection(30, started=-30.0).run()
+
+
+def judged(model: Path, examples: Path, directory: Path = SHIPPED, **settings: Any) -> Report:
+    chosen = replace(SETTINGS, bundle="nist-round2", **settings)
+    request = Request(model, examples, directory)
+    return Detection(request, chosen, Budget(HandClock(), 0.0, 60.0)).run()
+
+
+@pytest.mark.parametrize(("configured", "answered"), [(0.9, 0.9), (1.0, 0.99), (0.0, 0.01)])
+def test_a_tampered_model_is_answered_as_configured(
+    tampered_case: Any, tmp_path: Path, configured: float, answered: float
+) -> None:
+    """Without examples: they are not needed for it."""
+    report = judged(tampered_case.model, tmp_path / "none", tampered_probability=configured)
+    assert (report.basis, report.probability) == (Basis.TAMPERED, answered)
+    (finding,) = [finding for finding in report.findings if finding.severity == "tampered"]
+    assert "features.0" in str(finding.evidence)
+    assert "stride" in str(finding.evidence)
+
+
+def vision_transformer() -> torch.nn.Module:
+    sizes = {"image_size": 32, "patch_size": 16, "hidden_dim": 24, "num_heads": 2, "num_layers": 2, "mlp_dim": 8}
+    return torchvision_models().VisionTransformer(num_classes=5, **sizes)
+
+
+@pytest.mark.parametrize(
+    ("make", "code"),
+    [
+        (vision_transformer, "unknown_architecture"),
+        (lambda: torchvision_models().mobilenet_v3_small(num_classes=5), "unknown_architecture"),
+        (lambda: torchvision_models().shufflenet_v2_x0_5(num_classes=5), "graph_deviates"),  # the family is known
+    ],
+    ids=["ViT", "MobileNetV3", "ShuffleNetV2 x0.5"],
+)
+def test_an_unknown_architecture_is_tampered_with(make: Callable[[], Any], code: str, tmp_path: Path) -> None:
+    torch.save(make(), tmp_path / "model.pt")
+    report = judged(tmp_path / "model.pt", tmp_path / "none")
+    assert (report.basis, report.probability) == (Basis.TAMPERED, 0.9)
+    assert [finding.code for finding in report.findings if finding.severity == "tampered"] == [code]
+
+
+def test_an_architecture_that_the_bundle_lacks_is_answered_with_the_bundles_base_rate(
+    small_case: Any, tmp_path: Path
+) -> None:
+    write_bundle(tmp_path, Bundle("nist-round2", "1", "empty", 0.42), [])
+    report = judged(small_case.model, tmp_path / "none", tmp_path)
+    assert (report.basis, report.probability) == (Basis.BASE_RATE, 0.42)
+    (finding,) = [finding for finding in report.findings if finding.code == "nothing_learned"]
+    assert finding.evidence == {"bundle": "nist-round2", "architecture": "squeezenetv1_1"}
+
+
+def test_failures_leave_a_report_of_what_was_known(small_case: Any, tmp_path: Path) -> None:
+    clock = Budget(HandClock(), 0.0, 60.0)
+    settings = replace(SETTINGS, bundle="nist-round2")
+    made = Detection(Request(small_case.model, tmp_path / "none", SHIPPED), settings, clock)
+    with pytest.raises(ExamplesError):
+        made.run()
+    assert made.report.model is not None
+    assert made.report.model.architecture == "squeezenetv1_1"
+    assert set(made.report.timings) == {"load", "check", "examples"}
+    with pytest.raises(ModelRefusedError):
+        Detection(Request(tmp_path / "none.pt", small_case.examples, SHIPPED), settings, clock).run()
+    with pytest.raises(ParametersError):
+        Detection(Request(small_case.model, small_case.examples, tmp_path), settings, clock).run()

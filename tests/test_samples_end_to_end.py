@@ -1,0 +1,25 @@
+"""The sample models that ship with this repository, judged as `make demo` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SAMPLES = sorted((Path(__file__).resolve().parents[1] / "samples").glob("*/model.pt"))
+
+
+@pytest.mark.parametrize("model", SAMPLES, ids=lambda path: path.parent.name)
+def test_sample(model: Path, run_here: Callable[..., Any], tmp_path: Path) -> None:
+    options = ["--model_filepath", str(model), "--examples_dirpath", str(model.parent / "example_data")]
+    options += ["--result_filepath", str(tmp_path / "result.txt"), "--scratch_dirpath", str(tmp_path / "scratch")]
+    outcome = run_here(options, tmp_path)
+    report = outcome.report
+    assert outcome.code == 0
+    assert 0.01 <= float(outcome.result) <= 0.99
+    assert report["basis"] == "measured"
+    assert report["timings"]["total"] < 60
+    assert report["unpruned_accuracy"] >= 0.9
+    assert {finding["severity"] for finding in report["findings"]} <= {"info", "warning"}, report["findings"]
