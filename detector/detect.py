@@ -153,14 +153,14 @@ class Detection:
         return Measurer(engine, self._budget, workers=self._settings.threads or usable_cpus())
 
     def _unpruned(self, measurer: Measurer, examples: Examples) -> Unpruned:
-        if self._budget.remaining() <= 0:
+        unpruned = measurer.unpruned(examples.images) if self._budget.remaining() > 0 else None
+        if unpruned is None:
             raise DeadlineError(
-                f"{self._budget.elapsed():.1f} s had passed before the first measurement",
+                f"{self._budget.elapsed():.1f} s had passed, too many to measure anything",
                 where=self._request.model_filepath,
-                expected=f"to be measuring within {self._budget.seconds:g} s",
+                expected=f"an answer within {self._budget.seconds:g} s",
                 next_step="raise infer_max_seconds in metaparameters.json, or use a faster machine",
             )
-        unpruned = measurer.unpruned(examples.images)
         accuracy = float(measure(Signal.ACCURACY, unpruned.logits[None], examples.labels)[0])
         self._find(clean_accuracy_finding(accuracy, len(examples)))
         self._tell(unpruned_accuracy=accuracy)

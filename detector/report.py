@@ -41,7 +41,7 @@ class Basis(StrEnum):
 
     MEASURED = "measured"  # the regression, on what the pruned variants answered
     TAMPERED = "tampered"  # quality assurance: the graph deviates from every reference
-    BASE_RATE = "base_rate"  # nothing was learned for this architecture: the share of poisoned models at large
+    BASE_RATE = "base_rate"  # no pruned model was measured: the share of poisoned models at large
     NEUTRAL = "neutral"  # nothing at all: 0.5
 
 
@@ -258,7 +258,7 @@ def _in_words(report: Report) -> str:
         case Basis.NEUTRAL:
             return "no answer, only what stands for one"
         case Basis.BASE_RATE:
-            return "nothing was learned for this architecture, this is the share of poisoned models at large"
+            return "no pruned model was measured, this is the share of poisoned models at large"
         case Basis.TAMPERED:
             return "it is not what it should be, see the findings; it was not measured"
     if 0.4 < report.probability < 0.6:

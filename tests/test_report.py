@@ -148,7 +148,7 @@ def test_the_text_says_what_matters() -> None:
         (0.3, Basis.MEASURED, "rather clean"),
         (0.01, Basis.MEASURED, "clearly taken for clean"),
         (0.9, Basis.TAMPERED, "not what it should be"),
-        (0.53, Basis.BASE_RATE, "nothing was learned for this architecture"),
+        (0.53, Basis.BASE_RATE, "no pruned model was measured"),
         (0.5, Basis.NEUTRAL, "no answer"),
     ],
 )

@@ -67,16 +67,23 @@ class Measurer:
         self._budget = budget
         self._workers = workers
 
-    def unpruned(self, images: Images) -> Unpruned:
-        """Answers of the unpruned network to images (N, 3, height, width), N >= 1, and how long they take."""
+    def unpruned(self, images: Images) -> Unpruned | None:
+        """Answers of the unpruned network to images (N, 3, height, width), N >= 1, and how long they take.
+
+        None where they are not expected to end within the budget, judged by a first pass over a single image; that one
+        pays for what is done only once, and is not counted.
+        """
+        first = self._timed(0, images[:1], ())
         chunks = [images[start : start + _CHUNK] for start in range(0, len(images), _CHUNK)]
+        if not self._budget.allows(self.predicted_seconds(first.seconds, len(chunks), len(chunks[0]))):
+            return None
         passes = list(self._passes((index, chunk, ()) for index, chunk in enumerate(chunks)))
         logits = np.concatenate([one.logits for one in sorted(passes, key=lambda one: one.index)])
         return Unpruned(logits, max(one.seconds / len(one.logits) for one in passes))
 
-    def predicted_seconds(self, image_seconds: float, num_pruned_models: int, num_images: int) -> float:
-        """Expected time for all variants on all images, with the safety factor."""
-        rounds = -(-num_pruned_models // self._workers)
+    def predicted_seconds(self, image_seconds: float, num_passes: int, num_images: int) -> float:
+        """Expected time for so many passes over so many images each, with the safety factor."""
+        rounds = -(-num_passes // self._workers)
         return SAFETY * image_seconds * rounds * num_images
 
     def variants(self, variants: Iterable[Variant], images: Images, image_seconds: float) -> Logits | None:

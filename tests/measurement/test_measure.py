@@ -51,13 +51,27 @@ def made(seconds: float = 1e9, image_seconds: float = 0.1, workers: int = 1) -> 
 def test_unpruned_answers_in_order_by_chunks_that_workers_do_not_change(count: int, workers: int) -> None:
     engine, measurer = made(workers=workers)
     unpruned = measurer.unpruned(IMAGES[:count])
+    assert unpruned is not None
     np.testing.assert_array_equal(unpruned.logits[:, 0], IMAGES[:count].sum((1, 2, 3)))
-    assert sorted(engine.batches, reverse=True) == [5] * (count // 5) + [count % 5] * (count % 5 > 0)
+    assert engine.batches[0] == 1
+    assert sorted(engine.batches[1:], reverse=True) == [5] * (count // 5) + [count % 5] * (count % 5 > 0)
 
 
 def test_time_of_an_image_is_that_of_the_slowest_chunk() -> None:
     _, measurer = made(image_seconds=0.25)
-    assert measurer.unpruned(IMAGES).image_seconds == pytest.approx(0.25)
+    unpruned = measurer.unpruned(IMAGES)
+    assert unpruned is not None
+    assert unpruned.image_seconds == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(("workers", "needed"), [(1, 3.0), (2, 2.0), (3, 1.0)])
+def test_unpruned_answers_that_may_come_too_late_are_not_begun(workers: int, needed: float) -> None:
+    """12 images in chunks of 5 at 0.2 s each take 1, 1 and 0.4 s; SAFETY is 1.5, and the first image alone 0.2 s."""
+    engine, measurer = made(0.2 + SAFETY * needed - 0.01, image_seconds=0.2, workers=workers)
+    assert measurer.unpruned(IMAGES) is None
+    assert engine.batches == [1]
+    engine, measurer = made(0.2 + SAFETY * needed + 0.01, image_seconds=0.2, workers=workers)
+    assert measurer.unpruned(IMAGES) is not None
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4, 9])
