@@ -1,29 +1,26 @@
-# The detector in a container: no network, no root, nothing writable needed but the result and scratch folders.
-#   docker build -t detector .
-#   docker run --rm --network none -v "$PWD/samples/id-00000000:/model:ro" -v "$PWD/build:/out" detector \
-#     --model_filepath /model/model.pt --examples_dirpath /model/example_data \
-#     --result_filepath /out/result.txt --scratch_dirpath /out
-ARG BASE_IMAGE=python:3.11-slim-bookworm
+# The detector in a container: no network, no root, nothing writable but the result's folder and scratch.
+# docs/containers.md says how to build it, run it and submit it.
+ARG BASE_IMAGE=python:3.11.14-slim-bookworm
 FROM ${BASE_IMAGE}
 
 # Users get PyTorch's small CPU wheels; an offline build passes "--no-index --find-links DIR" instead.
 ARG PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 
-WORKDIR /opt/detector
-COPY pyproject.toml ./
-RUN python3 -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
-      > /tmp/requirements.txt \
- && python3 -m pip install --no-cache-dir --root-user-action ignore ${PIP_ARGS} -r /tmp/requirements.txt \
- && rm /tmp/requirements.txt
-COPY entrypoint.py metaparameters.json metaparameters_schema.json ./
-COPY detector ./detector
-COPY learned_params ./learned_params
-COPY reference_data ./reference_data
-# Where NIST's harness looks for them.
-RUN ln -s /opt/detector/metaparameters.json /metaparameters.json \
- && ln -s /opt/detector/metaparameters_schema.json /metaparameters_schema.json \
- && ln -s /opt/detector/learned_params /learned_parameters \
- && python3 -m compileall -q detector entrypoint.py
+# One stage is enough: all packages come as wheels, so nothing is compiled and no compiler has to be left behind.
+COPY containers/requirements.txt containers/install.sh /opt/detector/
+RUN sh /opt/detector/install.sh packages ${PIP_ARGS}
+
+COPY metaparameters.json metaparameters_schema.json /
+COPY learned_params /learned_parameters
+COPY entrypoint.py /opt/detector/
+COPY reference_data /opt/detector/reference_data
+COPY detector /opt/detector/detector
+RUN sh /opt/detector/install.sh detector
+
+LABEL org.opencontainers.image.title="pruning-trojan-detector" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.description="Is this image classifier poisoned? Pruning-based trojan detection for NIST TrojAI Rounds 1-4."
 
 USER 65534:65534
-ENTRYPOINT ["python3", "/opt/detector/entrypoint.py"]
+# -s -E: packages of the user's home and Python variables of the caller must not reach the detector.
+ENTRYPOINT ["python3", "-s", "-E", "/opt/detector/entrypoint.py"]

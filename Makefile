@@ -16,10 +16,10 @@ export PIP_EXTRA_INDEX_URL
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint type format reference samples clean
+.PHONY: help setup demo test test-slow lint type format reference samples clean image sif test-container sbom audit
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -60,6 +60,32 @@ reference: $(READY) ## Regenerate reference_data from torchvision
 
 samples: $(READY) ## Train the sample models again where they are missing (about an hour)
 	$(BIN)/python -m detector.roundgen samples --output $(SAMPLES)
+
+# Containers (docs/containers.md)
+ENGINE ?= $(shell command -v docker || command -v podman)
+SINGULARITY ?= $(shell command -v apptainer || command -v singularity)
+IMAGE ?= pruning-trojan-detector
+SIF ?= build/detector.sif
+
+image: ## Build the container image, with docker or podman
+	@test -n "$(ENGINE)" || { echo "make image needs docker or podman" >&2; exit 2; }
+	$(ENGINE) build --tag $(IMAGE) .
+
+sif: ## Build build/detector.sif, with Apptainer or Singularity
+	@test -n "$(SINGULARITY)" || { echo "make sif needs apptainer or singularity" >&2; exit 2; }
+	mkdir -p $(dir $(SIF))
+	$(SINGULARITY) build --force $(SIF) singularity.def
+
+test-container: $(READY) ## Build image and SIF from nothing and check both (as root on Debian; minutes)
+	@bash containers/test.sh $(BIN)/python
+
+sbom: ## List what is inside the image (CycloneDX), in build/sbom.json
+	@test -n "$(ENGINE)" || { echo "make sbom needs docker or podman" >&2; exit 2; }
+	mkdir -p build
+	$(ENGINE) run --rm --interactive --network none --entrypoint python3 $(IMAGE) - < containers/sbom.py > build/sbom.json
+
+audit: ## Check the packages of the images against known advisories
+	@PYTHON=$(PYTHON) bash containers/audit.sh build/audit
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info
