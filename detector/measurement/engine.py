@@ -22,8 +22,8 @@ from detector.graph.ir import Graph, Op
 from detector.measurement.plan import Step, make_plan
 from detector.pruning.variant import RowPatch
 
-# What torch.compile emits for a frozen network on the CPU; typed as Any because PyTorch's stubs do not know them.
-_pack: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
+# What torch.compile emits for a frozen network on the CPU; typed as Any because PyTorch's stubs do not know it. It
+# would take weights packed beforehand too, which pays only where they serve more than one call.
 _convolve: Any = torch.ops.mkldnn._convolution_pointwise
 _UNARY: Mapping[Op | None, tuple[str, list[float]]] = MappingProxyType(
     {None: ("none", []), Op.RELU: ("relu", []), Op.RELU6: ("hardtanh", [0.0, 6.0])}
@@ -115,15 +115,14 @@ def _folded(step: Step, parameters: _Parameters) -> tuple[torch.Tensor, torch.Te
 def _conv(step: Step, inputs: list[torch.Tensor], parameters: _Parameters) -> torch.Tensor:
     weight, bias = _folded(step, parameters)
     stride, padding, dilation, groups = (step.attributes[key] for key in ("stride", "padding", "dilation", "groups"))
-    packed = _pack(weight.to_mkldnn(), padding, stride, dilation, groups, inputs[0].shape)
     unary, scalars = _UNARY[step.activation]
     geometry = (bias, padding, stride, dilation, groups)
     convolved: torch.Tensor
     if step.adds:
         activation = None if step.activation is None else unary
-        convolved = _convolve.binary(*inputs, packed, *geometry, "add", 1.0, activation, scalars, "")
+        convolved = _convolve.binary(*inputs, weight, *geometry, "add", 1.0, activation, scalars, "")
     else:
-        convolved = _convolve(inputs[0], packed, *geometry, unary, scalars, "")
+        convolved = _convolve(inputs[0], weight, *geometry, unary, scalars, "")
     return convolved
 
 
@@ -139,9 +138,9 @@ def _linear(step: Step, inputs: list[torch.Tensor], parameters: _Parameters) -> 
 
 
 def _shuffled(image: torch.Tensor, groups: int) -> torch.Tensor:
-    count, channels, height, width = image.shape
-    split = image.view(count, groups, channels // groups, height, width)
-    return _channels_last(split.transpose(1, 2).reshape(image.shape))
+    pixels = image.permute(0, 2, 3, 1)  # as they lie in memory, so that shuffling is a single copy
+    split = pixels.reshape(*pixels.shape[:3], groups, -1)
+    return split.transpose(3, 4).flatten(3).permute(0, 3, 1, 2)
 
 
 _WITH_PARAMETERS: Mapping[Op, Callable[[Step, list[torch.Tensor], _Parameters], torch.Tensor]] = MappingProxyType(

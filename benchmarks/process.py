@@ -1,0 +1,68 @@
+"""Runs the detector as a user does, and says what it took."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+_METAPARAMETERS = ROOT / "metaparameters.json"
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One run: seconds of wall and CPU time, peak memory in bytes, and the report of the run."""
+
+    wall: float
+    cpu: float
+    memory: int
+    report: dict[str, Any]
+
+
+def detect(model: Path, scratch: Path, *, max_seconds: float, bundle: Path | None = None) -> Detection:
+    """Run `entrypoint.py infer` on a model file and the folder `examples` beside it.
+
+    Parameters
+    ----------
+    scratch
+        A folder for all that the run writes.
+    max_seconds
+        The time budget.
+    bundle
+        Learned parameters; by default those of NIST's Round 2.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        If the detector did not answer.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    settings = json.loads(_METAPARAMETERS.read_text()) | {
+        "infer_bundle": "nist-round2",
+        "infer_max_seconds": max_seconds,
+    }
+    (scratch / "metaparameters.json").write_text(json.dumps(settings))
+    options = {
+        "model_filepath": model,
+        "examples_dirpath": model.parent / "examples",
+        "result_filepath": scratch / "result.txt",
+        "scratch_dirpath": scratch,
+        "metaparameters_filepath": scratch / "metaparameters.json",
+        "learned_parameters_dirpath": bundle or ROOT / "learned_params",
+    }
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    began = time.perf_counter()
+    child = subprocess.Popen([sys.executable, str(ROOT / "entrypoint.py"), "infer", *words], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    wall = time.perf_counter() - began
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise subprocess.CalledProcessError(child.returncode, child.args)
+    report = json.loads((scratch / "report.json").read_text())
+    return Detection(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, report)
