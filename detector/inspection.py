@@ -74,12 +74,18 @@ def inspection_text(inspection: Inspection) -> str:
         f"pickle protocol {inspection.pickle_protocol}{wrapper}",
         *(f"{count:>4} x {name}" for name, count in inspection.classes.items()),
     ]
-    verdict = [str(deviation) for deviation in inspection.deviations] or ["no deviation from a reference"]
     sections = {
         "Model": [*model_lines(inspection.model), f"sha256 {inspection.model.sha256}"],
         "Contents": contents,
         "Notes": list(inspection.notes) or ["none"],
         "Findings": finding_lines(inspection.findings),
-        "Structure": verdict,
+        "Structure": _structure_lines(inspection),
     }
     return "\n".join(section(title, lines) for title, lines in sections.items())
+
+
+def _structure_lines(inspection: Inspection) -> list[str]:
+    if inspection.deviations:
+        return [str(deviation) for deviation in inspection.deviations]
+    name = inspection.model.architecture
+    return ["no reference to compare with, see the findings" if name is None else f"no deviation from {name}"]

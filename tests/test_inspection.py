@@ -16,6 +16,7 @@ import torch
 
 from detector.errors import UnsafeModelError
 from detector.inspection import inspect_model, inspection_text
+from detector.torchvision_ops import torchvision_models
 
 Run = Callable[..., Any]
 
@@ -50,8 +51,21 @@ def test_a_whole_module(small_case: Any) -> None:
     assert not inspection.data_parallel
     assert inspection.deviations == ()
     text = inspection_text(inspection)
-    for words in ("squeezenetv1_1, 5 classes", f"{PARAMETERS:,} numbers", "26 x torch.nn.modules.conv.Conv2d"):
+    for words in (
+        "squeezenetv1_1, 5 classes",
+        "no deviation from squeezenetv1_1",
+        f"{PARAMETERS:,} numbers",
+        "26 x torch.nn.modules.conv.Conv2d",
+    ):
         assert words in text
+
+
+def test_what_could_not_be_compared_does_not_look_clean(tmp_path: Path) -> None:
+    torch.save(torchvision_models().mobilenet_v3_small(num_classes=5), tmp_path / "model.pt")
+    text = inspection_text(inspect_model(tmp_path / "model.pt"))
+    assert "unknown architecture" in text
+    assert "no reference to compare with" in text
+    assert "no deviation" not in text
 
 
 @pytest.mark.parametrize("legacy", [False, True])
