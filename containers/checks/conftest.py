@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import subprocess
 import sys
 import time
@@ -36,8 +37,10 @@ def runtime(pytestconfig: pytest.Config) -> Runtime:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _open_to_any_user(tmp_path_factory: pytest.TempPathFactory) -> None:
+def _workplace(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A container's user may enter it, and what runtimes drop into the working directory stays in it."""
     tmp_path_factory.getbasetemp().chmod(0o755)
+    os.chdir(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture
