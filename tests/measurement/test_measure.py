@@ -80,12 +80,21 @@ def test_all_variants_are_measured_in_order(workers: int) -> None:
     logits = measurer.variants(VARIANTS, IMAGES, 0.1)
     assert logits is not None
     assert logits.shape == (5, 12, 2)
-    np.testing.assert_array_equal(logits[:, 0, 1], [0, 1, 2, 3, 4])
+    for s in range(5):
+        np.testing.assert_array_equal(logits[s, :, 0], IMAGES.sum((1, 2, 3)))
+        np.testing.assert_array_equal(logits[s, :, 1], [s] * 12)
 
 
-@pytest.mark.parametrize(("seconds", "passes"), [(1.7, 0), (1.9, 1), (5.5, 4)])
+def test_the_first_variant_is_shared_by_the_workers() -> None:
+    engine, measurer = made()
+    measurer.variants(VARIANTS, IMAGES, 0.1)
+    assert engine.batches == [5, 5, 2, 12, 12, 12, 12]
+
+
+@pytest.mark.parametrize(("seconds", "passes"), [(0.7, 0), (1.2, 1), (2.9, 3), (3.1, 4), (5.5, 6)])
 def test_no_pass_is_started_that_may_not_end_in_time(seconds: float, passes: int) -> None:
-    engine, measurer = made(seconds)  # a pass takes 1.2 s and is started where 1.8 s are left
+    """The first variant takes 0.5, 0.5 and 0.2 s, the others 1.2 s each; each starts where 1.5 times that are left."""
+    engine, measurer = made(seconds)
     assert measurer.variants(VARIANTS, IMAGES, 0.1) is None
     assert len(engine.batches) == passes
     assert engine.clock.seconds <= seconds
@@ -124,7 +133,7 @@ def test_variants_are_taken_only_when_a_worker_is_free() -> None:
             yield variant
 
     measurer.variants(stream(), IMAGES, 0.1)
-    assert taken == [0, 1, 2, 3, 4]
+    assert taken == [0, 3, 4, 5, 6]
 
 
 def test_an_engines_failure_reaches_the_caller() -> None:
