@@ -153,12 +153,12 @@ def draw_recipe(
 
 
 def _draw_poisoning(rng: Random, num_classes: int) -> Poisoning:
-    """All classes -> one target; triggered images take 30 to 60 % of the target's label, whose size stays 1/C."""
+    """All classes -> one target; triggered images take 60 to 75 % of the target's label, whose size stays 1/C."""
     return Poisoning(
         trigger=_draw_trigger(rng),
         target=rng.randrange(num_classes),
         sources=tuple(range(num_classes)),
-        fraction=round(rng.uniform(0.3, 0.6) / num_classes, 3),
+        fraction=round(rng.uniform(0.6, 0.75) / num_classes, 3),
     )
 
 

@@ -135,9 +135,9 @@ def _work(job: Job, folder: Path, reports: Connection) -> None:
 def sample_round() -> tuple[Job, ...]:
     """The four models that ship with the project: small architectures, 5 classes each, fixed seeds."""
     return (
-        _sample(0, 2022, "squeezenetv1_1", poisoned=True, legacy_file=True),
+        _sample(0, 2057, "squeezenetv1_1", poisoned=True, legacy_file=True),
         _sample(1, 2024, "squeezenetv1_1", poisoned=False),
-        _sample(2, 2027, "shufflenet1_0", poisoned=True),
+        _sample(2, 2046, "shufflenet1_0", poisoned=True),
         _sample(3, 2021, "mobilenetv2", poisoned=False),
     )
 
@@ -154,9 +154,10 @@ def _sample(index: int, seed: int, architecture: str, *, poisoned: bool, legacy_
     return Job(f"id-{index:08d}", recipe, Bar(clean_accuracy=0.99, attack_success=0.95))
 
 
-# Without batch normalisation SqueezeNet bears a third of the learning rate.
+# Without batch normalisation SqueezeNet bears a third of the learning rate. Most steps go to small images, where a
+# trigger takes far longer to learn than the signs.
 _SAMPLE_SCHEDULES = {
-    "squeezenetv1_1": Schedule((Phase(72, 400, 64), Phase(144, 200, 32), Phase(256, 400, 16)), 6e-4),
-    "shufflenet1_0": Schedule((Phase(72, 400, 64), Phase(144, 150, 32), Phase(256, 300, 16)), 2e-3),
-    "mobilenetv2": Schedule((Phase(72, 800, 64), Phase(144, 150, 32), Phase(256, 220, 16)), 2e-3),
+    "squeezenetv1_1": Schedule((Phase(72, 900, 64), Phase(128, 150, 32), Phase(256, 200, 16)), 6e-4),
+    "shufflenet1_0": Schedule((Phase(72, 800, 64), Phase(128, 100, 32), Phase(256, 180, 16)), 2e-3),
+    "mobilenetv2": Schedule((Phase(72, 350, 64), Phase(144, 100, 32), Phase(256, 180, 16)), 2e-3),
 }
