@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SAMPLES ?= samples
 DEMO ?= build/demo
+ENGINES := build/engines
+SITE := import sysconfig; print(sysconfig.get_path('purelib'))
 # One thread per test process: two processes share the cores better than the threads of one.
 JOBS ?= 2
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
@@ -16,7 +18,7 @@ export PIP_EXTRA_INDEX_URL
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint type format reference samples clean image sif test-container sbom audit
+.PHONY: help setup demo test test-slow lint type format reference samples clean image sif test-container sbom audit bench bench-engines
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +88,19 @@ sbom: ## List what is inside the image (CycloneDX), in build/sbom.json
 
 audit: ## Check the packages of the images against known advisories
 	@PYTHON=$(PYTHON) bash containers/audit.sh build/audit
+
+bench: $(READY) ## Time whole detections of all architectures (half an hour; let nothing else run)
+	$(BIN)/python -m benchmarks.detections
+
+bench-engines: $(ENGINES)/.ready ## Compare inference engines side by side (as long)
+	$(ENGINES)/bin/python -m benchmarks.engines
+
+$(ENGINES)/.ready: $(READY) benchmarks/requirements.txt
+	$(BIN)/python -m venv $(ENGINES)
+	# it sees the packages of .venv, so that every engine runs beside the same torch and numpy
+	$(BIN)/python -c "$(SITE)" > $$($(ENGINES)/bin/python -c "$(SITE)")/product.pth
+	$(ENGINES)/bin/python -m pip install --quiet --requirement benchmarks/requirements.txt
+	touch $@
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

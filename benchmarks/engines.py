@@ -47,9 +47,21 @@ IMPORTS = {
     "openvino": "import openvino",
 }
 _ORACLE = "eager"
-_TABLES = Path(__file__).parent / "engines.tables.md"
+_OUTPUT = Path(__file__).with_suffix(".md")
+_CONCLUSION = "## Conclusion"  # from here on the file is written by hand, and kept
 _THETA = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.067, 15, 10)
+_SIDE = 224  # pixels
 _PASSES = _THETA.num_pruned_models + 1  # of a detection: the unpruned network too
+
+_LEGEND = f"""\
+Written by `make bench-engines`. {_THETA.num_images} images of 224 x 224, random weights, Reset; preparation is counted.
+
+- cores share: `one call` computes with a thread for each core; `threads` and `processes`: a worker for each core, each
+  computing with one thread
+- first: making the engines and one variant on each worker; variant: each further one; model: imports and all
+  {_PASSES} passes of a detection; all in wall seconds
+- deviation: the largest difference to the logits of eager PyTorch, relative to the largest of them
+"""
 
 
 class Work(StrEnum):
@@ -100,26 +112,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", default=ARCHITECTURES, metavar="ARCHITECTURE")
     parser.add_argument("--variants", type=int, default=4, help="timed variants of each run")
-    parser.add_argument("--side", type=int, default=224, help="pixels; fewer for a trial")
-    parser.add_argument("--output", type=Path, default=_TABLES)
+    parser.add_argument("--output", type=Path, default=_OUTPUT)
     parser.add_argument("--one", nargs=3, metavar=("CANDIDATE", "WORK", "DIRECTORY"), help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.one:
         candidate, work, directory = given.one
         sys.stdout.write(json.dumps(asdict(_measure(candidate, Work(work), Path(directory), given))))
         return
-    lines = ["Machine:", "", machine.description(), f"- load before the start {machine.load():.1f}", ""]
+    kept = _conclusion(given.output)
+    lines = [
+        "# Engines side by side",
+        "",
+        _LEGEND,
+        machine.description(),
+        f"- load before the start {machine.load():.1f}",
+    ]
     lines += _import_table(machine.import_seconds(statement) for statement in IMPORTS.values())
     for architecture in given.only:
         lines += _architecture_table(architecture, given)
-        given.output.write_text("\n".join(lines), encoding="utf-8")
+        given.output.write_text("\n".join([*lines, kept]), encoding="utf-8")
+
+
+def _conclusion(path: Path) -> str:
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    start = text.find(_CONCLUSION)
+    return text[start:] if start >= 0 else ""
 
 
 def _measure(candidate: str, work: Work, directory: Path, given: argparse.Namespace) -> Run:
     (architecture,) = given.only
     record, graph = read_model(directory / f"{architecture}.pt"), reference_graph(architecture)
     variants = [variant.patches for variant in make_variants(record.tensors, graph, _THETA)]
-    images = np.random.default_rng(0).random((_THETA.num_images, 3, given.side, given.side), dtype=np.float32)
+    images = np.random.default_rng(0).random((_THETA.num_images, 3, _SIDE, _SIDE), dtype=np.float32)
     workers = 1 if work is Work.INSIDE else usable_cpus()
     began = time.perf_counter()
     CANDIDATES[candidate].imports()
@@ -170,7 +194,7 @@ def _deviation(answers: Logits, oracle: Path) -> float:
 def _run(architecture: str, candidate: str, work: Work, directory: Path, given: argparse.Namespace) -> Run | None:
     """The run in a process of its own, or None where the candidate fails."""
     sys.stderr.write(f"{architecture}: {candidate}, {work}\n")
-    options = ["--only", architecture, "--variants", str(given.variants), "--side", str(given.side)]
+    options = ["--only", architecture, "--variants", str(given.variants)]
     command = [sys.executable, "-m", "benchmarks.engines", *options, "--one", candidate, work, str(directory)]
     ended = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
     return Run(**json.loads(ended.stdout)) if ended.returncode == 0 else None
@@ -198,7 +222,7 @@ def _row(candidate: str, work: Work, run: Run | None) -> str:
 
 
 def _import_table(seconds: Iterable[float]) -> list[str]:
-    lines = ["| import in a fresh process | s |", "|---|---|"]
+    lines = ["", "| a fresh process imports | s |", "|---|---|"]
     return [*lines, *(f"| {names} | {one:.2f} |" for names, one in zip(IMPORTS, seconds, strict=True)), ""]
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from detector.errors import ExitCode
+
 ROOT = Path(__file__).resolve().parents[1]
 _METAPARAMETERS = ROOT / "metaparameters.json"
 
@@ -40,7 +42,7 @@ def detect(model: Path, scratch: Path, *, max_seconds: float, bundle: Path | Non
     Raises
     ------
     subprocess.CalledProcessError
-        If the detector did not answer.
+        If the detector failed; an answer that found no time is none.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     settings = json.loads(_METAPARAMETERS.read_text()) | {
@@ -62,7 +64,7 @@ def detect(model: Path, scratch: Path, *, max_seconds: float, bundle: Path | Non
     _, status, usage = os.wait4(child.pid, 0)
     wall = time.perf_counter() - began
     child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
+    if child.returncode not in (ExitCode.ANSWERED, ExitCode.DEADLINE):
         raise subprocess.CalledProcessError(child.returncode, child.args)
     report = json.loads((scratch / "report.json").read_text())
     return Detection(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, report)
