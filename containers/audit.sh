@@ -7,13 +7,20 @@ cd "$(dirname "$0")/.."
 readonly FOLDER=$1
 readonly PIP_AUDIT=2.10.1
 
-install_pip_audit() { # audit SERVICE REQUIREMENTS
-  "$FOLDER/bin/pip-audit" --vulnerability-service "$1" --timeout 15 --no-deps --disable-pip --progress-spinner off \
-    --requirement "$2"
+install_pip_audit() {
+  [[ -x $FOLDER/bin/pip-audit ]] && return
+  "${PYTHON:-python3}" -m venv "$FOLDER"
+  "$FOLDER/bin/python" -m pip install --quiet "pip-audit==$PIP_AUDIT"
 }
 
-# pip-audit ends with 1 for a finding and for a dead network alike, and only a finding is printed to standard output.
-answers() { # answers SERVICE: asked about a single package, before patience is spent on all of them
+audit() { # audit SERVICE REQUIREMENTS; strict: a package that the database does not know is an error, not a pass
+  "$FOLDER/bin/pip-audit" --strict --vulnerability-service "$1" --timeout 15 --no-deps --disable-pip \
+    --progress-spinner off --requirement "$2"
+}
+
+# Asked about a single package, before patience is spent on all of them. pip-audit ends with 1 for a finding and for a
+# dead network alike, but prints only a finding to standard output.
+answers() { # answers SERVICE
   grep -m 1 == containers/requirements.txt > "$FOLDER/one.txt"
   audit "$1" "$FOLDER/one.txt" > "$FOLDER/one.out" 2> "$FOLDER/$1.log" || [[ -s $FOLDER/one.out ]]
 }
