@@ -264,7 +264,9 @@ def _in_words(report: Report) -> str:
     if 0.4 < report.probability < 0.6:
         return "undecided"
     side = "poisoned" if report.probability > 0.5 else "clean"
-    return f"clearly taken for {side}" if abs(report.probability - 0.5) >= 0.4 else f"rather {side}"
+    verdict = f"clearly taken for {side}" if abs(report.probability - 0.5) >= 0.4 else f"rather {side}"
+    untested = report.mapping is None or report.mapping.held_out is None
+    return f"{verdict}, by a regression that was never tested on models it had not seen" if untested else verdict
 
 
 def _worth_lines(report: Report) -> list[str]:

@@ -15,6 +15,7 @@ from detector.errors import ExitCode, UsageError
 from detector.examples.preprocessing import PROFILES
 from detector.findings import Finding, Severity
 from detector.mapping.bundles import load_bundle, load_parameters
+from detector.mapping.parameters import Figures
 from detector.mapping.predict import predict
 from detector.mapping.signals import Signal
 from detector.model_file.records import ContentKind, FileFormat, ModelRecord
@@ -154,6 +155,14 @@ def test_the_text_says_what_matters() -> None:
 )
 def test_the_answer_in_plain_words(probability: float, basis: Basis, words: str) -> None:
     assert words in report_text(Report(probability, basis))
+
+
+def test_a_regression_without_held_out_figures_is_called_untested() -> None:
+    report = _full()
+    assert report.mapping is not None
+    assert "never tested on models it had not seen" in " ".join(report_text(report).split())
+    tested = dataclasses.replace(report.mapping, held_out=Figures(395, 0.3, 0.6, 0.7))
+    assert "never tested" not in report_text(dataclasses.replace(report, mapping=tested))
 
 
 def test_a_clipped_regression_is_shown_as_it_was() -> None:
