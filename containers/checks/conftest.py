@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from runtimes import REPOSITORY, Apptainer, Podman, Runtime
+from runtimes import REPOSITORY, Apptainer, Podman, Runtime, output
 
 SAMPLES = sorted((REPOSITORY / "samples").glob("id-*"))
 
@@ -84,10 +83,10 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], tuple[str
     @functools.cache
     def answer(sample: Path) -> tuple[str, float]:
         out = tmp_path_factory.mktemp("bare")
-        command = [sys.executable, REPOSITORY / "entrypoint.py", "--model_filepath", sample / "model.pt"]
-        command += ["--examples_dirpath", sample / "example_data", "--result_filepath", out / "result.txt"]
+        command = [sys.executable, f"{REPOSITORY}/entrypoint.py", "--model_filepath", f"{sample}/model.pt"]
+        command += ["--examples_dirpath", f"{sample}/example_data", "--result_filepath", f"{out}/result.txt"]
         began = time.monotonic()
-        subprocess.run([*command, "--scratch_dirpath", out], check=True, capture_output=True)
+        output([*command, "--scratch_dirpath", str(out)])
         return (out / "result.txt").read_text(encoding="utf-8"), time.monotonic() - began
 
     return answer
