@@ -337,12 +337,12 @@ def test_learned_parameters_that_are_missing_or_broken(
 
 
 def test_a_deadline_before_any_measurement(
-    small_case: Any, run_process: Run, metaparameters: Run, output: Path, tmp_path: Path
+    small_case: Any, run_here: Run, metaparameters: Run, output: Path, tmp_path: Path
 ) -> None:
-    """Starting takes longer than the 2 seconds that are always kept for writing."""
+    """2 seconds are always kept for writing."""
     (tmp_path / "schema.json").write_text("{}")
     options = with_option(small_case.options(output), "schema_filepath", tmp_path / "schema.json")
-    outcome = run_process([*options, *metaparameters(infer_max_seconds=2)], output)
+    outcome = run_here([*options, *metaparameters(infer_max_seconds=2)], output)
     assert "infer_max_seconds" in failed(outcome, 6)
     assert outcome.report["budget_seconds"] == 2
     assert outcome.report["model"]["architecture"] == "squeezenetv1_1"
@@ -373,17 +373,18 @@ def test_help_is_no_failure(run_process: Run, output: Path) -> None:
 # --- kills ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-@pytest.mark.parametrize("seconds", [0.0, 0.4, 2.5, 60.0])
+@pytest.mark.parametrize(
+    ("number", "seconds"), [*((signal.SIGKILL, s) for s in (0.0, 0.4, 2.5, 300.0)), (signal.SIGTERM, 1.0)]
+)
 def test_a_killed_run_leaves_a_whole_line(
-    number: signal.Signals, seconds: float, answer: Any, small_case: Any, output: Path
+    number: signal.Signals, seconds: float, answer: Any, small_case: Any, metaparameters: Run, output: Path
 ) -> None:
     """The kill comes so long after the result file does, or when that holds the answer, whichever is first."""
-    command = [sys.executable, str(HOME / "entrypoint.py"), *small_case.options(output)]
+    command = [sys.executable, str(HOME / "entrypoint.py"), *small_case.options(output), *metaparameters()]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     seen = set()
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not (output / "result.txt").exists():
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -394,4 +395,4 @@ def test_a_killed_run_leaves_a_whole_line(
         process.send_signal(number)
     seen.add((output / "result.txt").read_text())
     assert seen <= {NEUTRAL, answer.result}
-    assert answer.result in seen or seconds < 60
+    assert answer.result in seen or seconds < 300
