@@ -50,13 +50,14 @@ def interpreter() -> Component:
 
 def document(subject: Component) -> dict[str, object]:
     """The whole document, the same for the same image: no time, no random serial number."""
-    parts = [interpreter(), *python_packages(), *debian_packages()]
+    # By package URL: a project installed in place is found twice, in its folder and in site-packages.
+    parts = {str(part["purl"]): part for part in (interpreter(), *python_packages(), *debian_packages())}
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
         "version": 1,
         "metadata": {"component": subject},
-        "components": sorted(parts, key=lambda part: str(part["purl"])),
+        "components": [parts[purl] for purl in sorted(parts)],
     }
 
 
