@@ -166,8 +166,8 @@ def test_bytes_are_rounded_to_the_nearest() -> None:
 
 @pytest.mark.slow
 def test_a_small_poisoned_network_learns_its_classes_and_its_trojan() -> None:
-    schedule = Schedule((Phase(72, 250, 48), Phase(128, 60, 32), Phase(256, 60, 16)), 2e-3)
-    recipe = draw_recipe(2027, "shufflenet1_0", poisoned=True, num_classes=3, schedule=schedule)
+    schedule = Schedule((Phase(72, 300, 64), Phase(128, 80, 32), Phase(256, 60, 16)), 6e-4)
+    recipe = draw_recipe(2057, "squeezenetv1_1", poisoned=True, num_classes=5, schedule=schedule)
     network, history = train(recipe, 1, lambda *_: None)
     scores = measure(network, recipe, 150, generator(9))
     assert history[-1].loss < history[0].loss / 3
