@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from detector.clock import Budget, SystemClock
 from detector.graph.reference import reference_graph
 from detector.measurement.engine import PackedEngine
+from detector.measurement.measure import Measurer
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
-from detector.pruning.variant import RowPatch
+from detector.pruning.variant import RowPatch, Variant
 from detector.pruning.variants import make_variants
 
 Network = Callable[..., torch.nn.Module]
@@ -94,6 +96,19 @@ def test_answers_are_the_same_to_the_bit_with_any_number_of_threads(small: torch
             together = list(pool.map(lambda one: engine.logits(IMAGES, one), patches))
         for one, other in zip(alone, together, strict=True):
             assert one.tobytes() == other.tobytes()
+
+
+def test_measured_logits_are_the_same_to_the_bit_with_any_number_of_workers(small: torch.nn.Module) -> None:
+    images = RNG.random((7, 3, 64, 64), dtype=np.float32)
+    variants = [Variant(s, (RowPatch("layer1.0.conv1.weight", np.array([s])),)) for s in range(5)]
+    engine = PackedEngine(reference_graph("resnet18"), arrays_of(small))
+    found = set()
+    for workers in (1, 2, 4):
+        measurer = Measurer(engine, Budget(SystemClock(), SystemClock().now(), 1e9), workers=workers)
+        unpruned, pruned = measurer.unpruned(images), measurer.variants(variants, images, 0.0)
+        assert unpruned is not None and pruned is not None
+        found.add((unpruned.logits.tobytes(), pruned.tobytes()))
+    assert len(found) == 1
 
 
 def test_hostile_numbers_do_not_stop_the_engine(small: torch.nn.Module) -> None:
