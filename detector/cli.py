@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from detector.errors import UsageError
+from detector.examples.names import FOLDERS
 
 SUBCOMMANDS = ("infer", "configure", "inspect")
-_EXAMPLE_FOLDERS = ("example_data", "clean-example-data", "clean_example_data", "example")
 
 # Options of some generation of the API that this detector has no use for; accepted so that they are never "unknown".
 _UNUSED_PATHS = (
@@ -27,7 +27,10 @@ _UNUSED_PATHS = (
     "tokenizer_filepath",
     "embedding_filepath",
 )
-_UNUSED_FLAGS = ("cls_token_is_first", "automatic_configuration")
+_UNUSED_FLAGS = ("cls_token_is_first",)
+_ONLY_INFER_PATHS = ("model_filepath", "result_filepath", "examples_dirpath", "features_filepath")
+
+_METAPARAMETERS = "metaparameters.json"
 
 _EPILOG = """
 exit codes: 0 answered, 1 internal error, 2 usage, 3 model refused, 4 examples unusable, 5 parameters invalid,
@@ -58,7 +61,24 @@ class InspectCommand:
     as_json: bool
 
 
-Command = InferCommand | InspectCommand
+@dataclass(frozen=True)
+class ConfigureCommand:
+    """Learn from a folder of labelled models how to tell poisoned ones, for `infer` to use.
+
+    `metaparameters_given` says whether the caller named the metaparameters file, which is then updated too.
+    """
+
+    configure_models_dirpath: Path
+    learned_parameters_dirpath: Path
+    scratch_dirpath: Path | None
+    metaparameters_filepath: Path
+    metaparameters_given: bool
+    schema_filepath: Path
+    automatic_configuration: bool
+    unknown_options: tuple[str, ...]
+
+
+Command = InferCommand | InspectCommand | ConfigureCommand
 
 
 class _Parser(argparse.ArgumentParser):
@@ -79,21 +99,16 @@ def parse(arguments: Sequence[str], home: Path) -> Command:
     Raises
     ------
     UsageError
-        If a required option is missing, an option lacks its value, or the subcommand is not available.
+        If a required option is missing or an option lacks its value.
     SystemExit
         With code 0, from `--help`.
     """
     subcommand = arguments[0] if arguments and arguments[0] in SUBCOMMANDS else "infer"
     rest = arguments[1:] if arguments and arguments[0] in SUBCOMMANDS else arguments
-    if subcommand == "configure" or "--configure_mode" in rest:
-        raise UsageError(
-            "configure is not part of this version",
-            where="entrypoint.py",
-            expected="infer or inspect",
-            next_step="use the shipped learned parameters, or write a bundle by hand (learned_params shows the format)",
-        )
     if subcommand == "inspect":
         return _parse_inspect(rest)
+    if subcommand == "configure" or "--configure_mode" in rest:
+        return _parse_configure(rest, home)
     return _parse_infer(rest, home)
 
 
@@ -109,7 +124,8 @@ def _infer_parser(home: Path) -> _Parser:
     parser = _Parser(
         prog="entrypoint.py",
         usage="%(prog)s [infer] --model_filepath FILE --result_filepath FILE --scratch_dirpath DIR [options]\n"
-        "       %(prog)s inspect MODEL [--json]",
+        "       %(prog)s inspect MODEL [--json]\n"
+        "       %(prog)s configure --configure_models_dirpath DIR --learned_parameters_dirpath DIR [options]",
         description=InferCommand.__doc__,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -122,20 +138,7 @@ def _infer_parser(home: Path) -> _Parser:
     add(
         "--examples_dirpath", type=Path, metavar="DIR", help="clean PNG images (default: example_data beside the model)"
     )
-    add(
-        "--metaparameters_filepath",
-        type=Path,
-        default=home / "metaparameters.json",
-        metavar="FILE",
-        help="settings of the detector (default: the shipped metaparameters.json)",
-    )
-    add(
-        "--schema_filepath",
-        type=Path,
-        default=home / "metaparameters_schema.json",
-        metavar="FILE",
-        help="JSON Schema of the metaparameters (default: the shipped one)",
-    )
+    _add_metaparameters(parser, home)
     add(
         "--learned_parameters_dirpath",
         type=Path,
@@ -144,11 +147,32 @@ def _infer_parser(home: Path) -> _Parser:
         help="bundles of learned parameters, or one bundle (default: the shipped learned_params)",
     )
     add("--features_filepath", type=Path, metavar="FILE", help="also write the signal vector there, as a two-row CSV")
-    for name in (*_UNUSED_PATHS, "configure_models_dirpath"):
-        add(f"--{name}", metavar="PATH", help=argparse.SUPPRESS)
-    for name in (*_UNUSED_FLAGS, "configure_mode"):
-        add(f"--{name}", action="store_true", help=argparse.SUPPRESS)
+    _accept(parser, (*_UNUSED_PATHS, "configure_models_dirpath"), (*_UNUSED_FLAGS, "automatic_configuration"))
     return parser
+
+
+def _add_metaparameters(parser: _Parser, home: Path) -> None:
+    parser.add_argument(
+        "--metaparameters_filepath",
+        type=Path,
+        metavar="FILE",
+        help="settings of the detector (default: the shipped metaparameters.json)",
+    )
+    parser.add_argument(
+        "--schema_filepath",
+        type=Path,
+        default=home / "metaparameters_schema.json",
+        metavar="FILE",
+        help="JSON Schema of the metaparameters (default: the shipped one)",
+    )
+
+
+def _accept(parser: _Parser, paths: Sequence[str], flags: Sequence[str]) -> None:
+    """Take options that play no part, so that they are not reported as unknown."""
+    for name in paths:
+        parser.add_argument(f"--{name}", metavar="PATH", help=argparse.SUPPRESS)
+    for name in flags:
+        parser.add_argument(f"--{name}", action="store_true", help=argparse.SUPPRESS)
 
 
 def _parse_infer(arguments: Sequence[str], home: Path) -> InferCommand:
@@ -158,10 +182,60 @@ def _parse_infer(arguments: Sequence[str], home: Path) -> InferCommand:
         result_filepath=options.result_filepath,
         scratch_dirpath=options.scratch_dirpath,
         examples_dirpath=options.examples_dirpath or _examples_beside(options.model_filepath),
-        metaparameters_filepath=options.metaparameters_filepath,
+        metaparameters_filepath=options.metaparameters_filepath or home / _METAPARAMETERS,
         schema_filepath=options.schema_filepath,
         learned_parameters_dirpath=options.learned_parameters_dirpath,
         features_filepath=options.features_filepath,
+        unknown_options=tuple(unknown),
+    )
+
+
+def _configure_parser(home: Path) -> _Parser:
+    parser = _Parser(
+        prog="entrypoint.py configure",
+        usage="%(prog)s --configure_models_dirpath DIR --learned_parameters_dirpath DIR [options]\n"
+        "       entrypoint.py --configure_mode ... (the same, as Rounds 9 and later have it)",
+        description="Learn from a folder of labelled models how to tell poisoned ones, for `infer` to use.",
+        epilog="exit codes: 0 configured, 1 internal error, 2 usage, 5 parameters or models that nothing can be "
+        "learned from",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "--configure_models_dirpath",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="a round: folders id-<8 digits> with model.pt, examples and label, METADATA.csv at the root",
+    )
+    add(
+        "--learned_parameters_dirpath",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="where the bundle `configured` and a metaparameters.json that names it are written",
+    )
+    add("--scratch_dirpath", type=Path, metavar="DIR", help="where measurements are kept, for a second run to go on")
+    _add_metaparameters(parser, home)
+    add(
+        "--automatic_configuration",
+        action="store_true",
+        help="accepted, but the search over theta is not part of this version",
+    )
+    _accept(parser, (*_UNUSED_PATHS, *_ONLY_INFER_PATHS), (*_UNUSED_FLAGS, "configure_mode"))
+    return parser
+
+
+def _parse_configure(arguments: Sequence[str], home: Path) -> ConfigureCommand:
+    options, unknown = _configure_parser(home).parse_known_args(list(arguments))
+    return ConfigureCommand(
+        configure_models_dirpath=options.configure_models_dirpath,
+        learned_parameters_dirpath=options.learned_parameters_dirpath,
+        scratch_dirpath=options.scratch_dirpath,
+        metaparameters_filepath=options.metaparameters_filepath or home / _METAPARAMETERS,
+        metaparameters_given=options.metaparameters_filepath is not None,
+        schema_filepath=options.schema_filepath,
+        automatic_configuration=options.automatic_configuration,
         unknown_options=tuple(unknown),
     )
 
@@ -179,5 +253,5 @@ def named_result(arguments: Sequence[str]) -> Path | None:
 
 def _examples_beside(model: Path) -> Path:
     """The first folder beside the model that any round uses for clean examples; `example_data` if there is none."""
-    candidates = [model.parent / name for name in _EXAMPLE_FOLDERS]
+    candidates = [model.parent / name for name in FOLDERS]
     return next((folder for folder in candidates if folder.is_dir()), candidates[0])

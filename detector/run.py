@@ -18,18 +18,19 @@ from pathlib import Path
 import numpy as np
 
 from detector.answer import NEUTRAL, write_file, write_probability
-from detector.cli import Command, InferCommand, InspectCommand
+from detector.cli import Command, ConfigureCommand, InferCommand, InspectCommand
 from detector.clock import Budget, Clock
 from detector.detect import Detection, Logits, Request
-from detector.errors import DetectorError, ExitCode, UsageError, printable
+from detector.errors import DetectorError, ExitCode, ParametersError, UsageError, printable
 from detector.inspection import inspect_model, inspection_text
 from detector.report import Basis, Report, report_text, to_plain, write_report
-from detector.settings import load_settings
+from detector.settings import load_settings, load_train_settings, metaparameters_with_bundle
 
 _log = logging.getLogger(__name__)
 
 _REPORT = "report.json"
 _LOGITS = "logits.npz"
+_METAPARAMETERS = "metaparameters.json"
 
 
 def run(command: Command, clock: Clock, started: float) -> str:
@@ -43,7 +44,43 @@ def run(command: Command, clock: Clock, started: float) -> str:
     if isinstance(command, InspectCommand):
         inspection = inspect_model(command.model_filepath)
         return json.dumps(to_plain(inspection), indent=2) if command.as_json else inspection_text(inspection)
+    if isinstance(command, ConfigureCommand):
+        return _configure(command, clock)
     return _infer(command, clock, started)
+
+
+def _configure(command: ConfigureCommand, clock: Clock) -> str:
+    from detector.configure.configuring import BUNDLE, ConfigureRequest, configure, outcome_text
+
+    logging.getLogger("detector.configure").setLevel(logging.INFO)  # it may take hours: progress is told
+    _warn_of_unknown(command.unknown_options)
+    if command.automatic_configuration:
+        _log.warning("--automatic_configuration is not part of this version: the given theta is refitted")
+    files = command.metaparameters_filepath, command.schema_filepath
+    settings = load_train_settings(*files)
+    metaparameters = metaparameters_with_bundle(*files, BUNDLE)
+    learned = command.learned_parameters_dirpath
+    outcome = configure(
+        ConfigureRequest(command.configure_models_dirpath, learned, command.scratch_dirpath), settings, clock
+    )
+    _write_metaparameters(learned / _METAPARAMETERS, metaparameters)
+    if command.metaparameters_given:
+        _save(command.metaparameters_filepath, metaparameters)
+    return outcome_text(outcome)
+
+
+def _write_metaparameters(path: Path, content: bytes) -> None:
+    try:
+        write_file(path, content)
+    except UsageError as error:
+        raise ParametersError(
+            error.what, where=error.where, expected=error.expected, next_step=error.next_step
+        ) from error
+
+
+def _warn_of_unknown(options: tuple[str, ...]) -> None:
+    if options:
+        _log.warning("ignored unknown options: %s", printable(" ".join(options)))
 
 
 def _infer(command: InferCommand, clock: Clock, started: float) -> str:
@@ -51,8 +88,7 @@ def _infer(command: InferCommand, clock: Clock, started: float) -> str:
     try:
         write_probability(command.result_filepath, NEUTRAL)
         _remove_leftovers(command.scratch_dirpath)
-        if command.unknown_options:
-            _log.warning("ignored unknown options: %s", printable(" ".join(command.unknown_options)))
+        _warn_of_unknown(command.unknown_options)
         settings = load_settings(command.metaparameters_filepath, command.schema_filepath)
         request = Request(command.model_filepath, command.examples_dirpath, command.learned_parameters_dirpath)
         detection = Detection(request, settings, Budget(clock, started, settings.max_seconds))

@@ -1,4 +1,4 @@
-"""The metaparameters of a run: read, checked against their JSON Schema, and made into a frozen dataclass.
+"""The metaparameters of a run: read, checked against their JSON Schema, and made into frozen dataclasses.
 
 Both files come from whoever configures the detector, so they are checked, but they are not hostile: the schema that
 the caller names decides what is in range, and this module only refuses what it could not act on.
@@ -7,20 +7,24 @@ the caller names decides what is in range, and this module only refuses what it 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jsonschema
 from jsonschema.exceptions import best_match
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from detector.configure.fitting import FitMethod
 from detector.errors import ParametersError
-from detector.examples.preprocessing import PROFILES
+from detector.examples.preprocessing import PROFILES, Preprocessing
+from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
 
 _LARGEST_FILE = 1_000_000  # bytes; a metaparameters file is a few hundred
 _LEARNED = "learned"
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,17 @@ class Settings:
     threads: int  # 0: as many as the process may use
 
 
+@dataclass(frozen=True)
+class TrainSettings:
+    """What metaparameters.json says about `configure`: how to measure, what to fit, and from how many models on."""
+
+    theta: Theta
+    preprocessing: Preprocessing
+    fit_method: FitMethod
+    min_models: int
+    seed: int
+
+
 def load_settings(metaparameters_filepath: Path, schema_filepath: Path) -> Settings:
     """Read the metaparameters and check them against the schema.
 
@@ -43,10 +58,32 @@ def load_settings(metaparameters_filepath: Path, schema_filepath: Path) -> Setti
     ParametersError
         If either file is missing, is not JSON, or the metaparameters break the schema.
     """
+    return _load(metaparameters_filepath, schema_filepath, _settings)
+
+
+def load_train_settings(metaparameters_filepath: Path, schema_filepath: Path) -> TrainSettings:
+    """`load_settings` for the command `configure`."""
+    return _load(metaparameters_filepath, schema_filepath, _train_settings)
+
+
+def metaparameters_with_bundle(metaparameters_filepath: Path, schema_filepath: Path, bundle: str) -> bytes:
+    """The content of a metaparameters file like this one, but with that bundle for `infer`; valid by the same schema.
+
+    Raises
+    ------
+    ParametersError
+        As `load_settings`, and if the schema does not know the bundle.
+    """
+    values = _read_json(metaparameters_filepath) | {"infer_bundle": bundle}
+    _validate(values, _read_json(schema_filepath), metaparameters_filepath, schema_filepath)
+    return (json.dumps(values, indent=2) + "\n").encode()
+
+
+def _load(metaparameters_filepath: Path, schema_filepath: Path, make: Callable[[dict[str, Any]], _Made]) -> _Made:
     values = _read_json(metaparameters_filepath)
     _validate(values, _read_json(schema_filepath), metaparameters_filepath, schema_filepath)
     try:
-        return _settings(values)
+        return make(values)
     except KeyError as error:
         raise _unusable(metaparameters_filepath, f"metaparameter {error} is missing") from error
     except (TypeError, ValueError, OverflowError) as error:  # a schema of the caller's own let it through
@@ -67,6 +104,25 @@ def _settings(values: dict[str, Any]) -> Settings:
         tampered_probability=float(values["infer_tampered_probability"]),
         threads=threads,
     )
+
+
+def _train_settings(values: dict[str, Any]) -> TrainSettings:
+    preprocessing, seed = values["train_preprocessing"], int(values["train_seed"])
+    if preprocessing not in PROFILES:
+        raise ValueError(f"no preprocessing is called {preprocessing!r}")
+    theta = Theta(
+        pruning_method=PruningMethod(values["train_pruning_method"]),
+        sampling_method=SamplingMethod(values["train_sampling_method"]),
+        ranking_method=RankingMethod(values["train_ranking_method"]),
+        p=float(values["train_p"]),
+        num_pruned_models=int(values["train_num_pruned_models"]),
+        num_images=int(values["train_num_images"]),
+        trim_k=float(values["train_trim_k"]),
+        rule=SelectionRule(values["train_selection_rule"]),
+        seed=seed,
+    )
+    method = FitMethod(values["train_mapping"])
+    return TrainSettings(theta, PROFILES[preprocessing], method, int(values["train_min_models"]), seed)
 
 
 def _unusable(path: Path, what: str) -> ParametersError:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from detector.cli import InferCommand, InspectCommand, parse
+from detector.cli import ConfigureCommand, InferCommand, InspectCommand, parse
 from detector.errors import UsageError
 
 HOME = Path("/opt/detector")
@@ -81,9 +81,42 @@ def test_what_cannot_be_guessed_is_required(arguments: list[str]) -> None:
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize("arguments", [["configure", "--scratch_dirpath", "s"], [*FOUR, "--configure_mode"]])
-def test_configure_is_refused_and_never_taken_for_infer(arguments: list[str]) -> None:
-    with pytest.raises(UsageError, match="configure is not part"):
+TWO = ["--configure_models_dirpath", "round", "--learned_parameters_dirpath", "learned"]
+
+
+def configure(*arguments: str) -> ConfigureCommand:
+    command = parse(arguments, HOME)
+    assert isinstance(command, ConfigureCommand)
+    return command
+
+
+def test_configure() -> None:
+    command = configure("configure", *TWO)
+    assert command.configure_models_dirpath == Path("round")
+    assert command.learned_parameters_dirpath == Path("learned")
+    assert command.scratch_dirpath is None
+    assert (command.metaparameters_filepath, command.metaparameters_given) == (HOME / "metaparameters.json", False)
+    assert command.schema_filepath == HOME / "metaparameters_schema.json"
+    assert (command.automatic_configuration, command.unknown_options) == (False, ())
+
+
+def test_configure_with_every_option_of_the_template() -> None:
+    more = ["--scratch_dirpath", "s", "--metaparameters_filepath", "/m.json", "--schema_filepath", "/schema.json"]
+    command = configure("configure", *TWO, *more, "--automatic_configuration", "--new", "3")
+    assert command.scratch_dirpath == Path("s")
+    assert (command.metaparameters_filepath, command.metaparameters_given) == (Path("/m.json"), True)
+    assert command.schema_filepath == Path("/schema.json")
+    assert (command.automatic_configuration, command.unknown_options) == (True, ("--new", "3"))
+
+
+@pytest.mark.parametrize("others", [[], FOUR[:4], ["--tokenizer_filepath", "t", "--features_filepath", "f"]])
+def test_configure_mode_of_round_9_is_the_same_and_what_infer_needs_plays_no_part(others: list[str]) -> None:
+    assert configure(*others, "--configure_mode", *TWO) == configure("configure", *TWO)
+
+
+@pytest.mark.parametrize("arguments", [["configure"], ["configure", *TWO[:2]], ["--configure_mode", *TWO[2:], *FOUR]])
+def test_configure_needs_its_two_folders_and_is_never_taken_for_infer(arguments: list[str]) -> None:
+    with pytest.raises(UsageError, match="required"):
         parse(arguments, HOME)
 
 

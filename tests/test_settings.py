@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from detector.configure.fitting import FitMethod
 from detector.errors import ExitCode, ParametersError
-from detector.settings import load_settings
+from detector.examples.preprocessing import PROFILES
+from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
+from detector.settings import TrainSettings, load_settings, load_train_settings, metaparameters_with_bundle
 
 HOME = Path(__file__).resolve().parents[1]
 SHIPPED = HOME / "metaparameters.json"
@@ -57,6 +60,58 @@ def test_shipped_settings_are_the_documented_defaults() -> None:
     assert settings.max_seconds == 60
     assert settings.preprocessing is None
     assert settings.threads == 0
+
+
+def test_train_settings_are_made_of_every_train_metaparameter(tmp_path: Path) -> None:
+    config = tmp_path / "metaparameters.json"
+    values = {
+        "train_mapping": "logistic",
+        "train_min_models": 12,
+        "train_num_images": 20,
+        "train_num_pruned_models": 25,
+        "train_p": 0.04,
+        "train_preprocessing": "round1",
+        "train_pruning_method": "Trim",
+        "train_ranking_method": "stdev",
+        "train_sampling_method": "Random",
+        "train_seed": 7,
+        "train_selection_rule": "nist",
+        "train_trim_k": 1.5,
+    }
+    assert {key for key in json.loads(SHIPPED.read_text()) if key.startswith("train_")} == set(values)
+    config.write_text(json.dumps(json.loads(SHIPPED.read_text()) | values))
+    theta = Theta(
+        PruningMethod.TRIM, SamplingMethod.RANDOM, RankingMethod.STDEV, 0.04, 25, 20, 1.5, SelectionRule.NIST, 7
+    )
+    expected = TrainSettings(theta, PROFILES["round1"], FitMethod.LOGISTIC, 12, 7)
+    assert load_train_settings(config, SCHEMA) == expected
+
+
+def test_every_enumerated_train_metaparameter_is_understood(tmp_path: Path) -> None:
+    config, shipped = tmp_path / "metaparameters.json", json.loads(SHIPPED.read_text())
+    for name, rule in json.loads(SCHEMA.read_text())["properties"].items():
+        for value in rule.get("enum", ()) if name.startswith("train_") else ():
+            config.write_text(json.dumps(shipped | {name: value}))
+            assert value in str(load_train_settings(config, SCHEMA))
+
+
+@pytest.mark.parametrize(
+    "change", [{"train_p": 2}, {"train_mapping": "forest"}, {"train_preprocessing": "x"}, {"train_seed": -1}]
+)
+def test_train_values_that_an_open_schema_let_through_are_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    config, schema = tmp_path / "metaparameters.json", tmp_path / "schema.json"
+    config.write_text(json.dumps(json.loads(SHIPPED.read_text()) | change))
+    schema.write_text("{}")
+    with pytest.raises(ParametersError, match="cannot be used"):
+        load_train_settings(config, schema)
+
+
+def test_naming_another_bundle_changes_nothing_else(tmp_path: Path) -> None:
+    config = tmp_path / "metaparameters.json"
+    config.write_bytes(metaparameters_with_bundle(SHIPPED, SCHEMA, "configured"))
+    assert json.loads(config.read_text()) == json.loads(SHIPPED.read_text()) | {"infer_bundle": "configured"}
+    with pytest.raises(ParametersError, match="infer_bundle"):
+        metaparameters_with_bundle(SHIPPED, SCHEMA, "nobody's")
 
 
 def test_every_enumerated_bundle_ships() -> None:

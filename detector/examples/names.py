@@ -9,6 +9,9 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePath
 
+FOLDERS = ("example_data", "clean-example-data", "clean_example_data", "example")
+"""What the folder of clean examples beside a model is called in one round or another."""
+
 _NAME = re.compile(r"class_([0-9]{1,9})(?:_trigger_([0-9]{1,9}))?_example_([0-9]{1,9})\.(?i:png)")
 
 

@@ -1,0 +1,52 @@
+"""A small round of random networks, and rounds of empty files where only names and labels matter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from detector.architectures import ARCHITECTURES, build
+
+POISONED = (1, 0, 1, 0, 0, 1, 1, 0)
+
+
+@pytest.fixture(scope="session")
+def small_round(small_case: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Round 2's layout: 8 random SqueezeNets 1.1, one ShuffleNet 1.0, and three members that cannot be used."""
+    root = tmp_path_factory.mktemp("rounds") / "round2-train-dataset"
+    lines = ["model_name,poisoned,model_architecture"]
+    for number in range(12):
+        folder = root / f"id-{number:08d}"
+        folder.mkdir(parents=True)
+        (folder / "example_data").symlink_to(small_case.examples)
+        if number < 11:
+            lines.append(f"{folder.name},{bool((*POISONED, 1, 0, 1)[number])},any")
+        if number < 9:
+            name = "squeezenetv1_1" if number < 8 else "shufflenet1_0"
+            torch.manual_seed(number)
+            torch.save(build(ARCHITECTURES[name], 5).eval(), folder / "model.pt")
+    (root / "id-00000009" / "model.pt").write_text("not a model")
+    (root / "id-00000010" / "model.pt").write_bytes((root / "id-00000000" / "model.pt").read_bytes())
+    (root / "id-00000011" / "model.pt").write_text("without a label")
+    (root / "METADATA.csv").write_text("\n".join(lines))
+    return root
+
+
+@pytest.fixture
+def make_member() -> Callable[..., Path]:
+    """Makes a model's folder: an empty model.pt, an empty folder of examples, and the given files."""
+
+    def make(folder: Path, examples: str | None = "example_data", files: Mapping[str, str] | None = None) -> Path:
+        folder.mkdir(parents=True)
+        (folder / "model.pt").touch()
+        if examples is not None:
+            (folder / examples).mkdir()
+        for name, text in (files or {}).items():
+            (folder / name).write_text(text)
+        return folder
+
+    return make

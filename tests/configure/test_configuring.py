@@ -1,0 +1,283 @@
+"""`configure` from the command line: a round becomes a bundle that `infer` uses at once, or nothing changes."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detector.errors import ParametersError
+from detector.mapping.bundles import load_bundle, load_parameters
+from detector.mapping.parameters import MappingKind
+from detector.settings import load_train_settings
+
+Run = Callable[..., Any]
+
+HOME = Path(__file__).resolve().parents[2]
+SCHEMA = HOME / "metaparameters_schema.json"
+QUICK = {"train_num_pruned_models": 2, "train_num_images": 2, "train_p": 0.3, "train_preprocessing": "rgb_minmax"}
+
+
+def options(models: Path, learned: Path, *more: str) -> list[str]:
+    return ["configure", "--configure_models_dirpath", str(models), "--learned_parameters_dirpath", str(learned), *more]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def configured(small_round: Path, run_here: Run, metaparameters: Run, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Learned from the small round into `output / learned`, measurements in `output / scratch`."""
+    output = tmp_path_factory.mktemp("configured")
+    words = options(small_round, output / "learned", "--scratch_dirpath", str(output / "scratch"))
+    given = metaparameters(**QUICK)
+    shutil.copy(given[1], output / "given.json")
+    return run_here([*words, *given], output)
+
+
+def test_the_bundle_holds_what_was_learned(configured: Any) -> None:
+    assert configured.code == 0, configured.stderr
+    learned = configured.output / "learned"
+    bundle = load_bundle(learned, "configured")
+    assert bundle.base_rate == pytest.approx(5 / 9)
+    assert "round2-train-dataset" in bundle.description
+    parameters = load_parameters(learned, "configured", "squeezenetv1_1")
+    assert parameters is not None
+    assert (parameters.base_rate, parameters.preprocessing.name) == (0.5, "rgb_minmax")
+    assert (parameters.clip.low, parameters.clip.high) == (0.01, 0.99)
+    (configuration,) = parameters.configurations
+    assert configuration.kind is MappingKind.LINEAR
+    assert (configuration.theta.num_pruned_models, configuration.theta.num_images, configuration.theta.p) == (2, 2, 0.3)
+    for figures in (configuration.held_out, configuration.in_sample):
+        assert figures is not None
+        assert figures.num_models == 8
+        assert math.isfinite(figures.cross_entropy)
+    origin = parameters.provenance
+    assert (origin.round, origin.num_models, origin.num_poisoned) == ("round2-train-dataset", 8, 4)
+    for words in ("4-fold", "shuffled", "p = ", "In-sample"):
+        assert words in origin.evaluation
+    assert load_parameters(learned, "configured", "shufflenet1_0") is None
+
+
+def test_the_text_says_it_all(configured: Any) -> None:
+    lines = configured.stdout.splitlines()
+    header = "architecture models poisoned held-out CE held-out AUC held-out error in-sample CE"
+    assert " ".join(lines[0].split()) == header
+    (shuffle,) = [line for line in lines if line.startswith("shufflenet1_0")]
+    assert shuffle.split()[:3] == ["shufflenet1_0", "1", "1"]
+    assert "fewer than 8 models" in shuffle
+    (squeeze,) = [line.split() for line in lines if line.startswith("squeezenetv1_1")]
+    (document,) = json.loads((configured.output / "learned/configured/squeezenetv1_1.json").read_text())[
+        "configurations"
+    ]
+    held_out, in_sample = document["held_out"], document["in_sample"]
+    assert squeeze[1:3] == ["8", "4"]
+    assert [float(word.rstrip("%")) for word in squeeze[3:]] == pytest.approx(
+        [held_out["cross_entropy"], held_out["roc_auc"], 100 * held_out["error_rate"], in_sample["cross_entropy"]],
+        abs=0.051,
+    )
+    assert "Left out: 3" in lines
+    for name, reason in (
+        ("id-00000009", "saved by torch.save"),
+        ("id-00000010", "the same file as id-00000000"),
+        ("id-00000011", "no label"),
+    ):
+        (line,) = [line for line in lines if line.strip().startswith(name)]
+        assert reason in line
+
+
+def test_infer_uses_it_at_once(configured: Any, small_round: Path, run_here: Run, tmp_path: Path) -> None:
+    model = small_round / "id-00000002"
+    words = ["--model_filepath", str(model / "model.pt"), "--result_filepath", str(tmp_path / "result.txt")]
+    learned = configured.output / "learned"
+    words += ["--scratch_dirpath", str(tmp_path / "scratch"), "--learned_parameters_dirpath", str(learned)]
+    outcome = run_here([*words, "--metaparameters_filepath", str(learned / "metaparameters.json")], tmp_path)
+    assert outcome.code == 0, outcome.stderr
+    report = outcome.report
+    assert (report["basis"], report["mapping"]["bundle"], len(report["signal_vector"])) == ("measured", "configured", 2)
+    kept = [
+        json.loads(line) for line in (configured.output / "scratch/measurements.jsonl").read_text().splitlines() if line
+    ]
+    (entry,) = [entry for entry in kept if entry["key"]["model"] == report["model"]["sha256"]]
+    assert entry["reading"]["vector"] == report["signal_vector"]
+
+
+def test_the_metaparameters_differ_in_the_bundle_alone(configured: Any) -> None:
+    given = json.loads((configured.output / "given.json").read_text())
+    written = json.loads((configured.output / "learned" / "metaparameters.json").read_text())
+    assert written == given | {"infer_bundle": "configured"}
+    assert load_train_settings(configured.output / "learned" / "metaparameters.json", SCHEMA).theta.p == 0.3
+
+
+def test_a_second_run_continues_and_ends_in_the_same_bytes(
+    configured: Any,
+    small_round: Path,
+    run_here: Run,
+    metaparameters: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the flag of Rounds 9 and later, the other options of that generation, and an old bundle in the way."""
+
+    def engine(*_: object) -> None:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr("detector.measurement.engine.PackedEngine", engine)
+    learned = tmp_path / "learned"
+    shutil.copytree(HOME / "learned_params", learned)
+    words = options(small_round, learned, "--scratch_dirpath", str(configured.output / "scratch"))
+    given = metaparameters(**QUICK)
+    others = ["--configure_mode", "--round_training_dataset_dirpath", "r", "--model_filepath", "m"]
+    outcome = run_here([*words[1:], *given, *others], tmp_path)
+    assert outcome.code == 0, outcome.stderr
+    assert files(learned / "configured") == files(configured.output / "learned" / "configured")
+    assert (learned / "nist-round2" / "bundle.json").exists()
+    assert json.loads(Path(given[1]).read_text())["infer_bundle"] == "configured"  # the file that was named, too
+
+
+@pytest.mark.parametrize("train_mapping", ["ols", "logistic"])
+def test_every_mapping_is_learned(
+    train_mapping: str, configured: Any, small_round: Path, run_here: Run, metaparameters: Run, tmp_path: Path
+) -> None:
+    words = options(small_round, tmp_path / "learned", "--scratch_dirpath", str(configured.output / "scratch"))
+    assert run_here([*words, *metaparameters(**QUICK, train_mapping=train_mapping)], tmp_path).code == 0
+    parameters = load_parameters(tmp_path / "learned", "configured", "squeezenetv1_1")
+    assert parameters is not None
+    linear = train_mapping == "ols"
+    assert parameters.configurations[0].kind is (MappingKind.LINEAR if linear else MappingKind.LOGISTIC)
+
+
+def test_too_few_models_leave_the_base_rate(
+    configured: Any, small_round: Path, run_here: Run, metaparameters: Run, tmp_path: Path
+) -> None:
+    words = options(small_round, tmp_path / "learned", "--scratch_dirpath", str(configured.output / "scratch"))
+    outcome = run_here([*words, *metaparameters(**QUICK, train_min_models=9)], tmp_path)
+    assert outcome.code == 0
+    assert files(tmp_path / "learned").keys() == {"metaparameters.json", "configured/bundle.json"}
+    assert outcome.stdout.count("fewer than 9 models") == 2
+
+
+def failed(outcome: Any, code: int, learned: Path, before: dict[str, bytes]) -> str:
+    assert (outcome.code, outcome.stdout) == (code, "")
+    assert files(learned) == before
+    line: str = [line for line in outcome.stderr.splitlines() if line.startswith("error: ")][-1]
+    return line
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A directory of learned parameters with a `configured` bundle that must survive."""
+    shutil.copytree(HOME / "learned_params" / "configured", tmp_path / "learned" / "configured")
+    return tmp_path / "learned"
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ([], "0 clean and 0 poisoned models"),
+        ([1, 2, 4], "3 clean and 0 poisoned models"),
+        ([9], "0 clean and 0 poisoned models can be used, 1 are left out"),
+    ],
+)
+def test_nothing_to_learn_from(
+    members: list[int], expected: str, small_round: Path, run_here: Run, metaparameters: Run, old: Path, tmp_path: Path
+) -> None:
+    models = tmp_path / "models"
+    for number in members:
+        shutil.copytree(small_round / f"id-{number:08d}", models / f"id-{number:08d}", symlinks=True)
+        (models / f"id-{number:08d}" / "ground_truth.csv").write_text("0")
+    models.mkdir(exist_ok=True)
+    before = files(old)
+    outcome = run_here([*options(models, old), *metaparameters(**QUICK)], tmp_path)
+    assert expected in failed(outcome, 5, old, before)
+
+
+def test_a_folder_of_models_that_is_missing(run_here: Run, old: Path, tmp_path: Path) -> None:
+    assert "none" in failed(run_here(options(tmp_path / "none", old), tmp_path), 2, old, files(old))
+
+
+@pytest.mark.parametrize("changes", [{"train_p": 1.0}, {"train_mapping": "forest"}, {"train_min_models": 2}])
+def test_metaparameters_out_of_range(
+    changes: dict[str, Any], small_round: Path, run_here: Run, metaparameters: Run, old: Path, tmp_path: Path
+) -> None:
+    outcome = run_here([*options(small_round, old), *metaparameters(**changes)], tmp_path)
+    assert next(iter(changes)) in failed(outcome, 5, old, files(old))
+
+
+def test_a_schema_that_does_not_know_the_bundle(small_round: Path, run_here: Run, old: Path, tmp_path: Path) -> None:
+    schema = json.loads(SCHEMA.read_text())
+    schema["properties"]["infer_bundle"]["enum"].remove("configured")
+    (tmp_path / "schema.json").write_text(json.dumps(schema))
+    outcome = run_here(options(small_round, old, "--schema_filepath", str(tmp_path / "schema.json")), tmp_path)
+    assert "infer_bundle" in failed(outcome, 5, old, files(old))
+
+
+@pytest.mark.parametrize("place", ["file/learned", "learned/configured"])
+def test_a_target_that_can_hold_no_bundle_is_found_before_measuring(
+    place: str, small_round: Path, run_here: Run, old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detector.configure.configuring.measure_models", None)
+    (tmp_path / "file").touch()
+    failed(run_here(options(small_round, tmp_path / place), tmp_path), 5, old, files(old))
+
+
+@pytest.mark.parametrize(
+    "fault", [ParametersError("disk full", where="x", expected="y", next_step="z"), RuntimeError()]
+)
+def test_the_old_bundle_survives_a_failure_while_writing(
+    fault: Exception,
+    configured: Any,
+    small_round: Path,
+    run_here: Run,
+    metaparameters: Run,
+    old: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def read_back(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr("detector.mapping.bundles.load_parameters", read_back)
+    words = options(small_round, old, "--scratch_dirpath", str(configured.output / "scratch"))
+    code = 5 if isinstance(fault, ParametersError) else 1
+    failed(run_here([*words, *metaparameters(**QUICK)], tmp_path), code, old, files(old))
+
+
+def test_a_read_only_metaparameters_file_is_a_warning(
+    configured: Any,
+    small_round: Path,
+    run_here: Run,
+    metaparameters: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    given = metaparameters(**QUICK)
+    from detector import run
+    from detector.errors import UsageError
+
+    def write_file(path: Path, content: bytes) -> None:
+        if str(path) == given[1]:
+            raise UsageError("read-only", where=path, expected="", next_step="")
+        path.write_bytes(content)
+
+    monkeypatch.setattr(run, "write_file", write_file)
+    words = options(small_round, tmp_path / "learned", "--scratch_dirpath", str(configured.output / "scratch"))
+    outcome = run_here([*words, *given, "--automatic_configuration", "--new"], tmp_path)
+    assert outcome.code == 0
+    assert json.loads((tmp_path / "learned" / "metaparameters.json").read_text())["infer_bundle"] == "configured"
+    for words in ("read-only", "not part of this version: the given theta is refitted", "unknown options: --new"):
+        assert words in caplog.text
+
+
+def test_infer_never_imports_scikit_learn() -> None:
+    code = "import sys; import entrypoint, detector.measurement.engine; sys.exit('sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=HOME, timeout=60).returncode == 0
