@@ -120,7 +120,7 @@ def _description(found: Round, measured: list[MeasuredModel], settings: TrainSet
 def outcome_text(outcome: Outcome) -> str:
     """A page for people: a row for each architecture, and what was left out."""
     lines = [_ROW.format(*_HEADER), *map(_row, outcome.learned)]
-    lines.append(f"All other architectures are answered with the base rate, {outcome.base_rate:.3f}.")
+    lines.append(f"Architectures without a regression are answered with the base rate, {outcome.base_rate:.3f}.")
     if outcome.doubtful:
         failing = f"{len(outcome.doubtful)} models fail at their clean examples even before pruning"
         lines.append(f"{failing}, {outcome.doubtful[0]} is the first: is train_preprocessing right?")

@@ -72,7 +72,7 @@ def _parameters(architecture: str, models: Sequence[MeasuredModel], recipe: Reci
     labels = np.array([model.poisoned for model in models], dtype=np.int64)
     regression = fit(recipe.method, vectors, labels, recipe.seed)
     evaluation = evaluate(recipe.method, vectors, labels, clip=_CLIP, seed=recipe.seed)
-    measurement = recipe.measurement
+    measurement, doubtful = recipe.measurement, sum(model.doubtful for model in models)
     configuration = Configuration(
         measurement.theta,
         measurement.signal,
@@ -88,6 +88,7 @@ def _parameters(architecture: str, models: Sequence[MeasuredModel], recipe: Reci
         num_poisoned=int(labels.sum()),
         evaluation=_in_words(evaluation, recipe.method),
         source=f"entrypoint.py configure, version {__version__}, {recipe.method} on given theta, seed {recipe.seed}",
+        notes=(f"{doubtful} of the models fail at their clean examples before pruning.",) if doubtful else (),
     )
     base_rate = float(labels.mean())
     return LearnedParameters(architecture, measurement.preprocessing, base_rate, _CLIP, (configuration,), provenance)

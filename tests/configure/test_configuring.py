@@ -33,6 +33,12 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def entries(output: Path) -> list[Any]:
+    """What the store holds, in the order of the models."""
+    lines = (output / "scratch" / "measurements.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines if line]
+
+
 @pytest.fixture(scope="module")
 def configured(small_round: Path, run_here: Run, metaparameters: Run, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Learned from the small round into `output / learned`, measurements in `output / scratch`."""
@@ -62,6 +68,8 @@ def test_the_bundle_holds_what_was_learned(configured: Any) -> None:
         assert math.isfinite(figures.cross_entropy)
     origin = parameters.provenance
     assert (origin.round, origin.num_models, origin.num_poisoned) == ("round2-train-dataset", 8, 4)
+    failing = sum(entry["reading"]["unpruned_accuracy"] == 0 for entry in entries(configured.output)[:8])
+    assert origin.notes == (f"{failing} of the models fail at their clean examples before pruning.",)
     for words in ("4-fold", "shuffled", "p = ", "In-sample"):
         assert words in origin.evaluation
     assert load_parameters(learned, "configured", "shufflenet1_0") is None
@@ -103,10 +111,7 @@ def test_infer_uses_it_at_once(configured: Any, small_round: Path, run_here: Run
     assert outcome.code == 0, outcome.stderr
     report = outcome.report
     assert (report["basis"], report["mapping"]["bundle"], len(report["signal_vector"])) == ("measured", "configured", 2)
-    kept = [
-        json.loads(line) for line in (configured.output / "scratch/measurements.jsonl").read_text().splitlines() if line
-    ]
-    (entry,) = [entry for entry in kept if entry["key"]["model"] == report["model"]["sha256"]]
+    (entry,) = [entry for entry in entries(configured.output) if entry["key"]["model"] == report["model"]["sha256"]]
     assert entry["reading"]["vector"] == report["signal_vector"]
 
 
