@@ -32,6 +32,8 @@ _ONLY_INFER_PATHS = ("model_filepath", "result_filepath", "examples_dirpath", "f
 
 _METAPARAMETERS = "metaparameters.json"
 
+_INPUTS = ("model_filepath", "metaparameters_filepath", "schema_filepath", "examples_dirpath")
+
 _EPILOG = """
 exit codes: 0 answered, 1 internal error, 2 usage, 3 model refused, 4 examples unusable, 5 parameters invalid,
 6 deadline before any measurement. The result file holds 0.5 after every code but 0.
@@ -177,6 +179,14 @@ def _accept(parser: _Parser, paths: Sequence[str], flags: Sequence[str]) -> None
 
 def _parse_infer(arguments: Sequence[str], home: Path) -> InferCommand:
     options, unknown = _infer_parser(home).parse_known_args(list(arguments))
+    for output in (options.result_filepath, options.features_filepath):
+        if output is not None and _is_input(output, options):
+            raise UsageError(
+                "an answer would overwrite an input",
+                where=output,
+                expected="a result and features file apart from the model, its examples and the settings",
+                next_step="name another file",
+            )
     return InferCommand(
         model_filepath=options.model_filepath,
         result_filepath=options.result_filepath,
@@ -243,12 +253,28 @@ def _parse_configure(arguments: Sequence[str], home: Path) -> ConfigureCommand:
 def named_result(arguments: Sequence[str]) -> Path | None:
     """The result file that the arguments name, whatever else is wrong with them."""
     parser = _Parser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--result_filepath", type=Path)
+    for name in ("result_filepath", *_INPUTS):
+        parser.add_argument(f"--{name}", type=Path)
     try:
-        result: Path | None = parser.parse_known_args(list(arguments))[0].result_filepath
+        options = parser.parse_known_args(list(arguments))[0]
     except UsageError:
         return None
-    return result
+    result: Path | None = options.result_filepath
+    return None if result is None or _is_input(result, options) else result
+
+
+def _is_input(output: Path, options: argparse.Namespace) -> bool:
+    """Whether the file to be written is one that is read: whoever mixes up two options must not lose a model."""
+    place = _resolved(output)
+    inputs = [_resolved(path) for path in (getattr(options, name) for name in _INPUTS) if path is not None]
+    return place in inputs or (place.suffix.lower() == ".png" and place.parent in inputs)
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # a loop of links: whoever opens it says so
+        return path
 
 
 def _examples_beside(model: Path) -> Path:

@@ -261,6 +261,8 @@ def _in_words(report: Report) -> str:
             return "no pruned model was measured, this is the share of poisoned models at large"
         case Basis.TAMPERED:
             return "it is not what it should be, see the findings; it was not measured"
+    if any(finding.severity is Severity.ERROR for finding in report.findings):
+        return "worth nothing, see the findings"
     if 0.4 < report.probability < 0.6:
         return "undecided"
     side = "poisoned" if report.probability > 0.5 else "clean"

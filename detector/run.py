@@ -87,31 +87,34 @@ def _infer(command: InferCommand, clock: Clock, started: float) -> str:
     detection: Detection | None = None
     try:
         write_probability(command.result_filepath, NEUTRAL)
-        _remove_leftovers(command.scratch_dirpath)
+        _remove_leftovers(command)
         _warn_of_unknown(command.unknown_options)
         settings = load_settings(command.metaparameters_filepath, command.schema_filepath)
         request = Request(command.model_filepath, command.examples_dirpath, command.learned_parameters_dirpath)
         detection = Detection(request, settings, Budget(clock, started, settings.max_seconds))
         report = detection.run()
-        write_probability(command.result_filepath, report.probability)
+        report = replace(report, timings={**report.timings, "total": clock.now() - started})
+        text = report_text(report)
+        _save_report(command.scratch_dirpath, report)
+        if settings.save_logits and detection.logits is not None:
+            _save(command.scratch_dirpath / _LOGITS, _npz(detection.logits))
+        if command.features_filepath is not None and report.signal_vector is not None:
+            _save(command.features_filepath, _features(report))
+        write_probability(command.result_filepath, report.probability)  # last: nothing can fail after it
     except Exception as error:
         known = detection.report if detection else Report(NEUTRAL, Basis.NEUTRAL)
-        _save_report(command.scratch_dirpath, _failure(known, error))
+        with contextlib.suppress(Exception):  # the first error is the one to tell
+            _save_report(command.scratch_dirpath, _failure(known, error))
         raise
-    report = replace(report, timings={**report.timings, "total": clock.now() - started})
-    _save_report(command.scratch_dirpath, report)
-    if settings.save_logits and detection.logits is not None:
-        _save(command.scratch_dirpath / _LOGITS, _npz(detection.logits))
-    if command.features_filepath is not None:
-        _save(command.features_filepath, _features(report))
-    return report_text(report)
+    return text
 
 
-def _remove_leftovers(scratch: Path) -> None:
+def _remove_leftovers(command: InferCommand) -> None:
     """Of an earlier run: harnesses use one scratch folder for many models, and a kill may leave us no time to write."""
-    for name in (_REPORT, _LOGITS):
+    features = [command.features_filepath] if command.features_filepath else []
+    for path in (command.scratch_dirpath / _REPORT, command.scratch_dirpath / _LOGITS, *features):
         with contextlib.suppress(OSError):
-            (scratch / name).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
 
 def _failure(report: Report, error: Exception) -> Report:

@@ -71,7 +71,7 @@ def test_a_full_report_holds_everything(tmp_path: Path) -> None:
         "severity": "error", "code": "grave", "message": "all is lost", "evidence": {"nan": "nan"}
     }  # fmt: skip
     assert document["theta"]["rule"] == "nist"
-    assert document["preprocessing"] == {"name": "round1", "crop": None, "channel_order": "BGR", "scaling": "minmax"}
+    assert document["preprocessing"] == {"name": "round1", "crop": 224, "channel_order": "BGR", "scaling": "minmax"}
     assert math.fsum(document["prediction"]["contributions"]) == document["prediction"]["raw"]
     assert document["signal_vector"] == list(report.signal_vector or ())
     assert document["mapping"]["provenance"]["num_models"] == 395
@@ -158,11 +158,16 @@ def test_the_answer_in_plain_words(probability: float, basis: Basis, words: str)
 
 
 def test_a_regression_without_held_out_figures_is_called_untested() -> None:
-    report = dataclasses.replace(_full(), probability=0.8)
+    report = dataclasses.replace(_full(), probability=0.8, findings=())
     assert report.mapping is not None
     assert "never tested on models it had not seen" in " ".join(report_text(report).split())
     tested = dataclasses.replace(report.mapping, held_out=Figures(395, 0.3, 0.6, 0.7))
     assert "never tested" not in report_text(dataclasses.replace(report, mapping=tested))
+
+
+def test_an_answer_beside_an_error_is_called_worthless() -> None:
+    finding = Finding(Severity.ERROR, "low_clean_accuracy", "2 of 10", {})
+    assert "worth nothing" in report_text(Report(0.9, Basis.MEASURED, findings=(finding,)))
 
 
 def test_a_clipped_regression_is_shown_as_it_was() -> None:

@@ -204,3 +204,40 @@ def test_a_single_bundle_can_be_mounted_as_the_directory_whatever_is_configured(
     options = [*small_case.options(tmp_path), *two_images, *directory, *metaparameters(infer_bundle="nist-round2")]
     outcome = run_here(options, tmp_path)
     assert (outcome.code, outcome.report["mapping"]["bundle"]) == (0, "nist-round3")
+
+
+@pytest.mark.parametrize("option", ["--result_filepath", "--features_filepath"])
+@pytest.mark.parametrize("complete", [True, False])
+def test_an_answer_never_overwrites_an_input(
+    option: str, complete: bool, small_case: Any, run_here: Run, tmp_path: Path
+) -> None:
+    model = tmp_path / "model.pt"
+    model.write_bytes(b"precious")
+    options = {"--result_filepath": str(tmp_path / "result.txt"), "--scratch_dirpath": str(tmp_path / "scratch")}
+    options |= {"--model_filepath": str(model), option: str(tmp_path / "." / "model.pt")}
+    if not complete:
+        del options["--scratch_dirpath"]
+    outcome = run_here([word for pair in options.items() for word in pair], tmp_path)
+    assert outcome.code == 2
+    assert model.read_bytes() == b"precious"
+
+
+def test_features_of_an_earlier_model_do_not_survive(small_case: Any, run_here: Run, tmp_path: Path) -> None:
+    features, junk = tmp_path / "features.csv", tmp_path / "junk.pt"
+    features.write_text("of another model")
+    junk.write_text("no model")
+    options = [*small_case.options(tmp_path), "--model_filepath", str(junk), "--features_filepath", str(features)]
+    assert run_here(options, tmp_path).code == 3
+    assert not features.exists()
+
+
+def test_a_fault_in_the_report_leaves_the_neutral_result(
+    small_case: Any, run_here: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("broken report")
+
+    monkeypatch.setattr("detector.run.write_report", broken)
+    outcome = run_here(small_case.options(tmp_path), tmp_path)
+    assert outcome.code == 1
+    assert (tmp_path / "result.txt").read_text() == "0.5\n"

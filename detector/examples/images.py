@@ -63,7 +63,7 @@ class _Trouble(Enum):
     NOT_PNG = (Severity.WARNING, "not_png", "not PNG images in spite of their names: skipped")
     UNREADABLE = (Severity.WARNING, "unreadable", "cannot be read: skipped")
     HUGE = (Severity.WARNING, "file_too_big", f"files of more than {_MOST_BYTES} bytes are skipped")
-    SIZE = (Severity.WARNING, "wrong_size", "not 224 x 224 (nor 256 x 256 where the profile crops): skipped")
+    SIZE = (Severity.WARNING, "wrong_size", "neither 224 x 224 nor 256 x 256: skipped")
     DEPTH = (Severity.WARNING, "sixteen_bit", "16-bit images are skipped")
     ANIMATED = (Severity.WARNING, "animated", "animated images are skipped")
     TRANSPARENT = (Severity.WARNING, "transparent", "images with transparent pixels are skipped")

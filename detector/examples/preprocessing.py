@@ -35,17 +35,16 @@ class Scaling(StrEnum):
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """A profile; `crop` is the side of the centre crop in pixels, None where images are used as they are."""
+    """A profile; `crop` is the side of the centre crop in pixels, which leaves images of that size as they are."""
 
     name: str
-    crop: int | None
+    crop: int
     channel_order: ChannelOrder
     scaling: Scaling
 
     def accepts(self, width: int, height: int) -> bool:
         """Whether images of this size, in pixels, belong to this profile."""
-        sizes = (INPUT_SIZE,) if self.crop is None else (INPUT_SIZE, UNCROPPED_SIZE)
-        return width == height and width in sizes
+        return width == height and width in (self.crop, UNCROPPED_SIZE)
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Turn (H, W, 3) uint8 RGB pixels into a (3, 224, 224) float32 input in [0, 1].
@@ -62,8 +61,8 @@ class Preprocessing:
         height, width = pixels.shape[:2]
         if not self.accepts(width, height):
             raise ValueError(f"expected an image that the profile accepts, got {width} x {height}")
-        margin = (width - INPUT_SIZE) // 2
-        return pixels[margin : margin + INPUT_SIZE, margin : margin + INPUT_SIZE]
+        margin = (width - self.crop) // 2
+        return pixels[margin : margin + self.crop, margin : margin + self.crop]
 
 
 def _minmax(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -75,7 +74,7 @@ def _minmax(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 _PROFILES = (
-    Preprocessing("round1", None, ChannelOrder.BGR, Scaling.MINMAX),
+    Preprocessing("round1", INPUT_SIZE, ChannelOrder.BGR, Scaling.MINMAX),
     Preprocessing("round2", INPUT_SIZE, ChannelOrder.RGB, Scaling.DIV255),
     Preprocessing("round3", INPUT_SIZE, ChannelOrder.RGB, Scaling.DIV255),
     Preprocessing("round4", INPUT_SIZE, ChannelOrder.RGB, Scaling.DIV255),

@@ -24,7 +24,7 @@ from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod,
 
 VERSION = "1"
 
-# Round 1's and 2's file names say 0.07, which is 0.067 (ceil(1000 / 15) / 1000) rounded.
+# NIST's code computes ceil(1000 / 15) / 1000 = 0.067; the file names of Rounds 1 and 2 say 0.07.
 THETA = Theta(
     PruningMethod.RESET,
     SamplingMethod.TARGETED,
@@ -42,7 +42,7 @@ EVALUATION = (
     "were at chance (ROC-AUC 0.48 to 0.57)."
 )
 
-_P_NOTE = "The table's file name says p = 0.07; NIST's code computes 0.067."
+_P_NOTE = "The table's file name says p = 0.07, NIST's code computes 0.067; which of them the fit used is not known."
 _SUBSET_NOTE = "Which 10 images of each model the fit used is not reproducible: the files were then taken unsorted."
 _VGG_NOTE = "Fitted on VGG-11 and VGG-13 together, which NIST's identification by file size did not tell apart."
 _RENAMED_NOTE = "NIST's table calls this architecture {}."

@@ -1,4 +1,4 @@
-"""A fresh torchvision network with the tensors of a file: the only place where torch meets a model file.
+"""A fresh torchvision network with the tensors of a file: the oracle that the measuring engine is tested against.
 
 The network is built by our own table of architectures; from the file come numbers alone, copied into memory of our
 own, so that neither read-only bytes nor hidden sharing reaches torch.
@@ -6,7 +6,6 @@ own, so that neither read-only bytes nor hidden sharing reaches torch.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
 
 _COUNTER = "num_batches_tracked"  # absent from state dicts of torch < 0.4.1; unused in eval mode
 _MOST_NAMED = 3  # offending entries spelled out in an error
-
-# DenseNet layers were called `norm.1`, `conv.2` ... before torchvision 0.2.2; the published weights still are.
-_OLD_DENSENET = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)")
 
 
 def rebuild(record: ModelRecord, architecture: Architecture, num_classes: int) -> torch.nn.Module:
@@ -42,7 +38,7 @@ def rebuild(record: ModelRecord, architecture: Architecture, num_classes: int) -
     with torch.device("meta"):  # no memory and no initialisation for weights that are replaced at once
         network = build(architecture, num_classes)
     expected = network.state_dict()
-    tensors = {_OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in record.tensors.items()}
+    tensors = record.tensors
     _check_names(expected, tensors, architecture)
     state = {name: _copied(tensors.get(name), place, name, architecture) for name, place in expected.items()}
     network.load_state_dict(state, strict=True, assign=True)

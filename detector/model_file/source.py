@@ -28,7 +28,8 @@ def read_bytes(path: Path, limits: Limits) -> bytes:
         # Opening a FIFO would wait for its writer, hence O_NONBLOCK; on a regular file it changes nothing.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        raise corrupt(f"cannot be opened ({error})", "file", "a readable file") from error
+        reason = getattr(error, "strerror", None) or error
+        raise corrupt(f"cannot be opened ({reason})", "file", "a readable file at this path") from error
     try:
         return _read_regular(descriptor, limits)
     except OSError as error:

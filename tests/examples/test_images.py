@@ -215,10 +215,12 @@ def test_constant_images_are_told(tmp_path: Path) -> None:
     assert _findings(examples) == {"examples_constant": Severity.WARNING}
 
 
-def test_256_pixels_do_not_fit_round_1(tmp_path: Path) -> None:
-    (tmp_path / "class_0_example_0.png").write_bytes(_png(_random(side=256)))
-    with pytest.raises(ExamplesError, match="256 x 256"):
-        load_examples(tmp_path, ROUND1, 1, PAPER)
+def test_256_pixels_are_cropped_for_every_round(tmp_path: Path) -> None:
+    pixels = _random(side=256)
+    (tmp_path / "class_0_example_0.png").write_bytes(_png(pixels))
+    for profile in PROFILES.values():
+        found = decode(list_examples(tmp_path), [0], profile).images[0]
+        np.testing.assert_array_equal(found, profile(pixels[16:240, 16:240]))
 
 
 @pytest.mark.hostile

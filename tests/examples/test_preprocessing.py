@@ -75,7 +75,7 @@ def test_a_constant_image_has_no_range(value: int) -> None:
     ("profile", "width", "height", "accepted"),
     [
         ("round1", 224, 224, True),
-        ("round1", 256, 256, False),  # no crop: it would be another field of view
+        ("round1", 256, 256, True),  # Round 1 has none, but every setting must run on every round
         ("round2", 256, 256, True),
         ("round2", 224, 224, True),
         ("round2", 256, 224, False),
@@ -95,7 +95,7 @@ def test_other_sizes_are_never_resized() -> None:
 
 def test_the_table_is_what_the_rounds_are() -> None:
     rgb, bgr = ChannelOrder.RGB, ChannelOrder.BGR
-    assert PROFILES["round1"] == Preprocessing("round1", None, bgr, Scaling.MINMAX)
+    assert PROFILES["round1"] == Preprocessing("round1", 224, bgr, Scaling.MINMAX)
     for name in ("round2", "round3", "round4"):
         assert PROFILES[name] == Preprocessing(name, 224, rgb, Scaling.DIV255)
     assert PROFILES["rgb_minmax"] == Preprocessing("rgb_minmax", 224, rgb, Scaling.MINMAX)

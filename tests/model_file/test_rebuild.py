@@ -2,7 +2,6 @@
 
 import io
 import json
-import re
 import tracemalloc
 from pathlib import Path
 
@@ -122,16 +121,6 @@ def test_counters_of_batches_may_be_missing():
     assert rebuilt.conv1[1].num_batches_tracked == 0
     with torch.no_grad():
         assert torch.equal(rebuilt(_images()), network(_images()))
-
-
-def test_densenet_names_of_published_weights():
-    """`denselayer1.norm.1.weight` of torchvision's weight files is today's `denselayer1.norm1.weight`."""
-    architecture = ARCHITECTURES["densenet121"]
-    expected = _network(architecture).state_dict()
-    old = {re.sub(r"(denselayer.*)(norm|conv)([12])", r"\1\2.\3", name): value for name, value in expected.items()}
-    assert "features.denseblock1.denselayer1.norm.1.weight" in old
-    rebuilt = rebuild(parse_model(_saved(old)), architecture, 5).state_dict()
-    assert all(torch.equal(rebuilt[name], value) for name, value in expected.items())
 
 
 # What does not fit is refused, naming the tensor.
