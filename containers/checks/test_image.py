@@ -183,13 +183,15 @@ def test_one_instance_answers_many_models(
         runtime.stop_instance(instance)
 
 
-def test_configure_is_refused(runtime: Runtime, binds: tuple[Bind, ...], out: Path) -> None:
-    # Once `configure` exists, its check goes here: into a writable bind, then `infer` with what it wrote.
-    options = ["--scratch_dirpath", "/out", "--configure_models_dirpath", "/model"]
+def test_configure_says_what_it_found_and_writes_nothing_where_nothing_can_be_learned(
+    runtime: Runtime, binds: tuple[Bind, ...], out: Path
+) -> None:
+    # One model is no round. The check with a round to learn from comes with the generated rounds.
+    options = ["--configure_models_dirpath", "/model", "--learned_parameters_dirpath", "/out"]
     paths = ["--metaparameters_filepath", "/metaparameters.json", "--schema_filepath", "/metaparameters_schema.json"]
-    done = run(runtime.command(Box(binds), ["configure", *options, *paths, "--learned_parameters_dirpath", "/out"]))
-    assert done.returncode == 2, done.stderr
-    assert "configure" in done.stderr
+    done = run(runtime.command(Box(binds), ["configure", *options, *paths]))
+    assert done.returncode == 5, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: ")
     assert list(out.iterdir()) == []
 
 
