@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import shutil
 import socket
 import subprocess
 import sys
@@ -186,13 +187,41 @@ def test_one_instance_answers_many_models(
 def test_configure_says_what_it_found_and_writes_nothing_where_nothing_can_be_learned(
     runtime: Runtime, binds: tuple[Bind, ...], out: Path
 ) -> None:
-    # One model is no round. The check with a round to learn from comes with the generated rounds.
+    # One model is no round.
     options = ["--configure_models_dirpath", "/model", "--learned_parameters_dirpath", "/out"]
     paths = ["--metaparameters_filepath", "/metaparameters.json", "--schema_filepath", "/metaparameters_schema.json"]
     done = run(runtime.command(Box(binds), ["configure", *options, *paths]))
     assert done.returncode == 5, done.stderr
     assert done.stderr.splitlines()[-1].startswith("error: ")
     assert list(out.iterdir()) == []
+
+
+def test_configure_into_a_writable_bind_then_infer(
+    runtime: Runtime, binds: tuple[Bind, ...], samples: list[Path], out: Path, tmp_path: Path
+) -> None:
+    if len(samples) < 2:
+        pytest.skip("there are no sample models to learn from")
+    round_of_two = tmp_path / "round"
+    for sample in sorted(samples, key=lambda folder: (folder / "model.pt").stat().st_size)[:2]:
+        shutil.copytree(sample, round_of_two / sample.name)
+
+    def configure(models: str, scratch: str, learned: str) -> list[str]:
+        options = ["configure", "--configure_models_dirpath", models, "--scratch_dirpath", scratch]
+        return [*options, "--learned_parameters_dirpath", learned]
+
+    own = tmp_path / "metaparameters.json"  # it is rewritten where that is possible: not the repository's, then
+    shutil.copy(REPOSITORY / "metaparameters.json", own)
+    arguments = configure(str(round_of_two), str(tmp_path / "scratch"), str(tmp_path / "learned"))
+    output([sys.executable, str(REPOSITORY / "entrypoint.py"), *arguments, "--metaparameters_filepath", str(own)])
+    box = Box((*binds, Bind(round_of_two, "/round")))
+    output(runtime.command(box, configure("/round", "/out/scratch", "/out/learned")))
+    assert fingerprints(out / "learned") == fingerprints(tmp_path / "learned")
+    with_it = ["--learned_parameters_dirpath", "/out/learned"]
+    output(
+        runtime.command(box, [*ARGUMENTS, *with_it, "--metaparameters_filepath", "/out/learned/metaparameters.json"])
+    )
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert report["basis"] == "base_rate"  # two models are too few for a regression
 
 
 def test_a_refused_model_leaves_one_half_and_its_exit_code(runtime: Runtime, no_model: Path, out: Path) -> None:
