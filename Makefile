@@ -39,6 +39,10 @@ demo: $(READY) ## Judge every sample model that ships with the repository
 	  $(BIN)/python entrypoint.py infer --model_filepath $$model/model.pt --examples_dirpath $$model/example_data \
 	    --result_filepath $$out/result.txt --scratch_dirpath $$out || exit; \
 	done
+	@echo; echo "In short (1 = poisoned):"; for model in $(SAMPLES)/id-*; do \
+	  echo "  $$model: truth $$(cat $$model/ground_truth.csv), answer $$(cat $(DEMO)/$$(basename $$model)/result.txt)"; \
+	done
+	@echo "The shipped regressions are NIST's in-sample fits and not fit to judge: this shows that the machinery works."
 
 test: $(READY) ## Run the tests (all but the slow ones)
 	$(TEST) -m "not slow"
