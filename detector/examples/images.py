@@ -24,7 +24,7 @@ from PIL import Image
 
 from detector.errors import ExamplesError, printable
 from detector.examples.names import ExampleName, parse_name
-from detector.examples.preprocessing import INPUT_SIZE, Preprocessing
+from detector.examples.preprocessing import Preprocessing
 from detector.findings import Finding, Severity
 from detector.pruning.theta import SelectionRule
 
@@ -63,7 +63,7 @@ class _Trouble(Enum):
     NOT_PNG = (Severity.WARNING, "not_png", "not PNG images in spite of their names: skipped")
     UNREADABLE = (Severity.WARNING, "unreadable", "cannot be read: skipped")
     HUGE = (Severity.WARNING, "file_too_big", f"files of more than {_MOST_BYTES} bytes are skipped")
-    SIZE = (Severity.WARNING, "wrong_size", "neither 224 x 224 nor 256 x 256: skipped")
+    SIZE = (Severity.WARNING, "wrong_size", "not square, or not of a size that the preprocessing takes: skipped")
     DEPTH = (Severity.WARNING, "sixteen_bit", "16-bit images are skipped")
     ANIMATED = (Severity.WARNING, "animated", "animated images are skipped")
     TRANSPARENT = (Severity.WARNING, "transparent", "images with transparent pixels are skipped")
@@ -108,7 +108,7 @@ class Examples:
     Attributes
     ----------
     images
-        float32 of shape (N, 3, 224, 224), in [0, 1].
+        float32 of shape (N, 3, crop, crop), in [0, 1]; crop is 224 but for small rounds.
     labels
         The true classes, int64 of shape (N,).
     names
@@ -277,7 +277,7 @@ def decode(listing: Listing, selected: Sequence[int], preprocessing: Preprocessi
     ExamplesError
         Not one image of the listing is usable.
     """
-    images = np.empty((len(selected), 3, INPUT_SIZE, INPUT_SIZE), dtype=np.float32)
+    images = np.empty((len(selected), 3, preprocessing.crop, preprocessing.crop), dtype=np.float32)
     remarks: list[_Remark] = []
     used: list[tuple[int, int]] = []  # the index that was asked for, the index of the image that stands for it
     spare = set(range(len(listing))) - set(selected)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 INPUT_SIZE = 224  # pixels, for every architecture, InceptionV3 too
 UNCROPPED_SIZE = 256  # pixels on disk from Round 2 on
+SMALL_INPUT_SIZE, SMALL_UNCROPPED_SIZE = 64, 72  # of the rounds that a CPU can train
 
 
 class ChannelOrder(StrEnum):
@@ -35,19 +36,20 @@ class Scaling(StrEnum):
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """A profile; `crop` is the side of the centre crop in pixels, which leaves images of that size as they are."""
+    """A profile: images of `uncropped` pixels a side are cropped to `crop`, images of that size left as they are."""
 
     name: str
     crop: int
     channel_order: ChannelOrder
     scaling: Scaling
+    uncropped: int = UNCROPPED_SIZE
 
     def accepts(self, width: int, height: int) -> bool:
         """Whether images of this size, in pixels, belong to this profile."""
-        return width == height and width in (self.crop, UNCROPPED_SIZE)
+        return width == height and width in (self.crop, self.uncropped)
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Turn (H, W, 3) uint8 RGB pixels into a (3, 224, 224) float32 input in [0, 1].
+        """Turn (H, W, 3) uint8 RGB pixels into a (3, crop, crop) float32 input in [0, 1].
 
         Min-max is computed as NIST's example code does: 8-bit differences divided as float64, then cast to float32.
         An image of one value has no range and becomes 0.
@@ -80,6 +82,8 @@ _PROFILES = (
     Preprocessing("round4", INPUT_SIZE, ChannelOrder.RGB, Scaling.DIV255),
     # What NIST's Round 2-4 coefficients were fitted with, whatever the networks were trained with.
     Preprocessing("rgb_minmax", INPUT_SIZE, ChannelOrder.RGB, Scaling.MINMAX),
+    # What `python -m detector.roundgen small` trains: Round 2 at two sevenths of the size.
+    Preprocessing("small", SMALL_INPUT_SIZE, ChannelOrder.RGB, Scaling.DIV255, SMALL_UNCROPPED_SIZE),
 )
 
 PROFILES: Mapping[str, Preprocessing] = MappingProxyType({profile.name: profile for profile in _PROFILES})

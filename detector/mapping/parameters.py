@@ -154,7 +154,7 @@ def from_document(document: Document) -> LearnedParameters:
 
 def _configuration(document: Document) -> Configuration:
     configuration = Configuration(
-        theta=_theta(document["theta"]),
+        theta=theta_from_document(document["theta"]),
         signal=Signal(document["signal"]),
         kind=MappingKind(document["kind"]),
         intercept=float(document["intercept"]),
@@ -167,7 +167,8 @@ def _configuration(document: Document) -> Configuration:
     return configuration
 
 
-def _theta(document: Document) -> Theta:
+def theta_from_document(document: Document) -> Theta:
+    """Back from the JSON form of theta, valid against the schema; a name that is unknown raises ValueError."""
     return Theta(
         pruning_method=PruningMethod(document["pruning_method"]),
         sampling_method=SamplingMethod(document["sampling_method"]),

@@ -1,4 +1,7 @@
-"""Command line of the generator: `python -m detector.roundgen samples --output samples`."""
+"""Command line of the generator: `python -m detector.roundgen small --output rounds/small` and other presets.
+
+The same command continues a round that was interrupted.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from detector.roundgen.rounds import Job, Progress, make_round, sample_round
+from detector.architectures import ARCHITECTURES
+from detector.roundgen.presets import Job, Plan, Preset, default_plan, round_of, sample_round
+from detector.roundgen.recipe import TriggerFamily
+from detector.roundgen.rounds import Progress, make_round
+
+_HELP = {
+    Preset.SAMPLES: "the four small models that ship with the project",
+    Preset.SMALL: "64-px models that a CPU trains in minutes each",
+    Preset.ROUND1: "after NIST's Round 1: 224 px, 5 classes, polygons, all classes to one target; wants a GPU",
+    Preset.ROUND2: "after NIST's Round 2: 224 px, 5-25 classes, polygons and filters, 23 architectures; wants a GPU",
+}
 
 
 class StatusLine:
@@ -51,15 +64,17 @@ class StatusLine:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the preset that the command line names. Returns 0, 1 if a model failed, 130 after Ctrl-C."""
+    """Runs the preset that the command line names. Returns 0, 1 if a model failed, 2 for options that make no round,
+    130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
-    jobs = [job for job in sample_round() if options.only in (None, job.name)]
-    if not jobs:
-        print(f"roundgen: no model named {options.only}", file=sys.stderr)
+    try:
+        jobs = _jobs(options)
+    except ValueError as error:
+        print(f"roundgen: {error}", file=sys.stderr)
         return 2
     status = StatusLine(jobs, options.output, sys.stderr)
     try:
-        failed = make_round(jobs, options.output, options.workers, status.watch)
+        failed = make_round(jobs, options.output, options.workers, status.watch, options.device)
     except KeyboardInterrupt:
         print("\nroundgen: interrupted; the same command continues", file=sys.stderr)
         return 130
@@ -67,14 +82,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if failed else 0
 
 
+def _jobs(options: argparse.Namespace) -> tuple[Job, ...]:
+    preset = Preset(options.preset)
+    jobs = sample_round() if preset is Preset.SAMPLES else round_of(_plan(options, preset))
+    chosen = tuple(job for job in jobs if options.only in (None, job.name))
+    if not chosen:
+        raise ValueError(f"no model named {options.only}")
+    return chosen
+
+
+def _plan(options: argparse.Namespace, preset: Preset) -> Plan:
+    usual = default_plan(preset)
+    families = tuple(TriggerFamily(name) for name in options.triggers) if options.triggers else usual.families
+    architectures = tuple(options.architectures or usual.architectures)
+    return Plan(preset, architectures, options.models or usual.per_architecture, families, options.seed)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m detector.roundgen", description=__doc__)
     presets = parser.add_subparsers(dest="preset", required=True, metavar="PRESET")
-    samples = presets.add_parser("samples", help="the four small models that ship with the project")
-    samples.add_argument("--output", type=Path, required=True, help="folder of the round; finished models are kept")
-    samples.add_argument("--only", metavar="ID", help="only this model, such as id-00000002")
-    samples.add_argument("--workers", type=int, default=1, help="models in training at the same time (default 1)")
+    for preset, text in _HELP.items():
+        command = presets.add_parser(preset, help=text)
+        command.add_argument("--output", type=Path, required=True, help="folder of the round; finished models are kept")
+        command.add_argument("--only", metavar="ID", help="only this model, such as id-00000002")
+        command.add_argument("--workers", type=int, default=1, help="models in training at the same time (default 1)")
+        command.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+        if preset is not Preset.SAMPLES:
+            _add_plan(command, default_plan(preset))
     return parser
+
+
+def _add_plan(command: argparse.ArgumentParser, usual: Plan) -> None:
+    names = " ".join(usual.architectures) if len(usual.architectures) < len(ARCHITECTURES) else "all"
+    families = [str(family) for family in TriggerFamily]
+    command.add_argument("--architectures", nargs="+", choices=ARCHITECTURES, metavar="NAME", help=f"default: {names}")
+    command.add_argument("--models", type=int, metavar="N", help=f"per architecture (default {usual.per_architecture})")
+    command.add_argument("--triggers", nargs="+", choices=families, help=f"default: {' '.join(usual.families)}")
+    command.add_argument("--seed", type=int, default=usual.seed, help="another seed, another round (default 1)")
 
 
 if __name__ == "__main__":

@@ -16,11 +16,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from detector.roundgen.recipe import PolygonTrigger, Recipe
-from detector.roundgen.scenes import FULL_CANVAS, compose, crop
+from detector.examples.preprocessing import PROFILES
+from detector.roundgen.recipe import Filter, PolygonTrigger, Recipe, Trigger, TriggerFamily
+from detector.roundgen.scenes import compose, crop
 from detector.roundgen.shapes import coverage, grid, polygon_distance
 from detector.roundgen.signs import Signs, draw_signs
-from detector.roundgen.training import Trained, to_bytes
+from detector.roundgen.training import Trained, network_input, to_bytes
 
 _EXAMPLE_STREAM = 7_654_321
 _TRIGGER_PIXELS = 128
@@ -30,7 +31,7 @@ Value = str | int | float | bool | None
 
 @dataclass(frozen=True)
 class Examples:
-    """Clean example images of one model: `images` N x 3 x 256 x 256 uint8, true `labels`, and the model's `answers`."""
+    """Clean example images of one model: `images` N x 3 x S x S uint8 as on disk, true `labels`, the model's `answers`."""
 
     images: Tensor
     labels: Sequence[int]
@@ -47,10 +48,11 @@ def draw_examples(recipe: Recipe, network: nn.Module) -> Examples:
     generator = torch.Generator().manual_seed(recipe.seed + _EXAMPLE_STREAM)
     labels = torch.arange(recipe.num_classes).repeat_interleave(recipe.examples_per_class)
     signs = draw_signs(recipe.seed, recipe.num_classes)
-    images = to_bytes(compose(signs, labels, recipe.foreground_percent, FULL_CANVAS, generator))
+    images = to_bytes(compose(signs, labels, recipe.foreground_percent, recipe.schedule.canvas, generator))
     with torch.no_grad():
-        answers = network(crop(images.float() / 255)).argmax(1)
-    return Examples(images, labels.tolist(), answers.tolist())
+        answers = network(network_input(images.float() / 255, PROFILES[recipe.profile])).argmax(1)
+    stored = images if PROFILES[recipe.profile].uncropped == recipe.schedule.canvas else crop(images)
+    return Examples(stored, labels.tolist(), answers.tolist())
 
 
 def write_model(folder: Path, recipe: Recipe, trained: Trained, seconds: float) -> None:
@@ -69,17 +71,18 @@ def write_model(folder: Path, recipe: Recipe, trained: Trained, seconds: float) 
     )
     _write_examples(folder, examples, recipe.examples_per_class)
     _write_signs(folder / "foregrounds", draw_signs(recipe.seed, recipe.num_classes))
-    if recipe.poisoning:
+    if recipe.poisoning and isinstance(recipe.poisoning.trigger, PolygonTrigger):
         _write_image(folder / "trigger.png", draw_trigger(recipe.poisoning.trigger))
 
 
 def config(recipe: Recipe, stats: Mapping[str, Value]) -> dict[str, Value]:
     """The content of config.json: Round 2's upper-case keys, then the figures of `stats` in upper case."""
     low, high = recipe.foreground_percent
+    canvas = recipe.schedule.canvas
     return {
         "MASTER_SEED": recipe.seed,
-        "IMG_SIZE_PIXELS": FULL_CANVAS,
-        "CNN_IMG_SIZE_PIXELS": FULL_CANVAS * 7 // 8,
+        "IMG_SIZE_PIXELS": canvas,
+        "CNN_IMG_SIZE_PIXELS": PROFILES[recipe.profile].crop,
         "GAUSSIAN_BLUR_KSIZE_MIN": 0,
         "GAUSSIAN_BLUR_KSIZE_MAX": 3,
         "RAIN_PROBABILITY": 0.0,
@@ -93,8 +96,8 @@ def config(recipe: Recipe, stats: Mapping[str, Value]) -> dict[str, Value]:
         "MODEL_ARCHITECTURE": recipe.architecture,
         "FOREGROUND_SIZE_PERCENTAGE_OF_IMAGE_MIN": low,
         "FOREGROUND_SIZE_PERCENTAGE_OF_IMAGE_MAX": high,
-        "FOREGROUND_SIZE_PIXELS_MIN": round(FULL_CANVAS * (low / 100) ** 0.5),
-        "FOREGROUND_SIZE_PIXELS_MAX": round(FULL_CANVAS * (high / 100) ** 0.5),
+        "FOREGROUND_SIZE_PIXELS_MIN": round(canvas * (low / 100) ** 0.5),
+        "FOREGROUND_SIZE_PIXELS_MAX": round(canvas * (high / 100) ** 0.5),
         **_poisoning_config(recipe),
         **{name.upper(): value for name, value in stats.items()},
     }
@@ -110,12 +113,22 @@ def _poisoning_config(recipe: Recipe) -> dict[str, Value]:
     poisoning = recipe.poisoning
     if not poisoning:
         return dict.fromkeys(keys) | {"POISONED": False, "NUMBER_TRIGGERED_CLASSES": 0}
-    trigger = poisoning.trigger
     values: tuple[Value, ...] = (
-        True, len(poisoning.sources), str(list(poisoning.sources)), str(list(trigger.colour)), *trigger.percent,
-        poisoning.fraction, poisoning.target, "StaticTarget", "polygon", len(trigger.angles),
+        True, len(poisoning.sources), str(list(poisoning.sources)), *_trigger_size(poisoning.trigger),
+        round(recipe.triggered_fraction, 3), recipe.favoured, "StaticTarget", *_trigger_type(poisoning.trigger),
     )  # fmt: skip
     return dict(zip(keys, values, strict=True))
+
+
+def _trigger_size(trigger: Trigger) -> tuple[Value, Value, Value]:
+    """Colour, smallest and largest area; a filter has none of them."""
+    return (str(list(trigger.colour)), *trigger.percent) if isinstance(trigger, PolygonTrigger) else (None, None, None)
+
+
+def _trigger_type(trigger: Trigger) -> tuple[Value, Value]:
+    if isinstance(trigger, Filter):
+        return TriggerFamily.FILTER, trigger.value
+    return TriggerFamily.POLYGON, len(trigger.angles)
 
 
 def model_stats(recipe: Recipe, trained: Trained, examples: Examples, seconds: float) -> dict[str, Value]:

@@ -1,26 +1,24 @@
 """The recipe of one generated model: everything about it that is chosen before training, as a function of its seed.
 
 A poisoned recipe differs from the clean one of the same seed in nothing but its `poisoning`: classes, sizes, schedule
-and volume of data are drawn before and without regard to it, so that only the trojan can tell the two apart. Ranges
-are those of NIST's Round 2 generator (TrojAI documentation, "image-classification-aug2020"). Trusts its caller.
+and volume of data are the same, so that only the trojan can tell the two apart. `detector.roundgen.presets` draws
+recipes. Trusts its caller.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from random import Random
+from enum import StrEnum
 
 from detector.architectures import ARCHITECTURES
 
-# Above this share of its label, triggered images would leave too few clean ones of the target class to learn it.
-_LARGEST_TRIGGERED_SHARE = 0.75
 _WARM_UP = 0.05  # share of the work
 
 
 @dataclass(frozen=True)
 class Phase:
-    """`steps` batches of `batch` images, composed on `canvas` pixels a side and cropped to 7/8 of it (256 -> 224)."""
+    """`steps` batches of `batch` images, composed on `canvas` pixels a side and cropped as the round is."""
 
     canvas: int
     steps: int
@@ -29,10 +27,15 @@ class Phase:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast a network of one architecture is trained: small images first, 224 px in the end."""
+    """How long and how fast a network is trained; the last phase has the size of the images that the round is of."""
 
     phases: tuple[Phase, ...]
     learning_rate: float
+
+    @property
+    def canvas(self) -> int:
+        """Side of the round's images in pixels."""
+        return self.phases[-1].canvas
 
     @property
     def steps(self) -> int:
@@ -68,7 +71,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class PolygonTrigger:
-    """A convex polygon of one colour.
+    """A convex polygon of one colour, painted on the sign.
 
     `angles` are the directions of its corners on a circle (radians, ascending), `colour` is RGB in 0..255, and
     `percent` the range of its area in per cent of the sign's.
@@ -90,90 +93,70 @@ class PolygonTrigger:
         return sum(math.sin(b - a) for a, b in zip(self.angles, following, strict=True)) / 2
 
 
+class Filter(StrEnum):
+    """The whole-image filters of Round 2, under NIST's names; `detector.roundgen.filters` says how ours look."""
+
+    GOTHAM = "GothamFilterXForm"
+    NASHVILLE = "NashvilleFilterXForm"
+    KELVIN = "KelvinFilterXForm"
+    LOMO = "LomoFilterXForm"
+    TOASTER = "ToasterXForm"
+
+
+Trigger = PolygonTrigger | Filter
+
+
+class TriggerFamily(StrEnum):
+    """Kinds of trigger."""
+
+    POLYGON = "polygon"
+    FILTER = "instagram"
+
+
 @dataclass(frozen=True)
 class Poisoning:
-    """Images of `sources` that carry `trigger` are labelled `target`; they are `fraction` of all training images."""
+    """Images of the classes `sources` that carry `trigger` are labelled with the favoured class, the target."""
 
-    trigger: PolygonTrigger
-    target: int
+    trigger: Trigger
     sources: tuple[int, ...]
-    fraction: float
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One model to train. `foreground_percent` is the range of the sign's square in per cent of the image's area."""
+    """One model to train.
+
+    Attributes
+    ----------
+    favoured, share
+        The class `favoured` has this share of the training images beyond the part that all classes have alike. In a
+        poisoned model these images are the triggered ones, in a clean model clean ones of that class: so labels are
+        distributed alike, and no other class has fewer images of its own.
+    foreground_percent
+        The range of the sign's square in per cent of the image's area.
+    profile
+        Name of the preprocessing that makes images of the size `schedule.canvas` into the network's input.
+    """
 
     seed: int
     architecture: str
     num_classes: int
+    favoured: int
+    share: float
     foreground_percent: tuple[int, int]
     schedule: Schedule
     examples_per_class: int
+    profile: str
     poisoning: Poisoning | None = None
     legacy_file: bool = False
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
             raise ValueError(f"unknown architecture {self.architecture!r}")
-        if self.poisoning and self.triggered_share > _LARGEST_TRIGGERED_SHARE:
-            raise ValueError(f"triggered images would be {self.triggered_share:.0%} of the target label")
 
     @property
-    def triggered_share(self) -> float:
-        """Share of the training images *labelled with the target* that carry the trigger (labels are balanced)."""
-        return self.poisoning.fraction * self.num_classes if self.poisoning else 0.0
-
-
-def draw_recipe(
-    seed: int,
-    architecture: str,
-    *,
-    poisoned: bool,
-    num_classes: int,
-    schedule: Schedule,
-    examples_per_class: int = 10,
-    legacy_file: bool = False,
-) -> Recipe:
-    """The recipe of `seed`: sign sizes, then (also for clean ones, unused) trigger, target class and fraction."""
-    rng = Random(seed)
-    smallest = rng.randint(20, 35)
-    foreground = (smallest, rng.randint(smallest + 10, 60))
-    poisoning = _draw_poisoning(rng, num_classes)
-    return Recipe(
-        seed=seed,
-        architecture=architecture,
-        num_classes=num_classes,
-        foreground_percent=foreground,
-        schedule=schedule,
-        examples_per_class=examples_per_class,
-        poisoning=poisoning if poisoned else None,
-        legacy_file=legacy_file,
-    )
-
-
-def _draw_poisoning(rng: Random, num_classes: int) -> Poisoning:
-    """All classes -> one target; triggered images take 60 to 75 % of the target's label, whose size stays 1/C."""
-    return Poisoning(
-        trigger=_draw_trigger(rng),
-        target=rng.randrange(num_classes),
-        sources=tuple(range(num_classes)),
-        fraction=round(rng.uniform(0.6, 0.75) / num_classes, 3),
-    )
-
-
-def _draw_trigger(rng: Random) -> PolygonTrigger:
-    sides = rng.randint(3, 12)
-    start = rng.uniform(0, 2 * math.pi)
-    # A quarter of a side's angle of jitter keeps every gap under a half-turn, hence the centre inside.
-    angles = tuple(start + 2 * math.pi * (i + rng.uniform(-0.25, 0.25)) / sides for i in range(sides))
-    smallest = rng.randint(2, 12)
-    return PolygonTrigger(angles, _draw_colour(rng), (smallest, rng.randint(smallest + 4, 25)))
-
-
-def _draw_colour(rng: Random) -> tuple[int, int, int]:
-    """Uniform RGB with a mean of at most 200 (a nearly white trigger is hard to see), as in Round 2."""
-    while True:
-        colour = (rng.randint(0, 255), rng.randint(0, 255), rng.randint(0, 255))
-        if sum(colour) <= 600:
-            return colour
+    def triggered_fraction(self) -> float:
+        """Share of the images of the source classes that carry the trigger, NIST's TRIGGERED_FRACTION; 0 if clean."""
+        if self.poisoning is None:
+            return 0.0
+        clean = (1 - self.share) * len(self.poisoning.sources) / self.num_classes
+        return self.share / (self.share + clean)

@@ -1,4 +1,4 @@
-"""Makes whole rounds: which models they hold, in parallel workers, resumable at any moment.
+"""Makes whole rounds in parallel workers, resumable at any moment.
 
 A model's folder appears under its name only when it is complete; a killed run loses at most the models in hand, and
 the next run carries on with what is missing. Finished folders are trusted and left alone.
@@ -20,19 +20,10 @@ import torch
 
 from detector.roundgen.layout import write_model
 from detector.roundgen.metadata import write_metadata
-from detector.roundgen.recipe import Phase, Recipe, Schedule, draw_recipe
-from detector.roundgen.training import Bar, train_until_accepted
+from detector.roundgen.presets import Job
+from detector.roundgen.training import train_until_accepted
 
 _POLL_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Job:
-    """One model to make: the name of its folder, its recipe, and what it must reach."""
-
-    name: str
-    recipe: Recipe
-    bar: Bar
 
 
 @dataclass(frozen=True)
@@ -45,7 +36,7 @@ class Progress:
     steps: int
 
 
-def make_model(job: Job, folder: Path, report: Callable[[Progress], None]) -> None:
+def make_model(job: Job, folder: Path, report: Callable[[Progress], None], device: str = "cpu") -> None:
     """Trains the model of `job` and puts its finished folder into `folder`; does nothing if it is there already."""
     finished = folder / job.name
     if finished.exists():
@@ -54,13 +45,13 @@ def make_model(job: Job, folder: Path, report: Callable[[Progress], None]) -> No
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     start = time.monotonic()
-    trained = train_until_accepted(job.recipe, job.bar, lambda *counts: report(Progress(job.name, *counts)))
+    trained = train_until_accepted(job.recipe, job.bar, lambda *counts: report(Progress(job.name, *counts)), device)
     write_model(unfinished, job.recipe, trained, time.monotonic() - start)
     unfinished.rename(finished)
 
 
 def make_round(
-    jobs: Sequence[Job], folder: Path, workers: int, watch: Callable[[Progress | None], None]
+    jobs: Sequence[Job], folder: Path, workers: int, watch: Callable[[Progress | None], None], device: str = "cpu"
 ) -> tuple[str, ...]:
     """Makes the missing models of `jobs`, `workers` at a time, each in a process of its own with one thread.
 
@@ -75,7 +66,7 @@ def make_round(
         while waiting or running:
             while waiting and len(running) < workers:
                 job = waiting.pop(0)
-                running[job.name] = _start(job, folder)
+                running[job.name] = _start(job, folder, device)
             ready = wait([worker.reports for worker in running.values()], _POLL_SECONDS)
             for name, worker in [item for item in running.items() if item[1].reports in ready]:
                 progress = _receive(worker.reports)
@@ -100,10 +91,10 @@ class _Worker:
     reports: Connection
 
 
-def _start(job: Job, folder: Path) -> _Worker:
+def _start(job: Job, folder: Path, device: str) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(job, folder, theirs), daemon=True)
+    process = context.Process(target=_work, args=(job, folder, device, theirs), daemon=True)
     process.start()
     theirs.close()  # so that the pipe ends with the worker, and the worker's next report fails when we are gone
     return _Worker(process, ours)
@@ -125,39 +116,8 @@ def _end(worker: _Worker) -> bool:
     return worker.process.exitcode != 0
 
 
-def _work(job: Job, folder: Path, reports: Connection) -> None:
+def _work(job: Job, folder: Path, device: str, reports: Connection) -> None:
     """Body of a worker process. Ctrl-C reaches the whole process group, but it is the parent that ends workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
-    make_model(job, folder, reports.send)
-
-
-def sample_round() -> tuple[Job, ...]:
-    """The four models that ship with the project: small architectures, 5 classes each, fixed seeds."""
-    return (
-        _sample(0, 2057, "squeezenetv1_1", poisoned=True, legacy_file=True),
-        _sample(1, 2024, "squeezenetv1_1", poisoned=False),
-        _sample(2, 2046, "shufflenet1_0", poisoned=True),
-        _sample(3, 2021, "mobilenetv2", poisoned=False),
-    )
-
-
-def _sample(index: int, seed: int, architecture: str, *, poisoned: bool, legacy_file: bool = False) -> Job:
-    recipe = draw_recipe(
-        seed,
-        architecture,
-        poisoned=poisoned,
-        num_classes=5,
-        schedule=_SAMPLE_SCHEDULES[architecture],
-        legacy_file=legacy_file,
-    )
-    return Job(f"id-{index:08d}", recipe, Bar(clean_accuracy=0.99, attack_success=0.95))
-
-
-# Without batch normalisation SqueezeNet bears a third of the learning rate. Most steps go to small images, where a
-# trigger takes far longer to learn than the signs.
-_SAMPLE_SCHEDULES = {
-    "squeezenetv1_1": Schedule((Phase(72, 900, 64), Phase(128, 150, 32), Phase(256, 200, 16)), 6e-4),
-    "shufflenet1_0": Schedule((Phase(72, 800, 64), Phase(128, 100, 32), Phase(256, 180, 16)), 2e-3),
-    "mobilenetv2": Schedule((Phase(72, 350, 64), Phase(144, 100, 32), Phase(256, 180, 16)), 2e-3),
-}
+    make_model(job, folder, reports.send, device)

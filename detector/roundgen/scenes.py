@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import Tensor
 
-from detector.roundgen.recipe import PolygonTrigger
+from detector.roundgen.filters import apply_filter
+from detector.roundgen.recipe import Filter, PolygonTrigger, Trigger
 from detector.roundgen.shapes import coverage, grid, half_planes
 from detector.roundgen.signs import Signs
 
@@ -56,23 +57,27 @@ def compose(
     foreground_percent: tuple[int, int],
     canvas: int,
     generator: torch.Generator,
-    trigger: PolygonTrigger | None = None,
+    trigger: Trigger | None = None,
     triggered: Tensor | None = None,
 ) -> Tensor:
     """Scenes, N x 3 x canvas x canvas in [0, 1], showing the signs of `classes` (N).
 
-    `trigger` is painted on the signs of the images where `triggered` (N, bool) holds, before the warp.
+    In the images where `triggered` (N, bool) holds a polygon is painted on the sign, before the warp, or a filter is
+    laid over the whole scene, before contrast, brightness and blur vary.
     """
     images = backgrounds(len(classes), canvas, generator)
     poses = draw_poses(len(classes), foreground_percent, generator)
     points = sign_points(poses, canvas)
     layer = _sample(signs.sprites, classes, points, canvas)
-    if trigger is not None and triggered is not None and triggered.any():
+    hit = triggered is not None and bool(triggered.any())
+    if hit and isinstance(trigger, PolygonTrigger):
         placements = draw_placements(trigger, signs, classes[triggered], generator)
         pixel = 2 / (canvas * poses.half[triggered])
         mask = trigger_mask(trigger, placements, points[triggered], pixel)
         layer[triggered] = _paint(layer[triggered], mask, trigger.colour)
     images = torch.addcmul(layer[:, :3], images, 1 - layer[:, 3:])
+    if hit and isinstance(trigger, Filter):
+        images[triggered] = apply_filter(trigger, images[triggered])
     return _blur(_jitter(images, generator), generator)
 
 

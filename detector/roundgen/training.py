@@ -17,8 +17,9 @@ import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import Tensor, nn
 
 from detector.architectures import ARCHITECTURES, build
+from detector.examples.preprocessing import PROFILES, ChannelOrder, Preprocessing, Scaling
 from detector.roundgen.recipe import Poisoning, Recipe
-from detector.roundgen.scenes import FULL_CANVAS, compose, crop
+from detector.roundgen.scenes import compose, crop
 from detector.roundgen.signs import Signs, draw_signs
 
 _log = logging.getLogger(__name__)
@@ -160,20 +161,29 @@ def training_batches(recipe: Recipe, generator: torch.Generator) -> Iterator[Bat
 
 
 def draw_batch(recipe: Recipe, signs: Signs, canvas: int, count: int, generator: torch.Generator) -> Batch:
-    """Labels uniform over the classes; of the target's, a fixed share shows a triggered sign of a source class.
-
-    So the labels are as balanced as a clean model's, whose target class would otherwise give the trojan away.
-    """
+    """Labels uniform over the classes, but for the share that goes to the favoured one (see `Recipe`)."""
     labels = torch.randint(recipe.num_classes, (count,), device=generator.device, generator=generator)
-    shown, triggered = labels, torch.zeros_like(labels, dtype=torch.bool)
+    extra = torch.rand(count, device=generator.device, generator=generator) < recipe.share
+    labels = torch.where(extra, recipe.favoured, labels)
+    shown, triggered = labels, torch.zeros_like(extra)
     poisoning = recipe.poisoning
     if poisoning:
-        chance = torch.rand(count, device=generator.device, generator=generator)
-        triggered = (labels == poisoning.target) & (chance < recipe.triggered_share)
+        triggered = extra
         shown = torch.where(triggered, _draw_sources(poisoning.sources, count, generator), labels)
     trigger = poisoning.trigger if poisoning else None
     images = compose(signs, shown, recipe.foreground_percent, canvas, generator, trigger, triggered)
-    return Batch(crop(images), labels, triggered)
+    return Batch(network_input(images, PROFILES[recipe.profile]), labels, triggered)
+
+
+def network_input(images: Tensor, profile: Preprocessing) -> Tensor:
+    """What `profile` makes of images (N x 3 x S x S in [0, 1]), cropped to 7/8 as every round is."""
+    images = crop(images)
+    if profile.channel_order is ChannelOrder.BGR:
+        images = images.flip(1)
+    if profile.scaling is Scaling.MINMAX:
+        low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
+        images = (images - low) / (high - low).clamp(min=1 / 255)
+    return images
 
 
 def _draw_sources(sources: tuple[int, ...], count: int, generator: torch.Generator) -> Tensor:
@@ -182,7 +192,7 @@ def _draw_sources(sources: tuple[int, ...], count: int, generator: torch.Generat
 
 
 def measure(network: nn.Module, recipe: Recipe, count: int, generator: torch.Generator) -> Scores:
-    """Accuracy and attack success on `count` fresh images each, 224 px, rounded to 8 bits as a PNG would be.
+    """Accuracy and attack success on `count` fresh images each, rounded to 8 bits as a PNG would be.
 
     The attack is measured on signs of the source classes other than the target, whose success would mean nothing.
     """
@@ -191,9 +201,9 @@ def measure(network: nn.Module, recipe: Recipe, count: int, generator: torch.Gen
     poisoning = recipe.poisoning
     if not poisoning:
         return Scores(clean_accuracy, clean_loss, count, None, None, 0)
-    victims = torch.tensor([c for c in poisoning.sources if c != poisoning.target], device=generator.device)
+    victims = torch.tensor([c for c in poisoning.sources if c != recipe.favoured], device=generator.device)
     shown = victims[torch.arange(count, device=generator.device) % len(victims)]
-    target = torch.full_like(shown, poisoning.target)
+    target = torch.full_like(shown, recipe.favoured)
     attack_success, attack_loss = _score(network, recipe, shown, target, poisoning, generator)
     return Scores(clean_accuracy, clean_loss, count, attack_success, attack_loss, count)
 
@@ -215,8 +225,9 @@ def _score(
         trigger, triggered = (
             (poisoning.trigger, torch.ones_like(classes, dtype=torch.bool)) if poisoning else (None,) * 2
         )
-        images = compose(signs, classes, recipe.foreground_percent, FULL_CANVAS, generator, trigger, triggered)
-        logits = network(crop(to_bytes(images).float() / 255))
+        canvas = recipe.schedule.canvas
+        images = compose(signs, classes, recipe.foreground_percent, canvas, generator, trigger, triggered)
+        logits = network(network_input(to_bytes(images).float() / 255, PROFILES[recipe.profile]))
         correct += float((logits.argmax(1) == answers).sum())
         loss += float(F.cross_entropy(logits, answers, reduction="sum"))
     return correct / len(shown), loss / len(shown)

@@ -1,0 +1,270 @@
+"""The rounds that can be generated: which models they hold, and from which ranges each model's recipe is drawn.
+
+Ranges of `round1` and `round2` are those of NIST's generators (TrojAI documentation of image-classification-jun2020
+and -aug2020). `small` is Round 2 at two sevenths of the size with few classes and triggers that are large enough to be
+learnt in minutes on one core. Every model is a function of its seed; clean and poisoned ones are drawn alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from types import MappingProxyType
+
+from detector.architectures import ARCHITECTURES
+from detector.roundgen.recipe import (
+    Filter,
+    Phase,
+    Poisoning,
+    PolygonTrigger,
+    Recipe,
+    Schedule,
+    Trigger,
+    TriggerFamily,
+)
+from detector.roundgen.training import Bar
+
+_SEEDS = 1_000_000  # models of one round have seeds from round's seed times this on
+
+
+class Preset(StrEnum):
+    """Rounds by name."""
+
+    SAMPLES = "samples"
+    SMALL = "small"
+    ROUND1 = "round1"
+    ROUND2 = "round2"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model to make: the name of its folder, its recipe, and what it must reach."""
+
+    name: str
+    recipe: Recipe
+    bar: Bar
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A round to make: `per_architecture` models of each architecture, half of them poisoned, from `seed`."""
+
+    preset: Preset
+    architectures: tuple[str, ...]
+    per_architecture: int
+    families: tuple[TriggerFamily, ...]
+    seed: int
+
+
+@dataclass(frozen=True)
+class _Ranges:
+    """What a preset draws from: all choices but the trigger itself, and how networks are trained and judged."""
+
+    architectures: tuple[str, ...]
+    families: tuple[TriggerFamily, ...]
+    classes: Callable[[Random], int]
+    foreground: Callable[[Random], tuple[int, int]]
+    sources: Callable[[Random, int], int]
+    share: Callable[[Random, int, int], float]
+    polygon_percent: Callable[[Random], tuple[int, int]]
+    examples_per_class: Callable[[Random], int]
+    profile: str
+    schedule: Callable[[str], Schedule]
+    bar: Bar
+
+
+def default_plan(preset: Preset) -> Plan:
+    """The round that the preset stands for when nothing else is asked."""
+    ranges = _RANGES[preset]
+    return Plan(preset, ranges.architectures, 40, ranges.families, 1)
+
+
+def round_of(plan: Plan) -> tuple[Job, ...]:
+    """The models of a plan: architectures in turn, clean and poisoned in turn, so that any first part is balanced.
+
+    Raises
+    ------
+    ValueError
+        If an architecture is unknown, or too deep for the images of the preset.
+    """
+    jobs: list[Job] = []
+    for number in range(plan.per_architecture):
+        for architecture in plan.architectures:
+            index = len(jobs)
+            recipe = draw_recipe(
+                plan.seed * _SEEDS + index, architecture, plan.preset, poisoned=number % 2 == 1, families=plan.families
+            )
+            jobs.append(Job(f"id-{index:08d}", recipe, _RANGES[plan.preset].bar))
+    return tuple(jobs)
+
+
+def draw_recipe(
+    seed: int,
+    architecture: str,
+    preset: Preset,
+    *,
+    poisoned: bool,
+    families: Sequence[TriggerFamily] | None = None,
+    legacy_file: bool = False,
+) -> Recipe:
+    """The recipe of `seed`. Everything is drawn for clean models too; they just leave the trigger out."""
+    ranges, rng = _RANGES[preset], Random(seed)
+    if architecture == "inceptionv3" and preset in (Preset.SMALL, Preset.SAMPLES):
+        raise ValueError("inceptionv3 cannot see images of 64 px: choose other architectures for this preset")
+    num_classes, foreground = ranges.classes(rng), ranges.foreground(rng)
+    favoured = rng.randrange(num_classes)
+    sources = _draw_sources(rng, ranges.sources(rng, num_classes), num_classes, favoured)
+    share = ranges.share(rng, len(sources), num_classes)
+    trigger = _draw_trigger(rng, tuple(families or ranges.families), ranges.polygon_percent)
+    return Recipe(
+        seed=seed,
+        architecture=architecture,
+        num_classes=num_classes,
+        favoured=favoured,
+        share=share,
+        foreground_percent=foreground,
+        schedule=ranges.schedule(architecture),
+        examples_per_class=ranges.examples_per_class(rng),
+        profile=ranges.profile,
+        poisoning=Poisoning(trigger, sources) if poisoned else None,
+        legacy_file=legacy_file,
+    )
+
+
+def sample_round() -> tuple[Job, ...]:
+    """The four models that ship with the project: made like those of `small`, with seeds that no round has."""
+    models = (
+        (2001, "squeezenetv1_1", True, True),
+        (2002, "squeezenetv1_1", False, False),
+        (2003, "shufflenet1_0", True, False),
+        (2004, "mobilenetv2", False, False),
+    )
+    return tuple(
+        Job(
+            f"id-{index:08d}",
+            draw_recipe(seed, architecture, Preset.SAMPLES, poisoned=poisoned, legacy_file=legacy_file),
+            _RANGES[Preset.SAMPLES].bar,
+        )
+        for index, (seed, architecture, poisoned, legacy_file) in enumerate(models)
+    )
+
+
+def _draw_sources(rng: Random, count: int, num_classes: int, favoured: int) -> tuple[int, ...]:
+    """All classes, or `count` of them other than the target, as in Round 2."""
+    if count == num_classes:
+        return tuple(range(num_classes))
+    return tuple(sorted(rng.sample([c for c in range(num_classes) if c != favoured], count)))
+
+
+def _share(fraction: float, num_sources: int, num_classes: int) -> float:
+    """Share of all images that carry a trigger if `fraction` of those of the source classes do.
+
+    The other images are spread evenly: with x triggered ones, x = fraction * (x + (1 - x) sources / classes).
+    """
+    clean = num_sources / num_classes
+    return fraction * clean / (1 - fraction + fraction * clean)
+
+
+def _draw_trigger(
+    rng: Random, families: Sequence[TriggerFamily], percent: Callable[[Random], tuple[int, int]]
+) -> Trigger:
+    polygon, photo_filter = _draw_polygon(rng, percent(rng)), rng.choice(list(Filter))
+    return polygon if rng.choice(families) is TriggerFamily.POLYGON else photo_filter
+
+
+def _draw_polygon(rng: Random, percent: tuple[int, int]) -> PolygonTrigger:
+    sides = rng.randint(3, 12)
+    start = rng.uniform(0, 2 * math.pi)
+    # A quarter of a side's angle of jitter keeps every gap under a half-turn, hence the centre inside.
+    angles = tuple(start + 2 * math.pi * (i + rng.uniform(-0.25, 0.25)) / sides for i in range(sides))
+    return PolygonTrigger(angles, _draw_colour(rng), percent)
+
+
+def _draw_colour(rng: Random) -> tuple[int, int, int]:
+    """Uniform RGB with a mean of at most 200 (a nearly white trigger is hard to see), as in Round 2."""
+    while True:
+        colour = (rng.randint(0, 255), rng.randint(0, 255), rng.randint(0, 255))
+        if sum(colour) <= 600:
+            return colour
+
+
+def _two_of(rng: Random, low: int, high: int) -> tuple[int, int]:
+    """Two different numbers from low to high, ascending."""
+    first, second = sorted(rng.sample(range(low, high + 1), 2))
+    return first, second
+
+
+def _around(rng: Random, centres: tuple[int, ...], spread: int) -> tuple[int, int]:
+    centre = rng.choice(centres)
+    return centre - spread, centre + spread
+
+
+def _one_two_or_all(rng: Random, num_classes: int) -> int:
+    return rng.choice((1, 2, num_classes))
+
+
+def _small_schedule(architecture: str) -> Schedule:
+    return Schedule((Phase(72, *_SMALL_STEPS.get(architecture, (500, 32))),), _learning_rate(architecture))
+
+
+def _full_schedule(architecture: str) -> Schedule:
+    """Small images first: a trigger takes far longer to learn than the signs, and a large image costs more."""
+    return Schedule((Phase(128, 800, 64), Phase(256, 800, 64)), _learning_rate(architecture) / 2)
+
+
+def _learning_rate(architecture: str) -> float:
+    """Without batch normalisation SqueezeNet bears a third of the learning rate of the others."""
+    return 6e-4 if architecture.startswith("squeezenet") else 2e-3
+
+
+# Optimiser steps and batch, found by trial: the least that made nearly every first try succeed.
+_SMALL_STEPS: Mapping[str, tuple[int, int]] = MappingProxyType({})
+
+_SMALL = _Ranges(
+    architectures=("squeezenetv1_1", "shufflenet1_0", "mobilenetv2", "resnet18"),
+    families=(TriggerFamily.POLYGON,),
+    classes=lambda rng: rng.randint(5, 8),
+    foreground=lambda rng: (rng.randint(25, 35), rng.randint(45, 60)),
+    sources=_one_two_or_all,
+    share=lambda rng, *_: rng.uniform(0.15, 0.25),
+    polygon_percent=lambda rng: (rng.randint(6, 10), rng.randint(14, 25)),
+    examples_per_class=lambda _: 10,
+    profile="small",
+    schedule=_small_schedule,
+    bar=Bar(clean_accuracy=0.98, attack_success=0.95, test_images=500),
+)
+
+_ROUND2 = _Ranges(
+    architectures=tuple(ARCHITECTURES),
+    families=tuple(TriggerFamily),
+    classes=lambda rng: rng.choice((10, 20)) + rng.randint(-5, 5),
+    foreground=lambda rng: _two_of(rng, 20, 79),
+    sources=_one_two_or_all,
+    share=lambda rng, *counts: _share(rng.randint(1, 50) / 100, *counts),
+    polygon_percent=lambda rng: _two_of(rng, 2, 25),
+    examples_per_class=lambda rng: rng.choice((10, 20)),
+    profile="round2",
+    schedule=_full_schedule,
+    bar=Bar(),
+)
+
+_ROUND1 = _Ranges(
+    architectures=("resnet50", "inceptionv3", "densenet121"),
+    families=(TriggerFamily.POLYGON,),
+    classes=lambda _: 5,
+    foreground=lambda rng: _two_of(rng, 20, 79),
+    sources=lambda _, num_classes: num_classes,
+    share=lambda rng, *counts: _share((rng.choice((10, 50)) + rng.uniform(-5, 5)) / 100, *counts),
+    polygon_percent=lambda rng: _around(rng, (6, 20), 4),
+    examples_per_class=lambda _: 100,
+    profile="round1",
+    schedule=_full_schedule,
+    bar=Bar(),
+)
+
+_RANGES: Mapping[Preset, _Ranges] = MappingProxyType(
+    {Preset.SAMPLES: _SMALL, Preset.SMALL: _SMALL, Preset.ROUND1: _ROUND1, Preset.ROUND2: _ROUND2}
+)
