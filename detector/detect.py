@@ -25,9 +25,10 @@ from detector.examples.preprocessing import PROFILES, Preprocessing
 from detector.findings import Finding, Severity
 from detector.graph.reference import load_references, reference_graph
 from detector.mapping.bundles import Bundle, load_bundle, load_parameters
+from detector.mapping.features import feature_vector
 from detector.mapping.parameters import Clip, Configuration, LearnedParameters
 from detector.mapping.predict import predict
-from detector.mapping.signals import Signal, measure
+from detector.mapping.signals import PER_VARIANT, Signal, model_statistics, unpruned_readings, variant_readings
 from detector.measurement.measure import Measurer, Unpruned
 from detector.model_file import read_model
 from detector.model_file.records import ModelRecord
@@ -122,7 +123,7 @@ class Detection:
                 if pruned is not None:
                     rows = [examples.names.index(name) for name in chosen.names]
                     self.logits = Logits(unpruned.logits[rows], pruned, chosen.labels, chosen.names)
-                    self._classify(self.logits, bundle, parameters, configuration)
+                    self._classify(record, bundle, parameters, configuration)
                     return
         self._find(_out_of_time(self._budget, unpruned))
         self._tell(probability=_clipped(parameters.base_rate, parameters.clip), basis=Basis.BASE_RATE)
@@ -161,7 +162,7 @@ class Detection:
                 expected=f"an answer within {self._budget.seconds:g} s",
                 next_step="raise infer_max_seconds in metaparameters.json, or use a faster machine",
             )
-        accuracy = float(measure(Signal.ACCURACY, unpruned.logits[None], examples.labels)[0])
+        accuracy = float(unpruned_readings(unpruned.logits, examples.labels, (Signal.ACCURACY,))[0])
         self._find(clean_accuracy_finding(accuracy, len(examples)))
         self._tell(unpruned_accuracy=accuracy)
         return unpruned
@@ -187,17 +188,25 @@ class Detection:
         return pruned
 
     def _classify(
-        self, logits: Logits, bundle: Bundle, parameters: LearnedParameters, configuration: Configuration
+        self, record: ModelRecord, bundle: Bundle, parameters: LearnedParameters, configuration: Configuration
     ) -> None:
-        vector = measure(configuration.signal, logits.pruned, logits.labels)
+        assert self.logits is not None
+        logits = self.logits
+        readings = variant_readings(logits.pruned, logits.unpruned, logits.labels)
+        statistics = model_statistics(reference_graph(parameters.architecture), record.tensors)
+        vector = feature_vector(configuration.signals, configuration.reduction, readings, statistics)
         prediction = predict(configuration, vector.tolist(), parameters.clip)
         self._find(*shortage(configuration.theta.num_images, len(logits.names)))
+        by_signal = dict(zip(PER_VARIANT, readings.T.tolist(), strict=True))
         self._tell(
             probability=prediction.probability,
             basis=Basis.MEASURED,
             examples=logits.names,
             theta=configuration.theta,
-            signal=configuration.signal,
+            signals=configuration.signals,
+            reduction=configuration.reduction,
+            readings={**by_signal, Signal.CLASSIFIER_WEIGHTS: statistics.tolist()},
+            features=configuration.features,
             signal_vector=tuple(vector.tolist()),
             prediction=prediction,
             mapping=MappingSummary.of(bundle, parameters, configuration),

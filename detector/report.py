@@ -11,7 +11,7 @@ import json
 import math
 import platform
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum, StrEnum
 from importlib import metadata
@@ -26,13 +26,15 @@ from detector.errors import ExitCode, printable
 from detector.examples.preprocessing import Preprocessing
 from detector.findings import Finding, Json, Severity
 from detector.mapping.bundles import Bundle
+from detector.mapping.features import Reduction
 from detector.mapping.parameters import Clip, Configuration, Figures, LearnedParameters, MappingKind, Provenance
 from detector.mapping.predict import Prediction
 from detector.mapping.signals import Signal
 from detector.model_file.records import ModelRecord
-from detector.pruning.theta import Theta
+from detector.pruning.layers import CHANNELWISE
+from detector.pruning.theta import LayerRange, Theta
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _WIDTH = 110  # characters, of the text beside the titles
 
 
@@ -120,8 +122,11 @@ class Report:
         File names of the images that were measured with.
     unpruned_accuracy
         Share of them that the network classifies correctly before pruning.
-    signal_vector
-        What the mapping was applied to.
+    readings
+        By signal, whether the mapping uses it or not: a number for each variant, relative to the unpruned network but
+        for the accuracy; of `classifier_weights` its statistics.
+    features, signal_vector
+        What the mapping was applied to: names and numbers, one for each coefficient.
     timings
         Seconds by stage, in order.
     budget_seconds
@@ -138,7 +143,10 @@ class Report:
     examples: tuple[str, ...] | None = None
     unpruned_accuracy: float | None = None
     theta: Theta | None = None
-    signal: Signal | None = None
+    signals: tuple[Signal, ...] | None = None
+    reduction: Reduction | None = None
+    readings: Mapping[str, Sequence[float]] | None = None
+    features: tuple[str, ...] | None = None
     signal_vector: tuple[float, ...] | None = None
     prediction: Prediction | None = None
     mapping: MappingSummary | None = None
@@ -231,13 +239,23 @@ def _measured_lines(report: Report) -> list[str]:
         lines.append(f"before pruning {report.unpruned_accuracy:.1%} of them are classified correctly")
     if report.theta is not None:
         lines.append(_theta_line(report.theta))
-    if report.signal is not None and report.signal_vector is not None:
-        lines.append(f"{report.signal}: {' '.join(f'{value:.2f}' for value in report.signal_vector)}")
-    return lines or ["nothing"]
+    return [*lines, *_reading_lines(report)] or ["nothing"]
+
+
+def _reading_lines(report: Report) -> list[str]:
+    """What the mapping was applied to: the readings that it uses, and how they were reduced."""
+    if report.signals is None or report.readings is None:
+        return []
+    lines = [f"{signal}: {' '.join(f'{value:.2f}' for value in report.readings[signal])}" for signal in report.signals]
+    if report.reduction is Reduction.SUMMARY:
+        lines.append("of each the mean, standard deviation, smallest and largest over the variants are used")
+    return lines
 
 
 def _theta_line(theta: Theta) -> str:
     filters = f"{theta.pruning_method} of {theta.p:.1%} of each layer's filters"
+    filters += f" in the {theta.layers} layers" if theta.layers is not LayerRange.ALL else ""
+    filters += f" with gain {theta.gain:g}" if theta.pruning_method in CHANNELWISE else ""
     choice = f"{theta.sampling_method}, ranked by {theta.ranking_method}, {theta.rule} rule"
     return f"{theta.num_pruned_models} pruned variants: {filters} ({choice})"
 

@@ -146,9 +146,8 @@ def _npz(logits: Logits) -> bytes:
 
 def _features(report: Report) -> bytes:
     """Two rows, names and values, as the container API asks for."""
-    vector = report.signal_vector or ()
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([f"{report.signal}_{index:02d}" for index in range(len(vector))])
-    writer.writerow([repr(value) for value in vector])
+    writer.writerow(report.features or ())
+    writer.writerow([repr(value) for value in report.signal_vector or ()])
     return file.getvalue().encode()

@@ -20,7 +20,9 @@ from referencing.exceptions import Unresolvable
 from detector.configure.fitting import FitMethod
 from detector.errors import ParametersError
 from detector.examples.preprocessing import PROFILES, Preprocessing
-from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
+from detector.mapping.features import Reduction
+from detector.mapping.signals import Signal
+from detector.pruning.theta import LayerRange, PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
 
 _LARGEST_FILE = 1_000_000  # bytes; a metaparameters file is a few hundred
 _LEARNED = "learned"
@@ -44,6 +46,8 @@ class TrainSettings:
     """What metaparameters.json says about `configure`: how to measure, what to fit, and from how many models on."""
 
     theta: Theta
+    signals: tuple[Signal, ...]
+    reduction: Reduction
     preprocessing: Preprocessing
     fit_method: FitMethod
     min_models: int
@@ -120,9 +124,22 @@ def _train_settings(values: dict[str, Any]) -> TrainSettings:
         trim_k=float(values["train_trim_k"]),
         rule=SelectionRule(values["train_selection_rule"]),
         seed=seed,
+        gain=float(values["train_gain"]),
+        layers=LayerRange(values["train_layers"]),
     )
-    method = FitMethod(values["train_mapping"])
-    return TrainSettings(theta, PROFILES[preprocessing], method, int(values["train_min_models"]), seed)
+    # A switch for each: NIST's checker of metaparameters takes no lists of words.
+    signals = tuple(signal for signal in Signal if values[f"train_signal_{signal}"])
+    if not signals:
+        raise ValueError("no signal is switched on")
+    return TrainSettings(
+        theta=theta,
+        signals=signals,
+        reduction=Reduction(values["train_reduction"]),
+        preprocessing=PROFILES[preprocessing],
+        fit_method=FitMethod(values["train_mapping"]),
+        min_models=int(values["train_min_models"]),
+        seed=seed,
+    )
 
 
 def _unusable(path: Path, what: str) -> ParametersError:

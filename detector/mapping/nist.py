@@ -18,6 +18,7 @@ from detector.architectures import ARCHITECTURES, Architecture
 from detector.errors import DetectorError, ParametersError
 from detector.examples.preprocessing import PROFILES
 from detector.mapping.bundles import Bundle, write_bundle
+from detector.mapping.features import Reduction
 from detector.mapping.parameters import Clip, Configuration, Figures, LearnedParameters, MappingKind, Provenance
 from detector.mapping.signals import Signal
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
@@ -104,7 +105,14 @@ def _parameters(table: _Table, row: _Row, architecture: Architecture) -> Learned
     figures = Figures(row.num_models, row.num_erroneous / row.num_models, row.cross_entropy)
     intercept, *coefficients = row.coefficients
     configuration = Configuration(
-        THETA, Signal.ACCURACY, MappingKind.LINEAR, intercept, tuple(coefficients), held_out=None, in_sample=figures
+        THETA,
+        (Signal.ACCURACY,),
+        Reduction.VARIANTS,
+        MappingKind.LINEAR,
+        intercept,
+        tuple(coefficients),
+        held_out=None,
+        in_sample=figures,
     )
     provenance = Provenance(
         round=table.round,

@@ -14,10 +14,11 @@ from detector.architectures import ARCHITECTURES
 from detector.examples.preprocessing import PROFILES, Preprocessing
 from detector.findings import Json
 from detector.mapping.documents import Document
-from detector.mapping.signals import Signal, features
-from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
+from detector.mapping.features import Reduction, feature_names
+from detector.mapping.signals import Signal
+from detector.pruning.theta import LayerRange, PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class MappingKind(StrEnum):
@@ -53,12 +54,14 @@ class Figures:
 class Configuration:
     """One way to measure, and the regression fitted on such measurements.
 
-    `coefficients` has one entry for each number of the signal vector. `held_out` figures come from models that took
-    no part in the fit, `in_sample` figures from the models of the fit; None says that there are none.
+    `coefficients` has one entry for each feature: `signals` in their order, reduced over the variants as `reduction`
+    says. `held_out` figures come from models that took no part in the fit, `in_sample` figures from the models of the
+    fit; None says that there are none.
     """
 
     theta: Theta
-    signal: Signal
+    signals: tuple[Signal, ...]
+    reduction: Reduction
     kind: MappingKind
     intercept: float
     coefficients: tuple[float, ...]
@@ -66,11 +69,18 @@ class Configuration:
     in_sample: Figures | None = None
 
     def __post_init__(self) -> None:
-        expected = self.theta.num_pruned_models * features(self.signal)
+        if not self.signals or len(set(self.signals)) < len(self.signals):
+            raise ValueError(f"expected one or more signals, each once, got {', '.join(self.signals) or 'none'}")
+        expected = len(self.features)
         if len(self.coefficients) != expected:
-            raise ValueError(f"expected {expected} coefficients, |S| times features, got {len(self.coefficients)}")
+            raise ValueError(f"expected {expected} coefficients, one a feature, got {len(self.coefficients)}")
         if not all(map(math.isfinite, (self.intercept, *self.coefficients))):
             raise ValueError("expected finite coefficients")
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features, one for each coefficient."""
+        return feature_names(self.signals, self.reduction, self.theta.num_pruned_models)
 
     @property
     def cost(self) -> int:
@@ -155,7 +165,8 @@ def from_document(document: Document) -> LearnedParameters:
 def _configuration(document: Document) -> Configuration:
     configuration = Configuration(
         theta=theta_from_document(document["theta"]),
-        signal=Signal(document["signal"]),
+        signals=tuple(map(Signal, document["signals"])),
+        reduction=Reduction(document["reduction"]),
         kind=MappingKind(document["kind"]),
         intercept=float(document["intercept"]),
         coefficients=tuple(map(float, document["coefficients"])),
@@ -179,6 +190,8 @@ def theta_from_document(document: Document) -> Theta:
         trim_k=float(document["trim_k"]),
         rule=SelectionRule(document["rule"]),
         seed=int(document["seed"]),
+        gain=float(document["gain"]),
+        layers=LayerRange(document["layers"]),
     )
 
 

@@ -1,10 +1,11 @@
-"""Pruned variants of a network as data: theta, ranking, sampling, coupling, and what Remove, Reset and Trim write."""
+"""Pruned variants of a network as data: theta, ranking, sampling, coupling, and what each method writes."""
 
-from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
+from detector.pruning.theta import LayerRange, PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
 from detector.pruning.variant import RowPatch, Variant
 from detector.pruning.variants import make_variants
 
 __all__ = [
+    "LayerRange",
     "PruningMethod",
     "RankingMethod",
     "RowPatch",

@@ -6,16 +6,19 @@ into filters: the paper's text, or the letter of NIST's reference implementation
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class PruningMethod(StrEnum):
-    """PM: what happens to a selected filter."""
+    """PM: what happens to a selected filter. The first three are the paper's; the others do not prune but provoke."""
 
     REMOVE = "Remove"  # taken out, with every channel coupled to it
     RESET = "Reset"  # its weights become 0
     TRIM = "Trim"  # its weights are clamped to mean +- k standard deviations
+    AMPLIFY = "Amplify"  # the channel that it writes is multiplied by the gain
+    STIMULATE = "Stimulate"  # the channel that it writes gets a constant added: the gain, in standard deviations
 
 
 class SamplingMethod(StrEnum):
@@ -42,6 +45,15 @@ class SelectionRule(StrEnum):
     NIST = "nist"
 
 
+class LayerRange(StrEnum):
+    """Which of the prunable layers are touched: all, or one third of them in the order of execution."""
+
+    ALL = "all"
+    EARLY = "early"
+    MIDDLE = "middle"
+    LATE = "late"
+
+
 @dataclass(frozen=True)
 class Theta:
     """One point of the search space.
@@ -58,6 +70,10 @@ class Theta:
         Half width of Trim's interval in standard deviations, > 0; unused by the other methods.
     seed
         For Random sampling only, >= 0: the same seed gives the same filters.
+    gain
+        Amplify's factor, or Stimulate's constant in standard deviations of the channel, > 0; unused by the others.
+    layers
+        Which layers are touched. Remove takes ALL only: what it removes reaches through the whole network.
     """
 
     pruning_method: PruningMethod
@@ -69,6 +85,8 @@ class Theta:
     trim_k: float = 0.5
     rule: SelectionRule = SelectionRule.PAPER
     seed: int = 0
+    gain: float = 3.0
+    layers: LayerRange = LayerRange.ALL
 
     def __post_init__(self) -> None:
         if not 0 < self.p < 1:
@@ -81,3 +99,7 @@ class Theta:
             raise ValueError(f"expected trim_k > 0, got {self.trim_k}")
         if self.seed < 0:
             raise ValueError(f"expected a seed of at least 0, got {self.seed}")
+        if not (self.gain > 0 and math.isfinite(self.gain)):
+            raise ValueError(f"expected a finite gain > 0, got {self.gain}")
+        if self.pruning_method is PruningMethod.REMOVE and self.layers is not LayerRange.ALL:
+            raise ValueError(f"expected all layers with Remove, got {self.layers}")

@@ -1,7 +1,7 @@
 """A pruned variant of a network, described as data: which rows of which parameters change, and to what.
 
 Nothing is copied or executed here. Reset and Remove only ever write zeros, so an engine may apply them as masks over
-constant weights; Trim carries the new rows.
+constant weights; the other methods carry the new rows.
 """
 
 from __future__ import annotations

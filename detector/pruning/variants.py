@@ -6,19 +6,21 @@ network is needed, and no weight is changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from detector.graph.ir import Graph, Node, Op
 from detector.pruning.coupling import couple
-from detector.pruning.layers import prunable_layers
+from detector.pruning.layers import normalisations, prunable_layers
 from detector.pruning.ranking import Rows, Weights, filter_keys, ranking, scale_keys
 from detector.pruning.removal import removed_rows, surviving_atoms
-from detector.pruning.rewriting import reset, trim
+from detector.pruning.rewriting import Patches, amplify, reset, stimulate, trim
 from detector.pruning.sampling import check_samplable, positions
 from detector.pruning.theta import PruningMethod, Theta
 from detector.pruning.variant import RowPatch, Variant
+
+Rewriter = Callable[[Node, Rows], Patches]
 
 
 def make_variants(weights: Mapping[str, Weights], graph: Graph, theta: Theta) -> Iterator[Variant]:
@@ -28,7 +30,7 @@ def make_variants(weights: Mapping[str, Weights], graph: Graph, theta: Theta) ->
     ----------
     weights
         The network's parameters under their state-dict names: finite float32, a convolution's of shape (C, inputs,
-        height, width), a batch normalisation's of shape (C,). Trim reads them again for each variant: whoever patches
+        height, width), a batch normalisation's of shape (C,). They are read again for each variant: whoever patches
         them in place puts them back before asking for the next one.
     graph
         The network's reference graph.
@@ -47,7 +49,22 @@ def make_variants(weights: Mapping[str, Weights], graph: Graph, theta: Theta) ->
         living = surviving_atoms(layers, weights, coupling, theta)
         return (Variant(s, removed_rows(layers, weights, coupling, alive)) for s, alive in enumerate(living))
     rankings = [_rank(layer, weights[f"{layer.module}.weight"], theta) for layer in layers]
-    return (Variant(s, _rewritten(layers, rankings, weights, theta, s)) for s in range(theta.num_pruned_models))
+    rewrite = _rewriter(graph, weights, theta)
+    return (Variant(s, _rewritten(layers, rankings, rewrite, theta, s)) for s in range(theta.num_pruned_models))
+
+
+def _rewriter(graph: Graph, weights: Mapping[str, Weights], theta: Theta) -> Rewriter:
+    """What `theta` makes of the selected filters of a layer."""
+    norms = normalisations(graph)
+    match theta.pruning_method:
+        case PruningMethod.TRIM:
+            return lambda layer, rows: trim(layer, rows, weights, theta.trim_k)
+        case PruningMethod.AMPLIFY:
+            return lambda layer, rows: amplify(layer, norms.get(layer.name), rows, weights, theta.gain)
+        case PruningMethod.STIMULATE:
+            return lambda layer, rows: stimulate(layer, norms.get(layer.name), rows, weights, theta.gain)
+        case _:
+            return reset
 
 
 def _rank(layer: Node, weight: Weights, theta: Theta) -> Rows:
@@ -57,13 +74,11 @@ def _rank(layer: Node, weight: Weights, theta: Theta) -> Rows:
 
 
 def _rewritten(
-    layers: Sequence[Node], rankings: Sequence[Rows], weights: Mapping[str, Weights], theta: Theta, variant: int
-) -> tuple[RowPatch, ...]:
+    layers: Sequence[Node], rankings: Sequence[Rows], rewrite: Rewriter, theta: Theta, variant: int
+) -> Patches:
     patches: list[RowPatch] = []
     for layer, ranked in zip(layers, rankings, strict=True):
         rows = np.sort(ranked[positions(theta, len(ranked), variant, layer.order)])
-        if not len(rows):
-            continue
-        is_reset = theta.pruning_method is PruningMethod.RESET
-        patches += reset(layer, rows) if is_reset else trim(layer, rows, weights, theta.trim_k)
+        if len(rows):
+            patches += rewrite(layer, rows)
     return tuple(patches)
