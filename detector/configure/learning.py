@@ -17,6 +17,7 @@ from detector import __version__
 from detector.configure.evaluation import PERMUTATIONS, REPEATS, Evaluation, evaluate
 from detector.configure.fitting import FEWEST_OF_A_CLASS, FitMethod, fit
 from detector.configure.measuring import MeasuredModel, Measurement
+from detector.mapping.features import Reduction
 from detector.mapping.parameters import Clip, Configuration, LearnedParameters, Provenance
 
 _log = logging.getLogger(__name__)
@@ -75,7 +76,8 @@ def _parameters(architecture: str, models: Sequence[MeasuredModel], recipe: Reci
     measurement, doubtful = recipe.measurement, sum(model.doubtful for model in models)
     configuration = Configuration(
         measurement.theta,
-        measurement.signal,
+        (measurement.signal,),
+        Reduction.VARIANTS,
         regression.kind,
         regression.intercept,
         regression.coefficients,

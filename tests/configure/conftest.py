@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from detector.architectures import ARCHITECTURES, build
+from detector.configure.readings import ArchitectureReadings
+from detector.mapping.signals import CLASSIFIER_STATISTICS, PER_VARIANT
+from detector.pruning.theta import Theta
 
 POISONED = (1, 0, 1, 0, 0, 1, 1, 0)
 
@@ -48,5 +52,40 @@ def make_member() -> Callable[..., Path]:
         for name, text in (files or {}).items():
             (folder / name).write_text(text)
         return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_readings() -> Callable[..., ArchitectureReadings]:
+    """Readings of made-up models: noise that the variants of a model share, and a signal where one is planted."""
+
+    def make(
+        architecture: str,
+        seed: int,
+        thetas: Sequence[Theta],
+        *,
+        models: int = 30,
+        planted: Mapping[int, float] | None = None,
+    ) -> ArchitectureReadings:
+        rng = np.random.default_rng(seed)
+        labels = rng.permutation(np.arange(models) % 2)
+        quality = rng.normal(size=(models, 1, len(PER_VARIANT)))
+        shapes = [(models, theta.num_pruned_models, len(PER_VARIANT)) for theta in thetas]
+        variants = [0.5 * quality + rng.normal(size=shape) for shape in shapes]
+        for number, strength in (planted or {}).items():
+            variants[number][:, :, 1] += strength * labels[:, None]
+        return ArchitectureReadings(
+            architecture=architecture,
+            names=tuple(f"id-{number:08d}" for number in range(models)),
+            poisoned=labels,
+            signals=tuple(PER_VARIANT),
+            thetas=tuple(thetas),
+            variants=tuple(variants),
+            seconds=tuple(np.full(models, 0.1 * one.num_pruned_models * one.num_images) for one in thetas),
+            unpruned=rng.normal(size=(models, len(PER_VARIANT))),
+            classifier=rng.normal(size=(models, len(CLASSIFIER_STATISTICS))),
+            untouched={"accuracy": rng.uniform(0.98, 1.0, models), "loss": rng.uniform(0.0, 0.1, models)},
+        )
 
     return make

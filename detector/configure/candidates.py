@@ -1,0 +1,123 @@
+"""The search space of one regression: every theta with every set of signals and every reduction, as feature matrices.
+
+Made from readings alone and blind to labels. Configurations that take longer than the budget are left out here, by the
+paper's L_exec = T / T_max <= 1, since time does not depend on labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.configure.readings import ArchitectureReadings
+from detector.mapping.features import Reduction, feature_matrix
+from detector.mapping.signals import PER_VARIANT, Signal
+from detector.pruning.theta import Theta
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+MAX_SECONDS = 60.0  # the paper's T_max
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to turn a model into features. Without a variant's signal theta only says which images are taken."""
+
+    theta: Theta
+    signals: tuple[Signal, ...]
+    reduction: Reduction
+
+    def features(self, readings: ArchitectureReadings) -> Array:
+        """The features (M, length) of the models of one architecture."""
+        variants = readings.variants[readings.thetas.index(self.theta)]
+        return feature_matrix(self.signals, self.reduction, variants, readings.classifier)
+
+    @property
+    def pruned(self) -> bool:
+        """Whether any variant is measured."""
+        return self.signals != (Signal.CLASSIFIER_WEIGHTS,)
+
+
+@dataclass(frozen=True)
+class Bank:
+    """C candidates and their features for N models, those of equally many features in one array.
+
+    Attributes
+    ----------
+    candidates
+        In the order of `blocks`, one after the other.
+    blocks
+        Features, each (candidates of the block, N, d).
+    group, reference
+        For the two stages of the search, (C,): equal numbers share theta_error, all of theta but |S| and |D|; and
+        whether |S| and |D| are those of the first stage.
+    """
+
+    candidates: tuple[Candidate, ...]
+    blocks: tuple[Array, ...]
+    group: Indices
+    reference: Mask
+
+    @classmethod
+    def of(cls, readings: Sequence[ArchitectureReadings], candidates: Iterable[Candidate]) -> Bank:
+        """Of the models of one or more architectures, one after the other."""
+        by_width: dict[int, list[tuple[Candidate, Array]]] = {}
+        for candidate in candidates:
+            features = np.concatenate([candidate.features(one) for one in readings])
+            by_width.setdefault(features.shape[1], []).append((candidate, features))
+        blocks = [block for _, block in sorted(by_width.items())]
+        ordered = tuple(candidate for block in blocks for candidate, _ in block)
+        group, reference = _stages(ordered)
+        return cls(ordered, tuple(np.array([features for _, features in block]) for block in blocks), group, reference)
+
+
+def affordable(readings: Sequence[ArchitectureReadings], max_seconds: float = MAX_SECONDS) -> tuple[Theta, ...]:
+    """The points that all these architectures were measured at, each with a median time within the budget."""
+    first, *others = readings
+    shared = [theta for theta in first.thetas if all(theta in other.thetas for other in others)]
+    return tuple(theta for theta in shared if all(seconds(one, theta) <= max_seconds for one in readings))
+
+
+def seconds(readings: ArchitectureReadings, theta: Theta) -> float:
+    """Median time of a measurement."""
+    return float(np.median(readings.seconds[readings.thetas.index(theta)]))
+
+
+def all_candidates(thetas: Sequence[Theta]) -> tuple[Candidate, ...]:
+    """Each signal alone, all of a variant's together, both beside the classifier's weights, and these alone."""
+    sets = [*((signal,) for signal in PER_VARIANT), tuple(PER_VARIANT)]
+    measured = [Candidate(theta, signals, reduction) for theta in thetas for signals in sets for reduction in Reduction]
+    both = [
+        replace(one, signals=(*one.signals, Signal.CLASSIFIER_WEIGHTS))
+        for one in measured
+        if one.reduction is Reduction.SUMMARY
+    ]
+    cheapest = min(thetas, key=lambda theta: theta.num_pruned_models * theta.num_images)
+    return (Candidate(cheapest, (Signal.CLASSIFIER_WEIGHTS,), Reduction.SUMMARY), *measured, *both)
+
+
+def paper_candidates(thetas: Sequence[Theta]) -> tuple[Candidate, ...]:
+    """The paper's: the accuracies of the variants, one by one."""
+    return tuple(Candidate(theta, (Signal.ACCURACY,), Reduction.VARIANTS) for theta in thetas)
+
+
+def _stages(candidates: Sequence[Candidate]) -> tuple[Indices, Mask]:
+    """The first stage is at the |S| and |D| that most candidates have; where theta_error has others only, at its least.
+
+    The classifier's weights alone are a theta_error of their own.
+    """
+    errors = [(replace(one.theta, num_pruned_models=1, num_images=1), one.pruned) for one in candidates]
+    numbers = {error: number for number, error in enumerate(dict.fromkeys(errors))}
+    sizes = [(one.theta.num_pruned_models, one.theta.num_images) for one in candidates]
+    usual = max(sorted(set(sizes)), key=sizes.count)
+    references: dict[tuple[Theta, bool], tuple[int, int]] = {}
+    for error, size in zip(errors, sizes, strict=True):
+        best = references.setdefault(error, size)
+        references[error] = min(best, size, key=lambda one: (one != usual, one[0] * one[1], one))
+    group = np.array([numbers[error] for error in errors])
+    return group, np.array([references[error] == size for error, size in zip(errors, sizes, strict=True)])

@@ -1,0 +1,89 @@
+"""The regression that goes into a bundle: the whole search once more, on all models, its score calibrated.
+
+The same procedure that the nested cross-validation judges. Standardisation and calibration are folded into the
+coefficients, so that a logistic `Configuration` of the raw features is all that is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.configure.calibration import calibrate
+from detector.configure.candidates import Bank, Candidate
+from detector.configure.crossvalidation import inner_scores
+from detector.configure.design import Design
+from detector.configure.evaluation import cross_entropies
+from detector.configure.fitting import Fit
+from detector.configure.readings import ArchitectureReadings
+from detector.configure.ridge import Scale
+from detector.configure.searching import RIDGE_STRENGTHS, Fits
+from detector.mapping.parameters import Clip, MappingKind
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What the search over all models of one or more architectures ends at.
+
+    Attributes
+    ----------
+    candidate, strength, loss
+        The winner, its penalty per model and its squared leave-one-out error.
+    fits
+        For each architecture the regression of the raw features.
+    inner_losses
+        For each architecture the mean cross-entropy of held-out and calibrated scores, known without an outer fold.
+    useful
+        Whether anything beats the base rate: if not, the fits say nothing else.
+    tried
+        The squared leave-one-out error of every candidate of the bank, at its best strength.
+    """
+
+    candidate: Candidate
+    strength: float
+    loss: float
+    fits: tuple[Fit, ...]
+    inner_losses: tuple[float, ...]
+    useful: bool
+    tried: Array
+
+
+def conclude(bank: Bank, readings: Sequence[ArchitectureReadings], design: Design, clip: Clip) -> Conclusion:
+    """Search, fit and calibrate on all models of the readings, which the bank and the design are made of."""
+    design, everyone = design.with_true_labels_only(), np.arange(len(design.labels))
+    family = np.ones(len(bank.candidates), dtype=bool)
+    nobody = np.zeros(1, dtype=np.int64)  # whom a final fit judges does not matter
+    fits = Fits.of(bank, design.architecture, design.labels, everyone, nobody, RIDGE_STRENGTHS)
+    choice = fits.search(family)
+    scores = inner_scores(bank, design, family, RIDGE_STRENGTHS)
+    calibration = calibrate(scores, design.labels)
+    losses = cross_entropies(calibration(scores).clip(clip.low, clip.high), design.labels)[:, 0]
+    candidate, slope = bank.candidates[choice.candidate[0]], float(calibration.slope[0])
+    directions, mean = slope * fits.coefficients(choice), float(design.labels.mean())
+    scale = _scale(candidate, readings, design)
+    return Conclusion(
+        candidate=candidate,
+        strength=float(choice.strength[0]),
+        loss=float(choice.loss[0]),
+        fits=tuple(
+            _folded(directions / deviations, means, float(calibration.intercept[0]) + slope * mean)
+            for means, deviations in zip(scale.means, scale.deviations, strict=True)
+        ),
+        inner_losses=tuple(float(losses[design.architecture == number].mean()) for number in range(len(readings))),
+        useful=slope > 0,
+        tried=fits.losses[:, 0],
+    )
+
+
+def _scale(candidate: Candidate, readings: Sequence[ArchitectureReadings], design: Design) -> Scale:
+    features = np.concatenate([candidate.features(one) for one in readings])
+    return Scale.of(features, design.architecture, len(readings))
+
+
+def _folded(coefficients: Array, means: Array, intercept: float) -> Fit:
+    return Fit(MappingKind.LOGISTIC, float(intercept - means @ coefficients), tuple(coefficients.tolist()))

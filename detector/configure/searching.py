@@ -1,0 +1,97 @@
+"""The search for the best configuration, in the paper's two stages, for many sets of labels at once.
+
+First theta_error (pruning method, sampling, ranking, p) at a small |S| and |D|, then theta_exec = {|S|, |D|} at the
+best theta_error (arXiv 2101.12016, "Reduction of Search Space"). The paper compares in-sample errors; here the squared
+leave-one-out error of the regression decides, over thetas, signals, reductions and penalties alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.configure.candidates import Bank
+from detector.configure.ridge import Ridge
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+RIDGE_STRENGTHS = (0.03, 0.3, 3.0, 30.0)  # penalty per model, features standardised
+OLS_STRENGTHS = (0.0,)
+
+_DIGITS = 9  # of losses: beyond them is rounding, and the first of equals wins
+
+
+@dataclass(frozen=True)
+class Choice:
+    """For each of P sets of labels the candidate and strength that the search ends at, and their loss; each (P,)."""
+
+    candidate: Indices
+    strength: Array
+    loss: Array
+
+
+@dataclass(frozen=True)
+class Fits:
+    """All candidates of a bank fitted on some models: their losses, and on demand what they say of other models."""
+
+    bank: Bank
+    ridges: tuple[Ridge, ...]
+    labels: Array
+    losses: Array
+    strengths: Array
+
+    @classmethod
+    def of(
+        cls,
+        bank: Bank,
+        architecture: Indices,
+        labels: Indices,
+        fitted: Indices,
+        others: Indices,
+        strengths: Sequence[float],
+    ) -> Fits:
+        """Fit labels (N, P) of the models `fitted`, prepared to judge the `others`."""
+        ridges = tuple(Ridge.of(block, architecture, fitted, others) for block in bank.blocks)
+        targets = labels[fitted].astype(np.float64)
+        losses = np.concatenate([ridge.losses(targets, strengths) for ridge in ridges]).round(_DIGITS)
+        best = losses.argmin(axis=1)
+        least = np.take_along_axis(losses, best[:, None], axis=1)[:, 0]
+        return cls(bank, ridges, targets, least, np.array(strengths)[best])
+
+    def search(self, family: Mask) -> Choice:
+        """The winner among the candidates of the family (C,), for each set of labels."""
+        rows = np.flatnonzero(family)
+        losses, group, columns = self.losses[rows], self.bank.group[rows], np.arange(self.losses.shape[1])
+        first = np.where(self.bank.reference[rows, None], losses, np.inf).argmin(axis=0)
+        second = np.where(group[:, None] == group[first], losses, np.inf).argmin(axis=0)
+        chosen = rows[second]
+        return Choice(chosen, self.strengths[chosen, columns], losses[second, columns])
+
+    def scores(self, choice: Choice) -> Array:
+        """What the chosen fits say of the other models, (others, P): about 0 for clean ones, about 1 for poisoned."""
+        scores = np.empty((self.ridges[0].others.shape[1], self.labels.shape[1]))
+        start = 0
+        for ridge in self.ridges:
+            inside = np.flatnonzero((choice.candidate >= start) & (choice.candidate < start + len(ridge.left)))
+            if len(inside):
+                chosen = choice.candidate[inside] - start
+                scores[:, inside] = ridge.predictions(self.labels[:, inside], chosen, choice.strength[inside])
+            start += len(ridge.left)
+        return scores
+
+    def coefficients(self, choice: Choice) -> Array:
+        """Of the standardised features, for the first set of labels."""
+        start = 0
+        for ridge in self.ridges:
+            if choice.candidate[0] < start + len(ridge.left):
+                return ridge.directions(self.labels[:, 0], int(choice.candidate[0]) - start, float(choice.strength[0]))
+            start += len(ridge.left)
+        raise IndexError(choice.candidate[0])
+
+
+Families = Mapping[str, Mask]  # parts of the search space by name, each a mask (C,) of candidates

@@ -1,0 +1,96 @@
+"""Candidates and the two stages of the search: what is tried, what is too slow, and that a planted signal is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from detector.configure.candidates import Bank, Candidate, affordable, all_candidates, paper_candidates
+from detector.configure.readings import ArchitectureReadings
+from detector.configure.searching import RIDGE_STRENGTHS, Fits
+from detector.mapping.features import Reduction
+from detector.mapping.signals import PER_VARIANT, Signal
+from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
+
+Make = Callable[..., ArchitectureReadings]
+SMALL = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 5, 10)
+TRIM = replace(SMALL, pruning_method=PruningMethod.TRIM)
+LARGE = replace(SMALL, num_pruned_models=8, num_images=20)
+GRID = (SMALL, TRIM, LARGE, replace(TRIM, num_images=20))
+
+
+def searched(readings: ArchitectureReadings, bank: Bank, family: np.ndarray | None = None) -> Candidate:
+    count = len(readings.names)
+    everyone, architecture = np.arange(count), np.zeros(count, dtype=np.int64)
+    fits = Fits.of(bank, architecture, readings.poisoned[:, None], everyone, everyone[:1], RIDGE_STRENGTHS)
+    choice = fits.search(np.ones(len(bank.candidates), dtype=bool) if family is None else family)
+    return bank.candidates[choice.candidate[0]]
+
+
+def test_everything_is_tried() -> None:
+    candidates = all_candidates(GRID)
+    assert len(set(candidates)) == len(candidates)
+    assert len(candidates) == 1 + 4 * (7 * 2 + 7)
+    (alone,) = [one for one in candidates if not one.pruned]
+    assert alone.signals == (Signal.CLASSIFIER_WEIGHTS,)
+    assert alone.theta == SMALL
+    assert Candidate(TRIM, tuple(PER_VARIANT), Reduction.VARIANTS) in candidates
+    assert [one.theta for one in paper_candidates(GRID)] == list(GRID)
+
+
+def test_what_takes_longer_than_the_budget_is_left_out(make_readings: Make) -> None:
+    """0.1 s for each image and variant: 5 s and 10 s, and 16 s for the large one. One slow model is no reason."""
+    readings = make_readings("resnet18", 0, GRID)
+    assert affordable([readings], 10.0) == (SMALL, TRIM, GRID[3])
+    slow = tuple(np.where(np.arange(30) == 0, 99.0, seconds) for seconds in readings.seconds)
+    assert affordable([replace(readings, seconds=slow)], 16.0) == GRID
+    assert affordable([readings, make_readings("vgg11bn", 0, (TRIM, LARGE))], 60.0) == (TRIM, LARGE)
+
+
+def test_features_are_in_the_order_of_the_candidates(make_readings: Make) -> None:
+    readings = [make_readings("resnet18", 0, GRID), make_readings("vgg11bn", 1, GRID)]
+    bank = Bank.of(readings, all_candidates(GRID))
+    features = [candidate for block in bank.blocks for candidate in block]
+    assert len(features) == len(bank.candidates)
+    for candidate, made in zip(bank.candidates, features, strict=True):
+        np.testing.assert_array_equal(made[30:], candidate.features(readings[1]))
+    accuracies = bank.candidates.index(Candidate(LARGE, (Signal.ACCURACY,), Reduction.VARIANTS))
+    np.testing.assert_array_equal(features[accuracies][:30], readings[0].variants[2][:, :, 0])
+
+
+@pytest.mark.parametrize("planted", [0, 1])
+def test_a_planted_signal_is_found(planted: int, make_readings: Make) -> None:
+    readings = make_readings("resnet18", 2, GRID, models=40, planted={planted: 3.0})
+    best = searched(readings, Bank.of([readings], all_candidates(GRID)))
+    assert best.theta == GRID[planted]
+    assert Signal.LOG_PROBABILITY in best.signals
+
+
+def test_the_second_stage_is_bound_to_the_first_ones_theta_error(make_readings: Make) -> None:
+    """The clearest signal is at the large Reset, but at the usual |S| and |D| Trim is better: it decides."""
+    usual = (SMALL, TRIM, replace(SMALL, ranking_method=RankingMethod.L2))
+    thetas = (*usual, LARGE, replace(TRIM, num_images=20))
+    readings = make_readings("resnet18", 3, thetas, models=40, planted={3: 4.0, 1: 1.5, 4: 3.0})
+    bank = Bank.of([readings], all_candidates(thetas))
+    assert searched(readings, bank).theta == thetas[4]
+    clearer = make_readings("resnet18", 3, thetas, models=40, planted={3: 4.0, 0: 3.0, 1: 1.5})
+    assert searched(clearer, Bank.of([clearer], all_candidates(thetas))).theta == LARGE
+
+
+def test_a_theta_without_the_usual_size_competes_at_its_smallest(make_readings: Make) -> None:
+    lonely = replace(SMALL, pruning_method=PruningMethod.AMPLIFY, num_pruned_models=7)
+    thetas = (SMALL, TRIM, replace(lonely, num_images=30), replace(lonely, num_images=15))
+    candidates = paper_candidates(thetas)
+    bank = Bank.of([make_readings("resnet18", 0, thetas)], candidates)
+    reference = {bank.candidates[number].theta for number in np.flatnonzero(bank.reference)}
+    assert reference == {SMALL, TRIM, thetas[3]}
+
+
+def test_a_family_is_searched_alone(make_readings: Make) -> None:
+    readings = make_readings("resnet18", 2, GRID, models=40, planted={0: 3.0})
+    bank = Bank.of([readings], all_candidates(GRID))
+    family = np.array([one.theta.pruning_method is PruningMethod.TRIM and one.pruned for one in bank.candidates])
+    assert searched(readings, bank, family).theta.pruning_method is PruningMethod.TRIM
