@@ -1,16 +1,18 @@
 """Reads a round of labelled models as it lies on disk, in every vintage of TrojAI Rounds 1-4.
 
-Models are found by the pattern of their folders' names, labels in METADATA.csv (by column name) and ground_truth.csv.
-Files are read as plain text, nothing is unpickled. The folder belongs to the caller but may be incomplete: what
-cannot be used is listed with its reason and never stops the rest.
+Models are found by the pattern of their folders' names, labels in METADATA.csv (by column name) and ground_truth.csv,
+what is known of their training in model_stats.json. Files are read as plain text, nothing is unpickled. The folder
+belongs to the caller but may be incomplete: what cannot be used is listed with its reason and never stops the rest.
 """
 
 from __future__ import annotations
 
 import csv
+import json
+import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from detector.errors import UsageError, printable
@@ -18,6 +20,7 @@ from detector.examples.names import FOLDERS
 
 _MODEL_FOLDER = re.compile(r"id-[0-9]{8}")
 _METADATA = "METADATA.csv"
+_STATISTICS = "model_stats.json"
 _LABELS = {"0": False, "false": False, "1": True, "true": True}
 _LABEL_COLUMNS = ("poisoned", "ground_truth")  # the latter up to Round 1
 
@@ -29,12 +32,16 @@ _ERRATA = {"train": (184, 599, 858, 1088), "test": (77, 83)}
 
 @dataclass(frozen=True)
 class LabelledModel:
-    """A model that may be learned from; `name` is the path of its folder within the round."""
+    """A model that may be learned from.
+
+    `name` is the path of its folder within the round, `history` holds the numbers of its model_stats.json, if any.
+    """
 
     name: str
     model_filepath: Path
     examples_dirpath: Path
     poisoned: bool
+    history: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -142,7 +149,27 @@ def _model(name: str, folder: Path, directory: Path, table: _Table | None) -> La
     examples = next((folder / name for name in FOLDERS if (folder / name).is_dir()), None)
     if examples is None:
         raise _UnusableError(f"no folder of clean examples ({', '.join(FOLDERS)})")
-    return LabelledModel(name, folder / "model.pt", examples, poisoned)
+    history = _history(folder)
+    if history.get("converged") == 0:
+        raise _UnusableError("its training did not converge")
+    return LabelledModel(name, folder / "model.pt", examples, poisoned, history)
+
+
+def _history(folder: Path) -> dict[str, float]:
+    """The finite numbers of model_stats.json, truth values as 0 and 1; what cannot be read is not known."""
+    try:
+        values = json.loads((folder / _STATISTICS).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    numbers = values.items() if isinstance(values, dict) else ()
+    return {name: float(value) for name, value in numbers if isinstance(value, float | int) and _is_finite(value)}
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
 
 
 def _label(folder: Path, table: _Table | None) -> bool:

@@ -117,6 +117,35 @@ def test_broken_members_are_listed_and_stop_nothing(make_member: Make, tmp_path:
         assert reason in reasons(found)[f"id-{number:08d}"]
 
 
+def test_models_that_did_not_converge_are_left_out(make_member: Make, tmp_path: Path) -> None:
+    for number, converged in enumerate(("true", "false", "1")):
+        statistics = f'{{"converged": {converged}, "final_train_loss": 0.5}}'
+        files = {"ground_truth.csv": "1", "model_stats.json": statistics}
+        make_member(tmp_path / f"id-{number:08d}", files=files)
+    found = read_round(tmp_path)
+    assert set(labels(found)) == {"id-00000000", "id-00000002"}
+    assert reasons(found) == {"id-00000001": "its training did not converge"}
+
+
+@pytest.mark.parametrize(
+    ("text", "history"),
+    [
+        ('{"a": 1, "b": 0.5, "c": null, "d": "7", "e": true, "f": [1], "g": NaN}', {"a": 1.0, "b": 0.5, "e": 1.0}),
+        (f'{{"a": 1{"0" * 400}, "b": 2}}', {"b": 2.0}),
+        ("[1, 2]", {}),
+        ("{", {}),
+        ("[" * 100_000, {}),
+        ("\x00", {}),
+    ],
+)
+def test_the_finite_numbers_of_training_are_kept(
+    text: str, history: dict[str, float], make_member: Make, tmp_path: Path
+) -> None:
+    make_member(tmp_path / "id-00000000", files={"ground_truth.csv": "1", "model_stats.json": text})
+    (model,) = read_round(tmp_path).models
+    assert model.history == history
+
+
 @pytest.mark.parametrize("content", [b"a,b\n1,2\n", b"", b"\xff\xfe\x00", b"model_name,poisoned\n\x00"])
 def test_a_broken_metadata_is_told_and_ground_truth_used(content: bytes, make_member: Make, tmp_path: Path) -> None:
     make_member(tmp_path / "id-00000000", files={"ground_truth.csv": "1"})

@@ -1,0 +1,82 @@
+"""Command line of the measurements: `python -m detector.configure measure --models ROUND --output FOLDER ...`.
+
+Writes one small file of readings per architecture, from which everything else is computed without the models. The same
+command continues where it was interrupted, and takes in models that have appeared since.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from detector.clock import SystemClock
+from detector.configure.grids import Grid, execution_ladder, thetas
+from detector.configure.readings import write_readings
+from detector.configure.rounds import LeftOut, read_round
+from detector.configure.store import Store
+from detector.configure.sweeping import Sweep
+from detector.configure.workers import MeasuredRound, measure_round
+from detector.errors import DetectorError
+from detector.examples.preprocessing import PROFILES
+
+_LEFT_OUT = "LEFT_OUT.csv"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; returns 0, 2 if the round cannot be read, 130 after Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("detector.configure").setLevel(logging.INFO)
+    try:
+        measured, skipped = _measure(options)
+    except DetectorError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues", file=sys.stderr)
+        return 130
+    _write(options.output, measured, skipped)
+    return 0
+
+
+def _measure(options: argparse.Namespace) -> tuple[MeasuredRound, tuple[LeftOut, ...]]:
+    found = read_round(options.models)
+    points = [theta for name in options.grid for theta in thetas(Grid(name))]
+    if options.ladder:
+        points = [rung for theta in points for rung in (theta, *execution_ladder(theta))]
+    sweep = Sweep(tuple(dict.fromkeys(points)), PROFILES[options.preprocessing])
+    measured = measure_round(found.models, sweep, Store(options.scratch), SystemClock(), options.workers)
+    return measured, found.left_out
+
+
+def _write(folder: Path, measured: MeasuredRound, skipped: Sequence[LeftOut]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for readings in measured.readings:
+        write_readings(folder / f"{readings.architecture}.npz", readings)
+        print(f"{readings.architecture}: {len(readings.names)} models, {readings.poisoned.sum()} of them poisoned")
+    left_out = sorted((one.name, one.reason) for one in (*skipped, *measured.left_out))
+    with (folder / _LEFT_OUT).open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([("name", "reason"), *left_out])
+    print(f"left out: {len(left_out)}, failing at their clean examples: {len(measured.doubtful)}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m detector.configure", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    add = commands.add_parser("measure", help="measure the models of a round under all thetas of a grid").add_argument
+    add("--models", type=Path, required=True, help="folder of the round")
+    add("--output", type=Path, required=True, help="where the readings are written, a file per architecture")
+    add("--scratch", type=Path, required=True, help="where the logits are kept")
+    add("--grid", nargs="+", choices=[str(grid) for grid in Grid], default=[str(Grid.WIDE)], help="default: wide")
+    add("--ladder", action="store_true", help="also with the other |S| and |D| of the second stage: twice the time")
+    add("--preprocessing", choices=PROFILES, default="small", metavar="PROFILE", help="default: small")
+    add("--workers", type=int, default=1, help="models measured at the same time (default 1)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

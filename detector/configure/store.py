@@ -1,0 +1,153 @@
+"""Logits that have been measured, kept in the scratch folder: what a second run need not measure again.
+
+One `.npz` file for each model and theta, written beside its place and renamed: a run that is interrupted goes on where
+it was. Answers to fewer images or to fewer variants are taken out of what is there, so that every signal, |D| and
+smaller |S| comes from one measurement. Whatever is in the folder is only believed if it reads as a whole and says what
+it was measured of; anything else counts as not measured. Nothing in a file can run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector import __version__
+from detector.configure.thinning import thinned
+from detector.pruning.theta import Theta
+
+_log = logging.getLogger(__name__)
+
+_FOLDER = "logits"
+# All that numpy raises on files that are cut short, damaged, or not its own.
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What |S| variants answered.
+
+    Attributes
+    ----------
+    names
+        The images, N of them.
+    logits
+        float32 of shape (|S|, N, classes).
+    seconds
+        How long the measurement took; for a part of one, its share.
+    """
+
+    names: tuple[str, ...]
+    logits: NDArray[np.float32]
+    seconds: float
+
+    def part(self, variants: Sequence[int], names: Sequence[str]) -> Answers:
+        """Of some variants to some of the images, in the order that is asked for."""
+        place = {name: index for index, name in enumerate(self.names)}
+        logits = self.logits[list(variants)][:, [place[name] for name in names]]
+        return Answers(tuple(names), logits, self.seconds * logits[..., 0].size / self.logits[..., 0].size)
+
+
+class Store:
+    """Where the answers of all models are; without a folder they are kept for the model in hand only."""
+
+    def __init__(self, scratch: Path | None) -> None:
+        self._folder = scratch / _FOLDER if scratch else None
+
+    def shelf(self, sha256: str, preprocessing: str) -> Shelf:
+        """The answers of one model to images that are preprocessed alike."""
+        return Shelf(self._folder / sha256 if self._folder else None, {"model": sha256, "preprocessing": preprocessing})
+
+
+class Shelf:
+    """The answers of one model. Theta None stands for the unpruned network: one variant."""
+
+    def __init__(self, folder: Path | None, origin: dict[str, str]) -> None:
+        self._folder = folder
+        self._origin = origin | {"version": __version__}
+        self._held: dict[str, Answers] = {}  # measured just now
+
+    def find(self, theta: Theta | None, names: Sequence[str]) -> Answers | None:
+        """The answers of `theta` to the images, out of one measurement that has them all; |D| plays no part."""
+        for number, answers in self._candidates(theta):
+            variants = _variants(theta, number)
+            if variants is not None and set(names) <= set(answers.names):
+                return answers.part(variants, names)
+        return None
+
+    def put(self, theta: Theta | None, answers: Answers) -> None:
+        """Keep answers, durably where possible: a folder that cannot be written costs the store, never the run."""
+        stem = self._stem(theta, len(answers.logits), answers.names)
+        self._held[stem] = answers
+        if self._folder is None:
+            return
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._write(self._folder / f"{stem}.npz", theta, answers)
+        except OSError as error:
+            _log.warning("measurements are not kept, an interrupted run starts anew: %s", error)
+            self._folder = None
+
+    def _write(self, path: Path, theta: Theta | None, answers: Answers) -> None:
+        header = {"key": self._key(theta), "names": answers.names, "seconds": answers.seconds}
+        text = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        with temporary.open("wb") as file:
+            np.savez(file, header=text, logits=answers.logits)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+    def _candidates(self, theta: Theta | None) -> Iterator[tuple[int, Answers]]:
+        """Measurements of the same theta, whatever |S| and |D|, with their |S|."""
+        stem = self._stem(theta)
+        for name, answers in self._held.items():
+            if name.startswith(stem):
+                yield len(answers.logits), answers
+        for path in sorted(self._folder.glob(f"{stem}*.npz")) if self._folder else ():
+            read = None if path.stem in self._held else self._read(path, theta)
+            if read is not None:
+                yield len(read.logits), read
+
+    def _read(self, path: Path, theta: Theta | None) -> Answers | None:
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                header = json.loads(arrays["header"].tobytes())
+                names, logits = tuple(map(str, header["names"])), arrays["logits"]
+                if header["key"] != self._key(theta) or logits.dtype != np.float32 or logits.ndim != 3:
+                    raise ValueError("measured of something else")
+                if logits.shape[1] != len(names):
+                    raise ValueError(f"answers to {logits.shape[1]} images of {len(names)}")
+                return Answers(names, logits, float(header["seconds"]))
+        except _UNREADABLE as error:
+            _log.warning("%s is measured again: %s", path.name, error)
+            return None
+
+    def _key(self, theta: Theta | None) -> dict[str, object]:
+        """What the answers depend on besides |S| and the images."""
+        alike = None if theta is None else asdict(replace(theta, num_pruned_models=1, num_images=1))
+        return {**self._origin, "theta": alike}
+
+    def _stem(self, theta: Theta | None, number: int | None = None, names: Sequence[str] = ()) -> str:
+        """How the names of the theta's files begin; with |S| and images, the whole name."""
+        stem = f"{_digest(self._key(theta))}-"
+        return stem if number is None else f"{stem}{number}-{_digest(list(names))}"
+
+
+def _variants(theta: Theta | None, measured: int) -> Sequence[int] | None:
+    if theta is None:
+        return range(measured)
+    return thinned(replace(theta, num_pruned_models=measured), theta.num_pruned_models) if measured else None
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,139 @@
+"""Measures the models of a round in parallel processes, each with one thread, and gathers the readings.
+
+Processes are spawned, never forked: torch's threads survive no fork. Ctrl-C and a kill of any process lose at most the
+theta in hand, for everything else is in the store; workers whose parent has died end themselves.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import multiprocessing
+import os
+import signal
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from detector.clock import Clock
+from detector.configure.readings import ArchitectureReadings
+from detector.configure.rounds import LabelledModel, LeftOut
+from detector.configure.store import Store
+from detector.configure.sweeping import ModelReadings, Sweep, sweep_model
+from detector.mapping.signals import PER_VARIANT
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class MeasuredRound:
+    """Readings by architecture, sorted; what is left out; and the models that fail at their clean examples anyhow."""
+
+    readings: tuple[ArchitectureReadings, ...]
+    left_out: tuple[LeftOut, ...]
+    doubtful: tuple[str, ...]
+
+
+def measure_round(
+    models: Sequence[LabelledModel], sweep: Sweep, store: Store, clock: Clock, workers: int
+) -> MeasuredRound:
+    """Measure all models under all thetas, `workers` of them at a time, telling the log how far it is.
+
+    The readings do not depend on the number of workers. Of two models with the same file the first is kept: the other
+    would sit on both sides of a fold.
+    """
+    measured: list[ModelReadings] = []
+    left_out: list[LeftOut] = []
+    began = clock.now()
+    for number, result in enumerate(_results(models, sweep, store, clock, workers), start=1):
+        if isinstance(result, LeftOut):
+            left_out.append(result)
+            _log.warning("%s is left out: %s", result.name, result.reason)
+        else:
+            measured.append(result)
+        _tell(number, len(models), clock.now() - began)
+    kept, twins = _without_twins(sorted(measured, key=lambda model: model.name))
+    doubtful = tuple(model.name for model in kept if model.doubtful)
+    return MeasuredRound(_gathered(kept, sweep), tuple(sorted([*left_out, *twins], key=lambda one: one.name)), doubtful)
+
+
+def _tell(done: int, of: int, seconds: float) -> None:
+    rate = seconds / done
+    _log.info("%d of %d models, %.1f s a model, about %.0f s left", done, of, rate, rate * (of - done))
+
+
+def _results(
+    models: Sequence[LabelledModel], sweep: Sweep, store: Store, clock: Clock, workers: int
+) -> Iterator[ModelReadings | LeftOut]:
+    """As they come; a single worker is this process itself."""
+    if min(workers, len(models)) <= 1:
+        yield from (sweep_model(model, sweep, store, clock) for model in models)
+        return
+    context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
+    with ProcessPoolExecutor(min(workers, len(models)), context, initializer=_start_worker) as pool:
+        try:
+            futures = [pool.submit(sweep_model, model, sweep, store, clock) for model in models]
+            yield from (future.result() for future in as_completed(futures))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
+            raise
+
+
+def _start_worker() -> None:
+    """Ctrl-C reaches the whole process group, but it is the parent that ends workers; without one they end too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threadpool_limits(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _without_twins(models: Sequence[ModelReadings]) -> tuple[list[ModelReadings], list[LeftOut]]:
+    first: dict[str, str] = {}
+    for model in models:
+        first.setdefault(model.sha256, model.name)
+    kept = [model for model in models if first[model.sha256] == model.name]
+    twins = [LeftOut(model.name, f"the same file as {first[model.sha256]}") for model in models if model not in kept]
+    return kept, twins
+
+
+def _gathered(models: Sequence[ModelReadings], sweep: Sweep) -> tuple[ArchitectureReadings, ...]:
+    by_architecture: dict[str, list[ModelReadings]] = defaultdict(list)
+    for model in models:
+        by_architecture[model.architecture].append(model)
+    return tuple(_of_architecture(name, group, sweep) for name, group in sorted(by_architecture.items()))
+
+
+def _of_architecture(name: str, models: Sequence[ModelReadings], sweep: Sweep) -> ArchitectureReadings:
+    names = sorted({key for model in models for key in model.untouched})
+    count = range(len(sweep.thetas))
+    return ArchitectureReadings(
+        architecture=name,
+        names=tuple(model.name for model in models),
+        poisoned=np.array([model.poisoned for model in models], dtype=np.int64),
+        signals=tuple(map(str, PER_VARIANT)),
+        thetas=sweep.thetas,
+        variants=tuple(np.stack([model.variants[index] for model in models]) for index in count),
+        seconds=tuple(np.array([model.seconds[index] for model in models]) for index in count),
+        unpruned=np.stack([model.unpruned for model in models]),
+        classifier=np.stack([model.classifier for model in models]),
+        untouched={key: _column(models, key) for key in names},
+    )
+
+
+def _column(models: Sequence[ModelReadings], key: str) -> NDArray[np.float64]:
+    """NaN for models of which it is not known."""
+    return np.array([model.untouched.get(key, math.nan) for model in models])
