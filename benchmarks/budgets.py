@@ -20,6 +20,7 @@ from detector.architectures import ARCHITECTURES as ALL
 from detector.cpus import usable_cpus
 from detector.examples.preprocessing import PROFILES
 from detector.mapping.bundles import Bundle, write_bundle
+from detector.mapping.features import Reduction
 from detector.mapping.parameters import Clip, Configuration, LearnedParameters, MappingKind, Provenance
 from detector.mapping.signals import Signal
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
@@ -92,4 +93,4 @@ def _bundle(directory: Path) -> Path:
 def _configuration(rng: np.random.Generator, num_pruned_models: int, num_images: int) -> Configuration:
     theta = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.067, num_pruned_models, num_images)
     coefficients = tuple(rng.normal(size=num_pruned_models).tolist())
-    return Configuration(theta, Signal.ACCURACY, MappingKind.LINEAR, 0.5, coefficients)
+    return Configuration(theta, (Signal.ACCURACY,), Reduction.VARIANTS, MappingKind.LINEAR, 0.5, coefficients)

@@ -20,9 +20,9 @@ from detector.answer import NEUTRAL
 from detector.clock import Budget
 from detector.cpus import usable_cpus
 from detector.errors import DeadlineError
-from detector.examples.images import Examples, decode, list_examples, select, shortage
+from detector.examples.images import Examples, Listing, decode, list_examples, select, shortage, takes_any
 from detector.examples.preprocessing import PROFILES, Preprocessing
-from detector.findings import Finding, Severity
+from detector.findings import Finding, Json, Severity
 from detector.graph.reference import load_references, reference_graph
 from detector.mapping.bundles import Bundle, load_bundle, load_parameters
 from detector.mapping.features import feature_vector
@@ -133,10 +133,10 @@ class Detection:
     ) -> tuple[Examples, dict[Configuration, tuple[int, ...]]]:
         """All images that any configuration asks for, decoded once, and which of them each one uses."""
         named = self._settings.preprocessing
-        preprocessing = PROFILES[named] if named else parameters.preprocessing
+        listing = list_examples(self._request.examples_dirpath, identification.num_classes)
+        preprocessing = _fitting(PROFILES[named] if named else parameters.preprocessing, listing)
         if preprocessing != parameters.preprocessing:
             self._find(_preprocessed_otherwise(preprocessing, parameters.preprocessing))
-        listing = list_examples(self._request.examples_dirpath, identification.num_classes)
         selections = {
             configuration: select(listing, configuration.theta.num_images, configuration.theta.rule)
             for configuration in parameters.configurations
@@ -240,9 +240,22 @@ def _nothing_learned(bundle: Bundle, architecture: str) -> Finding:
     return Finding(Severity.WARNING, "nothing_learned", message, {"bundle": bundle.name, "architecture": architecture})
 
 
+def _fitting(wanted: Preprocessing, listing: Listing) -> Preprocessing:
+    """The profile to measure with: the wanted one, unless it takes no image and one of a round of another size does."""
+    candidates = (wanted, PROFILES["round2"], PROFILES["small"])
+    return next((profile for profile in candidates if takes_any(listing, profile)), wanted)
+
+
 def _preprocessed_otherwise(used: Preprocessing, fitted: Preprocessing) -> Finding:
-    message = f"images are preprocessed as {used.name}, the regression was fitted on {fitted.name}"
-    return Finding(Severity.WARNING, "preprocessing_overridden", message, {"used": used.name, "fitted": fitted.name})
+    evidence: dict[str, Json] = {"used": used.name, "fitted": fitted.name}
+    if used.crop == fitted.crop:
+        message = f"images are preprocessed as {used.name}, the regression was fitted on {fitted.name}"
+        return Finding(Severity.WARNING, "preprocessing_overridden", message, evidence)
+    message = (
+        f"the network sees images of {used.crop} x {used.crop} pixels, the parameters were learned on images of "
+        f"{fitted.crop} x {fitted.crop}: the answer is not validated for this size"
+    )
+    return Finding(Severity.WARNING, "other_image_size", message, evidence)
 
 
 def _does_not_fit(configuration: Configuration, needed: float, remaining: float) -> Finding:

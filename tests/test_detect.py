@@ -19,6 +19,7 @@ from detector.detect import Detection, Request
 from detector.errors import DeadlineError, ExamplesError, ModelRefusedError, ParametersError
 from detector.examples.preprocessing import PROFILES
 from detector.mapping.bundles import Bundle, write_bundle
+from detector.mapping.features import Reduction
 from detector.mapping.parameters import Clip, Configuration, LearnedParameters, MappingKind, Provenance
 from detector.mapping.signals import Signal
 from detector.measurement.measure import SAFETY
@@ -62,7 +63,9 @@ class StandIn:
 def configuration(pruned_models: int, images: int) -> Configuration:
     """The raw answer is the number of pruned models in per cent, as every accuracy is 1."""
     theta = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, pruned_models, images)
-    return Configuration(theta, Signal.ACCURACY, MappingKind.LINEAR, 0.0, (0.01,) * pruned_models)
+    return Configuration(
+        theta, (Signal.ACCURACY,), Reduction.VARIANTS, MappingKind.LINEAR, 0.0, (0.01,) * pruned_models
+    )
 
 
 LARGE, MIDDLE, SMALL = configuration(20, 5), configuration(10, 5), configuration(12, 2)

@@ -15,10 +15,12 @@ from detector.errors import ExitCode, UsageError
 from detector.examples.preprocessing import PROFILES
 from detector.findings import Finding, Severity
 from detector.mapping.bundles import load_bundle, load_parameters
+from detector.mapping.features import Reduction
 from detector.mapping.parameters import Figures
 from detector.mapping.predict import predict
 from detector.mapping.signals import Signal
 from detector.model_file.records import ContentKind, FileFormat, ModelRecord
+from detector.pruning.theta import LayerRange, PruningMethod, Theta
 from detector.report import Basis, MappingSummary, ModelSummary, Report, Versions, report_text, write_report
 
 SHIPPED = Path(__file__).parents[1] / "learned_params"
@@ -43,7 +45,10 @@ def _full() -> Report:
         examples=tuple(f"class_{c}_example_0.png" for c in range(10)),
         unpruned_accuracy=0.9,
         theta=configuration.theta,
-        signal=configuration.signal,
+        signals=configuration.signals,
+        reduction=configuration.reduction,
+        readings={**dict.fromkeys(Signal, (0.5,)), Signal.ACCURACY: vector},
+        features=configuration.features,
         signal_vector=vector,
         prediction=prediction,
         mapping=MappingSummary.of(load_bundle(SHIPPED, "nist-round1"), parameters, configuration),
@@ -71,9 +76,20 @@ def test_a_full_report_holds_everything(tmp_path: Path) -> None:
         "severity": "error", "code": "grave", "message": "all is lost", "evidence": {"nan": "nan"}
     }  # fmt: skip
     assert document["theta"]["rule"] == "nist"
-    assert document["preprocessing"] == {"name": "round1", "crop": 224, "channel_order": "BGR", "scaling": "minmax"}
+    assert document["preprocessing"] == {
+        "name": "round1",
+        "crop": 224,
+        "channel_order": "BGR",
+        "scaling": "minmax",
+        "uncropped": 256,
+    }
     assert math.fsum(document["prediction"]["contributions"]) == document["prediction"]["raw"]
     assert document["signal_vector"] == list(report.signal_vector or ())
+    assert document["signals"] == ["accuracy"]
+    assert document["reduction"] == "variants"
+    assert document["readings"]["accuracy"] == document["signal_vector"]
+    assert document["features"][14] == "accuracy_14"
+    assert len(document["prediction"]["contributions"]) == 1 + len(document["features"])
     assert document["mapping"]["provenance"]["num_models"] == 395
     assert document["mapping"]["held_out"] is None
     assert document["exit_code"] == 0
@@ -117,6 +133,12 @@ def test_the_schema_knows_the_same_words() -> None:
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["properties"]["basis"]["enum"] == [basis.value for basis in Basis]
     assert schema["properties"]["exit_code"]["enum"] == [code.value for code in ExitCode]
+    assert schema["$defs"]["signal"]["enum"] == list(Signal)
+    assert schema["properties"]["reduction"]["enum"] == [*Reduction, None]
+    theta = schema["$defs"]["theta"]["properties"]
+    assert set(theta) == {field.name for field in dataclasses.fields(Theta)}
+    assert theta["pruning_method"]["enum"] == list(PruningMethod)
+    assert theta["layers"]["enum"] == list(LayerRange)
     assert schema["$defs"]["finding"]["properties"]["severity"]["enum"] == [s.value for s in Severity]
     assert schema["$defs"]["model"]["properties"]["format"]["enum"] == [f.value for f in FileFormat]
     assert schema["$defs"]["model"]["properties"]["kind"]["enum"] == [k.value for k in ContentKind]
@@ -138,6 +160,24 @@ def test_the_text_says_what_matters() -> None:
     ):
         assert part in text, part
     assert text.index("all is lost") < text.index("all is well")
+
+
+def test_the_text_shows_what_was_provoked_and_which_readings_count() -> None:
+    report = _full()
+    assert report.theta is not None
+    method = {"pruning_method": PruningMethod.STIMULATE, "gain": 2.5, "layers": LayerRange.EARLY}
+    other = dataclasses.replace(
+        report,
+        theta=dataclasses.replace(report.theta, **method),
+        signals=(Signal.CONCENTRATION, Signal.CLASSIFIER_WEIGHTS),
+        reduction=Reduction.SUMMARY,
+    )
+    text = " ".join(report_text(other).split())
+    assert "Stimulate of 6.7% of each layer's filters in the early layers with gain 2.5 (Targeted" in text
+    assert "concentration: 0.50 classifier_weights: 0.50" in text
+    assert "accuracy: " not in text
+    assert "standard deviation, smallest and largest over the variants" in text
+    assert "gain" not in report_text(report)
 
 
 @pytest.mark.parametrize(
@@ -196,5 +236,5 @@ def test_hostile_text_stays_harmless(tmp_path: Path) -> None:
 
 def test_profiles_fit_the_schema(tmp_path: Path) -> None:
     for profile in PROFILES.values():
-        document = _written(dataclasses.replace(BARE, preprocessing=profile, signal=Signal.ACCURACY), tmp_path)
+        document = _written(dataclasses.replace(BARE, preprocessing=profile), tmp_path)
         assert document["preprocessing"]["name"] == profile.name

@@ -9,7 +9,9 @@ import pytest
 from detector.configure.fitting import FitMethod
 from detector.errors import ExitCode, ParametersError
 from detector.examples.preprocessing import PROFILES
-from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
+from detector.mapping.features import Reduction
+from detector.mapping.signals import Signal
+from detector.pruning.theta import LayerRange, PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
 from detector.settings import TrainSettings, load_settings, load_train_settings, metaparameters_with_bundle
 
 HOME = Path(__file__).resolve().parents[1]
@@ -65,6 +67,8 @@ def test_shipped_settings_are_the_documented_defaults() -> None:
 def test_train_settings_are_made_of_every_train_metaparameter(tmp_path: Path) -> None:
     config = tmp_path / "metaparameters.json"
     values = {
+        "train_gain": 2.5,
+        "train_layers": "middle",
         "train_mapping": "logistic",
         "train_min_models": 12,
         "train_num_images": 20,
@@ -73,17 +77,36 @@ def test_train_settings_are_made_of_every_train_metaparameter(tmp_path: Path) ->
         "train_preprocessing": "round1",
         "train_pruning_method": "Trim",
         "train_ranking_method": "stdev",
+        "train_reduction": "summary",
         "train_sampling_method": "Random",
         "train_seed": 7,
         "train_selection_rule": "nist",
+        "train_signal_accuracy": False,
+        "train_signal_classifier_weights": True,
+        "train_signal_concentration": False,
+        "train_signal_entropy": True,
+        "train_signal_log_probability": False,
+        "train_signal_lowest_recall": False,
+        "train_signal_margin": True,
         "train_trim_k": 1.5,
     }
     assert {key for key in json.loads(SHIPPED.read_text()) if key.startswith("train_")} == set(values)
     config.write_text(json.dumps(json.loads(SHIPPED.read_text()) | values))
     theta = Theta(
-        PruningMethod.TRIM, SamplingMethod.RANDOM, RankingMethod.STDEV, 0.04, 25, 20, 1.5, SelectionRule.NIST, 7
+        PruningMethod.TRIM,
+        SamplingMethod.RANDOM,
+        RankingMethod.STDEV,
+        p=0.04,
+        num_pruned_models=25,
+        num_images=20,
+        trim_k=1.5,
+        rule=SelectionRule.NIST,
+        seed=7,
+        gain=2.5,
+        layers=LayerRange.MIDDLE,
     )
-    expected = TrainSettings(theta, PROFILES["round1"], FitMethod.LOGISTIC, 12, 7)
+    signals = (Signal.MARGIN, Signal.ENTROPY, Signal.CLASSIFIER_WEIGHTS)
+    expected = TrainSettings(theta, signals, Reduction.SUMMARY, PROFILES["round1"], FitMethod.LOGISTIC, 12, 7)
     assert load_train_settings(config, SCHEMA) == expected
 
 
@@ -95,8 +118,33 @@ def test_every_enumerated_train_metaparameter_is_understood(tmp_path: Path) -> N
             assert value in str(load_train_settings(config, SCHEMA))
 
 
+def test_every_word_of_the_program_can_be_chosen() -> None:
+    rules = json.loads(SCHEMA.read_text())["properties"]
+    assert rules["train_pruning_method"]["enum"] == list(PruningMethod)
+    assert rules["train_layers"]["enum"] == list(LayerRange)
+    assert rules["train_reduction"]["enum"] == list(Reduction)
+    assert rules["train_preprocessing"]["enum"] == [*(p for p in PROFILES)]
+    assert rules["infer_preprocessing"]["enum"] == ["learned", *PROFILES]
+    assert {f"train_signal_{signal}" for signal in Signal} == {name for name in rules if "_signal_" in name}
+
+
+def test_remove_takes_no_part_of_the_layers(tmp_path: Path) -> None:
+    config, values = tmp_path / "metaparameters.json", {"train_pruning_method": "Remove", "train_layers": "early"}
+    config.write_text(json.dumps(json.loads(SHIPPED.read_text()) | values))
+    with pytest.raises(ParametersError, match="all layers with Remove"):
+        load_train_settings(config, SCHEMA)
+
+
 @pytest.mark.parametrize(
-    "change", [{"train_p": 2}, {"train_mapping": "forest"}, {"train_preprocessing": "x"}, {"train_seed": -1}]
+    "change",
+    [
+        {"train_p": 2},
+        {"train_mapping": "forest"},
+        {"train_preprocessing": "x"},
+        {"train_seed": -1},
+        {"train_gain": 0},
+        {"train_signal_accuracy": False},
+    ],
 )
 def test_train_values_that_an_open_schema_let_through_are_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     config, schema = tmp_path / "metaparameters.json", tmp_path / "schema.json"

@@ -320,14 +320,19 @@ def _input(path: Path, preprocessing: Preprocessing, remarks: list[_Remark]) -> 
 
 
 def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise _UnusableError(_Trouble.UNREADABLE, f" ({error.strerror})") from error
+    content = _start(path, _MOST_BYTES + 1)
     if len(content) > _MOST_BYTES:
         raise _UnusableError(_Trouble.HUGE)
     return content
+
+
+def _start(path: Path, count: int) -> bytes:
+    """The first `count` bytes, or all where there are fewer."""
+    try:
+        with path.open("rb") as file:
+            return file.read(count)
+    except OSError as error:
+        raise _UnusableError(_Trouble.UNREADABLE, f" ({error.strerror})") from error
 
 
 def _check_header(content: bytes, preprocessing: Preprocessing) -> None:
@@ -366,6 +371,19 @@ def _opaque(image: Image.Image) -> Image.Image:
     return full.convert("RGB")
 
 
+def takes_any(listing: Listing, preprocessing: Preprocessing) -> bool:
+    """Whether any image of the listing is of a size that the profile takes; only PNG headers are read."""
+    return any(_is_taken(path, preprocessing) for path in listing.paths)
+
+
+def _is_taken(path: Path, preprocessing: Preprocessing) -> bool:
+    try:
+        _check_header(_start(path, _PNG_HEADER.size), preprocessing)
+    except _UnusableError:
+        return False
+    return True
+
+
 def _summary(remarks: Iterable[_Remark]) -> tuple[Finding, ...]:
     """One finding for each kind of trouble, in the order of the table, naming the first few files."""
     files: dict[_Trouble, list[str]] = defaultdict(list)
@@ -385,6 +403,6 @@ def _nothing_usable(directory: Path, findings: Iterable[Finding]) -> ExamplesErr
     return ExamplesError(
         f"no usable example image: {reasons or 'the directory is empty'}",
         where=directory,
-        expected="8-bit RGB files class_<c>_example_<n>.png of 224 x 224 or 256 x 256 pixels",
+        expected="8-bit RGB files class_<c>_example_<n>.png, 224 or 256 pixels a side (small rounds: 64 or 72)",
         next_step="give the directory with this model's clean examples (Rounds 3 and 4: clean_example_data)",
     )

@@ -15,7 +15,7 @@ from PIL import Image
 
 from detector.errors import ExamplesError, ExitCode
 from detector.examples import images as module
-from detector.examples.images import Examples, Listing, decode, list_examples, load_examples, select
+from detector.examples.images import Examples, Listing, decode, list_examples, load_examples, select, takes_any
 from detector.examples.names import ExampleName
 from detector.examples.preprocessing import PROFILES
 from detector.findings import Severity
@@ -219,8 +219,27 @@ def test_256_pixels_are_cropped_for_every_round(tmp_path: Path) -> None:
     pixels = _random(side=256)
     (tmp_path / "class_0_example_0.png").write_bytes(_png(pixels))
     for profile in PROFILES.values():
-        found = decode(list_examples(tmp_path), [0], profile).images[0]
-        np.testing.assert_array_equal(found, profile(pixels[16:240, 16:240]))
+        if profile.name != "small":
+            found = decode(list_examples(tmp_path), [0], profile).images[0]
+            np.testing.assert_array_equal(found, profile(pixels[16:240, 16:240]))
+
+
+def test_72_pixels_are_cropped_for_small_rounds(tmp_path: Path) -> None:
+    pixels = _random(side=72)
+    (tmp_path / "class_0_example_0.png").write_bytes(_png(pixels))
+    found = decode(list_examples(tmp_path), [0], PROFILES["small"]).images[0]
+    np.testing.assert_array_equal(found, PROFILES["small"](pixels[4:68, 4:68]))
+
+
+@pytest.mark.parametrize(
+    ("side", "fitting"), [(256, "round2"), (224, "round2"), (72, "small"), (64, "small"), (100, "")]
+)
+def test_profiles_take_images_by_their_size(tmp_path: Path, side: int, fitting: str) -> None:
+    """One image of the right size among broken ones is enough."""
+    (tmp_path / "class_0_example_0.png").write_bytes(b"no image")
+    (tmp_path / "class_0_example_1.png").write_bytes(_png(_random(side=side))[:25])  # no more than the header is read
+    listing = list_examples(tmp_path)
+    assert {name for name in ("round2", "small") if takes_any(listing, PROFILES[name])} == {fitting} - {""}
 
 
 @pytest.mark.hostile

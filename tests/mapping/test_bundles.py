@@ -16,6 +16,7 @@ import pytest
 from detector.errors import ExitCode, ParametersError
 from detector.examples.preprocessing import PROFILES
 from detector.mapping.bundles import Bundle, load_bundle, load_parameters, write_bundle
+from detector.mapping.features import Reduction
 from detector.mapping.parameters import (
     Clip,
     Configuration,
@@ -34,7 +35,14 @@ BUNDLE = Bundle("mine", "3", "For the tests.", 0.5)
 def _parameters(architecture: str, intercept: float = 0.25) -> LearnedParameters:
     theta = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 2, 10)
     configuration = Configuration(
-        theta, Signal.ACCURACY, MappingKind.LINEAR, intercept, (0.5, -0.5), None, Figures(9, 0.1, 0.2)
+        theta,
+        (Signal.ACCURACY,),
+        Reduction.VARIANTS,
+        MappingKind.LINEAR,
+        intercept,
+        (0.5, -0.5),
+        None,
+        Figures(9, 0.1, 0.2),
     )
     provenance = Provenance("round2", 9, 4, "none", "tests")
     return LearnedParameters(architecture, PROFILES["round2"], 0.44, Clip(), (configuration,), provenance)
@@ -91,12 +99,16 @@ def _set(document: dict[str, Any], path: str, value: Any) -> None:
 
 
 INVALID_FIELDS = [
-    ("format_version", 2), ("architecture", "resnet34"), ("architecture", 5), ("preprocessing", "round9"),
+    ("format_version", 1), ("architecture", "resnet34"), ("architecture", 5), ("preprocessing", "round9"),
     ("base_rate", -0.1), ("base_rate", "0.5"), ("clip", [0.9, 0.1]), ("clip", [0.1]), ("clip", [0, 2]),
     ("configurations", []), ("extra", 1), ("configurations/0/extra", 1), ("configurations/0/coefficients", [1.0]),
     ("configurations/0/coefficients", [1.0, 2.0, 3.0]), ("configurations/0/coefficients/0", "1"),
     ("configurations/0/coefficients/0", None), ("configurations/0/coefficients/0", 1e300),
-    ("configurations/0/intercept", True), ("configurations/0/cost", 21), ("configurations/0/signal", "loss"),
+    ("configurations/0/intercept", True), ("configurations/0/cost", 21), ("configurations/0/signals", ["loss"]),
+    ("configurations/0/signals", []), ("configurations/0/signals", ["accuracy"] * 2),
+    ("configurations/0/signals", ["accuracy", "margin"]), ("configurations/0/reduction", "median"),
+    ("configurations/0/reduction", "summary"), ("configurations/0/theta/gain", 0),
+    ("configurations/0/theta/layers", "last"),
     ("configurations/0/kind", "forest"), ("configurations/0/theta/num_pruned_models", 5),
     ("configurations/0/theta/num_pruned_models", 0), ("configurations/0/theta/num_images", 10**12),
     ("configurations/0/theta/p", 0), ("configurations/0/theta/p", 1), ("configurations/0/theta/trim_k", 0),

@@ -9,6 +9,7 @@ import pytest
 
 import detector.mapping
 from detector.examples.preprocessing import PROFILES
+from detector.mapping.features import Reduction
 from detector.mapping.parameters import (
     Clip,
     Configuration,
@@ -20,7 +21,7 @@ from detector.mapping.parameters import (
     to_document,
 )
 from detector.mapping.signals import Signal
-from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
+from detector.pruning.theta import LayerRange, PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
 
 SCHEMA = json.loads(Path(detector.mapping.__path__[0], "learned_parameters.schema.json").read_text(encoding="utf-8"))
 THETA = Theta(
@@ -33,10 +34,13 @@ THETA = Theta(
     trim_k=1.5,
     rule=SelectionRule.NIST,
     seed=11,
+    gain=2.5,
+    layers=LayerRange.LATE,
 )
 CONFIGURATION = Configuration(
     THETA,
-    Signal.ACCURACY,
+    (Signal.ACCURACY,),
+    Reduction.VARIANTS,
     MappingKind.LOGISTIC,
     0.1,
     (1 / 3, -2e-17, 5.0),
@@ -69,12 +73,36 @@ def test_cost_is_the_number_of_forward_passes() -> None:
         (("theta", "sampling_method"), SamplingMethod),
         (("theta", "ranking_method"), RankingMethod),
         (("theta", "rule"), SelectionRule),
-        (("configuration", "signal"), Signal),
+        (("theta", "layers"), LayerRange),
+        (("configuration", "reduction"), Reduction),
         (("configuration", "kind"), MappingKind),
     ],
 )
 def test_the_schema_knows_the_same_words(where: tuple[str, str], vocabulary: type) -> None:
     assert SCHEMA["$defs"][where[0]]["properties"][where[1]]["enum"] == [word.value for word in vocabulary]
+
+
+def test_the_schema_knows_all_signals() -> None:
+    assert SCHEMA["$defs"]["signal"]["enum"] == list(Signal)
+    assert SCHEMA["$defs"]["configuration"]["properties"]["signals"]["maxItems"] == len(Signal)
+
+
+def test_a_coefficient_for_each_feature() -> None:
+    """3 variants: 2 signals of 3 numbers and 6 statistics of the classifier; reduced, 2 of 4 and the 6."""
+    signals = (Signal.MARGIN, Signal.CLASSIFIER_WEIGHTS, Signal.ACCURACY)
+    every = dataclasses.replace(CONFIGURATION, signals=signals, coefficients=(1.0,) * 12)
+    assert every.features[0] == "margin_00"
+    assert every.features[9:] == ("accuracy_00", "accuracy_01", "accuracy_02")
+    reduced = dataclasses.replace(every, reduction=Reduction.SUMMARY, coefficients=(1.0,) * 14)
+    assert reduced.features[-4:] == ("accuracy_mean", "accuracy_deviation", "accuracy_smallest", "accuracy_largest")
+    both = dataclasses.replace(PARAMETERS, configurations=(every, reduced))
+    assert from_document(json.loads(json.dumps(to_document(both)))) == both
+
+
+@pytest.mark.parametrize("signals", [(), (Signal.ACCURACY, Signal.ACCURACY)])
+def test_each_signal_once(signals: tuple[Signal, ...]) -> None:
+    with pytest.raises(ValueError, match="each once"):
+        dataclasses.replace(CONFIGURATION, signals=signals)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.5, 0.5), (0.9, 0.1), (-0.1, 0.9), (0.1, 1.1), (math.nan, 0.9)])

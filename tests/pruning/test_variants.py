@@ -11,7 +11,16 @@ from torch import nn
 
 from detector.errors import ParametersError
 from detector.graph.reference import reference_graph
-from detector.pruning import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta, Variant, make_variants
+from detector.pruning import (
+    LayerRange,
+    PruningMethod,
+    RankingMethod,
+    SamplingMethod,
+    SelectionRule,
+    Theta,
+    Variant,
+    make_variants,
+)
 
 RESET = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 3, 10)
 
@@ -48,12 +57,12 @@ def test_patches_are_well_formed_and_the_weights_untouched(method, sampling, ran
     theta = dataclasses.replace(RESET, pruning_method=method, sampling_method=sampling)
     for variant in make_variants(weights, reference_graph("shufflenet1_0"), theta):
         names = [patch.parameter for patch in variant.patches]
-        assert len(set(names)) == len(names) > 100
+        assert len(set(names)) == len(names) > (50 if method is PruningMethod.STIMULATE else 100)
         for patch in variant.patches:
             assert patch.rows.dtype == np.int64
             assert np.all(np.diff(patch.rows) > 0)
             assert 0 <= patch.rows[0] <= patch.rows[-1] < len(weights[patch.parameter])
-            if method is PruningMethod.TRIM:
+            if method not in (PruningMethod.REMOVE, PruningMethod.RESET):
                 assert patch.values.dtype == np.float32
                 assert patch.values.shape == weights[patch.parameter][patch.rows].shape
             else:
@@ -96,8 +105,46 @@ def test_an_impossible_theta_is_refused_before_any_variant(method, random_networ
         make_variants(arrays(random_network("resnet18")), reference_graph("resnet18"), theta)
 
 
+@pytest.mark.parametrize("part", [LayerRange.EARLY, LayerRange.MIDDLE, LayerRange.LATE])
+def test_remove_takes_all_layers_only(part):
+    with pytest.raises(ValueError, match="all layers"):
+        dataclasses.replace(RESET, pruning_method=PruningMethod.REMOVE, layers=part)
+
+
+@pytest.mark.parametrize("method", [method for method in PruningMethod if method is not PruningMethod.REMOVE])
+def test_three_parts_of_the_layers_are_all_of_them(method, random_network, arrays):
+    weights, graph = arrays(random_network("shufflenet1_0")), reference_graph("shufflenet1_0")
+    theta = dataclasses.replace(RESET, pruning_method=method, sampling_method=SamplingMethod.RANDOM)
+    parts = [list(make_variants(weights, graph, dataclasses.replace(theta, layers=part))) for part in LayerRange]
+    for every, *thirds in zip(*parts, strict=True):
+        together: dict[str, list[int]] = {}
+        for third in thirds:
+            assert not together.keys() & rows_of(third).keys()
+            together |= rows_of(third)
+        assert together == rows_of(every)
+
+
+@pytest.mark.parametrize("method", [PruningMethod.RESET, PruningMethod.AMPLIFY, PruningMethod.STIMULATE])
+def test_the_smallest_share_is_one_filter_a_layer(method, random_network, arrays):
+    weights, graph = arrays(random_network("resnet18")), reference_graph("resnet18")
+    theta = dataclasses.replace(RESET, pruning_method=method, p=1e-6)
+    for variant in make_variants(weights, graph, theta):
+        assert {len(rows) for rows in rows_of(variant).values()} == {1}
+
+
 @pytest.mark.parametrize(
-    ("field", "value"), [("p", 0), ("p", 1), ("num_pruned_models", 0), ("num_images", 0), ("trim_k", 0), ("seed", -1)]
+    ("field", "value"),
+    [
+        ("p", 0),
+        ("p", 1),
+        ("num_pruned_models", 0),
+        ("num_images", 0),
+        ("trim_k", 0),
+        ("seed", -1),
+        ("gain", 0),
+        ("gain", float("inf")),
+        ("gain", float("nan")),
+    ],
 )
 def test_theta_is_valid_by_construction(field, value):
     with pytest.raises(ValueError, match="expected"):

@@ -1,0 +1,50 @@
+"""The feature vector: which reading stands where, by hand."""
+
+import numpy as np
+import pytest
+
+from detector.mapping.features import Reduction, feature_matrix, feature_names, feature_vector
+from detector.mapping.signals import CLASSIFIER_STATISTICS, Signal
+
+# Two variants, six signals: the units say which signal, the tens which variant.
+READINGS = np.array([[0, 1, 2, 3, 4, 5], [10, 11, 12, 13, 14, 15]], dtype=np.float64)
+STATISTICS = np.arange(100, 106, dtype=np.float64)
+
+
+def test_one_number_a_variant_signal_by_signal() -> None:
+    signals = (Signal.MARGIN, Signal.CLASSIFIER_WEIGHTS, Signal.ACCURACY)
+    vector = feature_vector(signals, Reduction.VARIANTS, READINGS, STATISTICS)
+    assert vector.tolist() == [2, 12, 100, 101, 102, 103, 104, 105, 0, 10]
+    assert feature_names(signals, Reduction.VARIANTS, 2) == (
+        "margin_00",
+        "margin_01",
+        *(f"classifier_weights_{name}" for name in CLASSIFIER_STATISTICS),
+        "accuracy_00",
+        "accuracy_01",
+    )
+
+
+def test_summary_by_hand() -> None:
+    """Of 4 and 14: mean 9, standard deviation 5."""
+    signals = (Signal.CONCENTRATION, Signal.LOWEST_RECALL)
+    vector = feature_vector(signals, Reduction.SUMMARY, READINGS, STATISTICS)
+    assert vector.tolist() == [9, 5, 4, 14, 10, 5, 5, 15]
+    names = feature_names(signals, Reduction.SUMMARY, 2)
+    assert names[:4] == tuple(f"concentration_{word}" for word in ("mean", "deviation", "smallest", "largest"))
+    assert len(names) == 8
+
+
+@pytest.mark.parametrize("reduction", Reduction)
+@pytest.mark.parametrize("signals", [(Signal.ACCURACY,), (Signal.CLASSIFIER_WEIGHTS,), tuple(Signal)[::-1]])
+def test_learning_and_detection_see_the_same_numbers(signals: tuple[Signal, ...], reduction: Reduction) -> None:
+    rng = np.random.default_rng(0)
+    variants, classifier = rng.normal(size=(4, 5, 6)), rng.normal(size=(4, 6))
+    matrix = feature_matrix(signals, reduction, variants, classifier)
+    assert matrix.shape == (4, len(feature_names(signals, reduction, 5)))
+    for row, readings, statistics in zip(matrix, variants, classifier, strict=True):
+        assert row.tolist() == feature_vector(signals, reduction, readings, statistics).tolist()
+
+
+def test_the_order_of_variants_is_no_matter_to_a_summary() -> None:
+    one = feature_vector(tuple(Signal), Reduction.SUMMARY, READINGS, STATISTICS)
+    assert one.tolist() == feature_vector(tuple(Signal), Reduction.SUMMARY, READINGS[::-1], STATISTICS).tolist()
