@@ -5,6 +5,7 @@ Time is made by hand: the engine is a stand-in that moves the clock by a fixed t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from detector.clock import Budget
 from detector.detect import Detection, Request
 from detector.errors import DeadlineError, ExamplesError, ModelRefusedError, ParametersError
-from detector.examples.preprocessing import PROFILES
+from detector.examples.preprocessing import PROFILES, SMALL_INPUT_SIZE, SMALL_UNCROPPED_SIZE
+from detector.findings import Severity
+from detector.graph.reference import reference_graph
 from detector.mapping.bundles import Bundle, write_bundle
 from detector.mapping.features import Reduction
 from detector.mapping.parameters import Clip, Configuration, LearnedParameters, MappingKind, Provenance
@@ -25,6 +29,7 @@ from detector.mapping.signals import Signal
 from detector.measurement.measure import SAFETY
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.pruning.variant import RowPatch
+from detector.pruning.variants import make_variants
 from detector.report import Basis, Report
 from detector.settings import Settings
 from detector.torchvision_ops import torchvision_models
@@ -245,3 +250,108 @@ def test_failures_leave_a_report_of_what_was_known(small_case: Any, tmp_path: Pa
         Detection(Request(tmp_path / "none.pt", small_case.examples, SHIPPED), settings, clock).run()
     with pytest.raises(ParametersError):
         Detection(Request(small_case.model, small_case.examples, tmp_path), settings, clock).run()
+
+
+# The right size of images for the networks of small rounds, through all of a detection with the real engine.
+
+
+@pytest.fixture(scope="module")
+def small_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One image of each of 5 classes, of the size of small rounds on disk."""
+    side = SMALL_UNCROPPED_SIZE
+    folder, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(8)
+    for label in range(5):
+        Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(
+            folder / f"class_{label}_example_0.png"
+        )
+    return folder
+
+
+THETA = Theta(PruningMethod.AMPLIFY, SamplingMethod.UNIFORM, RankingMethod.L2, 0.03, 3, 5, gain=2.0)
+EVERY = Configuration(
+    THETA, tuple(Signal), Reduction.SUMMARY, MappingKind.LOGISTIC, 0.1, tuple(k / 100 for k in range(30))
+)
+
+
+def learned(directory: Path, preprocessing: str) -> Path:
+    provenance = Provenance("by hand", 2, 1, "not at all", "this test")
+    made = LearnedParameters("squeezenetv1_1", PROFILES[preprocessing], 0.5, Clip(), (EVERY,), provenance)
+    write_bundle(directory, Bundle("by-hand", "1", "for this test", 0.5), [made])
+    return directory
+
+
+def test_a_small_round_end_to_end(
+    small_case: Any, small_images: Path, tmp_path: Path, eager_logits: Callable[..., np.ndarray]
+) -> None:
+    """The signal vector, worked out with PyTorch from the answers of torchvision's own network."""
+    request = Request(small_case.model, small_images, learned(tmp_path, "small"))
+    report = Detection(request, SETTINGS, Budget(HandClock(), 0.0, 1e6)).run()
+    assert "other_image_size" not in {finding.code for finding in report.findings}
+    assert report.preprocessing == PROFILES["small"]
+
+    network = torch.load(small_case.model, weights_only=False)
+    weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    margin = (SMALL_UNCROPPED_SIZE - SMALL_INPUT_SIZE) // 2
+    pixels = [np.asarray(Image.open(path))[margin:-margin, margin:-margin] for path in sorted(small_images.iterdir())]
+    images = np.stack(pixels).transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
+    labels = torch.arange(5)
+    variants = make_variants(weights, reference_graph("squeezenetv1_1"), THETA)
+    logits = [eager_logits(network, images, patches) for patches in ((), *(variant.patches for variant in variants))]
+    tensors = [torch.from_numpy(one).double() for one in logits]
+    shares = torch.stack([tensor.softmax(1).mean(0).max() for tensor in tensors])
+    losses = torch.stack([torch.nn.functional.cross_entropy(tensor, labels) for tensor in tensors])
+    right = torch.stack([(tensor.argmax(1) == labels).double().mean() for tensor in tensors])
+
+    assert report.readings is not None and report.features is not None and report.signal_vector is not None
+    assert report.readings["accuracy"] == pytest.approx(right[1:].tolist())
+    assert report.readings["log_probability"] == pytest.approx((losses[0] - losses[1:]).tolist(), abs=1e-4)
+    assert report.readings["concentration"] == pytest.approx((shares[1:] - shares[0]).tolist(), abs=1e-4)
+    vector = dict(zip(report.features, report.signal_vector, strict=True))
+    assert vector["concentration_largest"] == pytest.approx((shares[1:].max() - shares[0]).item(), abs=1e-4)
+    assert vector["log_probability_mean"] == pytest.approx((losses[0] - losses[1:].mean()).item(), abs=1e-4)
+    assert report.features[0] == "accuracy_mean"
+    assert report.features[-1] == "classifier_weights_norm_gap"
+    assert report.prediction is not None
+    assert report.prediction.contributions[1:] == pytest.approx(
+        [k / 100 * value for k, value in enumerate(report.signal_vector)]
+    )
+    odds = math.exp(report.prediction.raw)
+    assert report.probability == pytest.approx(min(max(odds / (1 + odds), 0.01), 0.99))
+
+
+@pytest.mark.parametrize(("fitted", "used"), [("small", "round2"), ("round1", "small"), ("rgb_minmax", "small")])
+def test_images_of_another_size_are_measured_as_they_are(
+    fitted: str, used: str, small_case: Any, small_images: Path, tmp_path: Path
+) -> None:
+    examples = small_images if used == "small" else small_case.examples
+    request = Request(small_case.model, examples, learned(tmp_path, fitted))
+    made = Detection(request, SETTINGS, Budget(HandClock(), 0.0, 1e6))
+    report = made.run()
+    assert report.basis is Basis.MEASURED
+    assert report.preprocessing == PROFILES[used]
+    (finding,) = [finding for finding in report.findings if finding.code == "other_image_size"]
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence == {"used": used, "fitted": fitted}
+    assert f"{PROFILES[used].crop} x" in finding.message
+    assert "not validated" in finding.message
+    assert made.logits is not None
+    assert len(made.logits.labels) == 5
+
+
+def test_images_of_no_known_size_are_refused(small_case: Any, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    Image.fromarray(np.zeros((100, 100, 3), np.uint8)).save(tmp_path / "images" / "class_0_example_0.png")
+    request = Request(small_case.model, tmp_path / "images", learned(tmp_path, "small"))
+    with pytest.raises(ExamplesError, match="100 x 100"):
+        Detection(request, SETTINGS, Budget(HandClock(), 0.0, 1e6)).run()
+
+
+def test_the_readings_of_the_chosen_configuration_are_told(detection: Callable[..., Detection]) -> None:
+    """The stand-in is always right: only the accuracy, which is relative to nothing, is not 0."""
+    report = detection(UNPRUNED + NEEDED["small"] + 0.1 + RESERVE).run()
+    assert report.readings is not None
+    assert set(report.readings) == set(Signal)
+    for signal in list(Signal)[:-1]:
+        assert list(report.readings[signal]) == [1.0 if signal is Signal.ACCURACY else 0.0] * 12
+    assert report.features == tuple(f"accuracy_{variant:02d}" for variant in range(12))
+    assert report.signal_vector == (1.0,) * 12

@@ -24,7 +24,7 @@ from PIL import Image
 
 from detector.errors import ExamplesError, printable
 from detector.examples.names import ExampleName, parse_name
-from detector.examples.preprocessing import Preprocessing
+from detector.examples.preprocessing import PROFILES, Preprocessing
 from detector.findings import Finding, Severity
 from detector.pruning.theta import SelectionRule
 
@@ -400,9 +400,12 @@ def _finding(trouble: _Trouble, files: list[str]) -> Finding:
 
 def _nothing_usable(directory: Path, findings: Iterable[Finding]) -> ExamplesError:
     reasons = "; ".join(finding.message for finding in findings if finding.code != "class_without_examples")
+    sides = " or ".join(
+        str(side) for side in sorted({side for p in PROFILES.values() for side in (p.crop, p.uncropped)})
+    )
     return ExamplesError(
         f"no usable example image: {reasons or 'the directory is empty'}",
         where=directory,
-        expected="8-bit RGB files class_<c>_example_<n>.png, 224 or 256 pixels a side (small rounds: 64 or 72)",
+        expected=f"8-bit RGB files class_<c>_example_<n>.png, {sides} pixels a side",
         next_step="give the directory with this model's clean examples (Rounds 3 and 4: clean_example_data)",
     )

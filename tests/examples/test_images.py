@@ -17,7 +17,7 @@ from detector.errors import ExamplesError, ExitCode
 from detector.examples import images as module
 from detector.examples.images import Examples, Listing, decode, list_examples, load_examples, select, takes_any
 from detector.examples.names import ExampleName
-from detector.examples.preprocessing import PROFILES
+from detector.examples.preprocessing import PROFILES, SMALL_INPUT_SIZE, SMALL_UNCROPPED_SIZE
 from detector.findings import Severity
 from detector.pruning.theta import SelectionRule
 
@@ -224,15 +224,16 @@ def test_256_pixels_are_cropped_for_every_round(tmp_path: Path) -> None:
             np.testing.assert_array_equal(found, profile(pixels[16:240, 16:240]))
 
 
-def test_72_pixels_are_cropped_for_small_rounds(tmp_path: Path) -> None:
-    pixels = _random(side=72)
+def test_images_of_small_rounds_are_cropped_in_the_middle(tmp_path: Path) -> None:
+    pixels, margin = _random(side=SMALL_UNCROPPED_SIZE), (SMALL_UNCROPPED_SIZE - SMALL_INPUT_SIZE) // 2
     (tmp_path / "class_0_example_0.png").write_bytes(_png(pixels))
     found = decode(list_examples(tmp_path), [0], PROFILES["small"]).images[0]
-    np.testing.assert_array_equal(found, PROFILES["small"](pixels[4:68, 4:68]))
+    np.testing.assert_array_equal(found, PROFILES["small"](pixels[margin:-margin, margin:-margin]))
 
 
 @pytest.mark.parametrize(
-    ("side", "fitting"), [(256, "round2"), (224, "round2"), (72, "small"), (64, "small"), (100, "")]
+    ("side", "fitting"),
+    [(256, "round2"), (224, "round2"), (SMALL_UNCROPPED_SIZE, "small"), (SMALL_INPUT_SIZE, "small"), (100, "")],
 )
 def test_profiles_take_images_by_their_size(tmp_path: Path, side: int, fitting: str) -> None:
     """One image of the right size among broken ones is enough."""
