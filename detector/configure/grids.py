@@ -141,13 +141,13 @@ def _point(method: PruningMethod, p: float) -> Theta:
 
 
 def _reset() -> list[Theta]:
-    points = [_point(PruningMethod.RESET, p) for p in (ONE_FILTER, 0.01, 0.02, 0.03, 0.067, 0.134)]
+    points = [_point(PruningMethod.RESET, p) for p in (ONE_FILTER, 0.01, 0.02, 0.03, 0.067)]
     samplings = [replace(points[1], sampling_method=other) for other in (SamplingMethod.UNIFORM, SamplingMethod.RANDOM)]
-    others = (RankingMethod.L2, RankingMethod.LINF, RankingMethod.STDEV)
+    others = (RankingMethod.LINF, RankingMethod.STDEV)  # L2 orders nearly as L1 does
     rankings = [replace(points[1], ranking_method=other) for other in others]
     early = [replace(point, layers=LayerRange.EARLY) for point in (points[0], points[3])]
     middle = [replace(point, layers=LayerRange.MIDDLE) for point in (points[3], points[4])]
-    late = [replace(point, layers=LayerRange.LATE) for point in (points[4], points[5])]
+    late = [replace(_point(PruningMethod.RESET, p), layers=LayerRange.LATE) for p in (0.067, 0.134)]
     return [*points, *samplings, *rankings, *early, *middle, *late]
 
 
@@ -171,7 +171,7 @@ def _amplify() -> list[Theta]:
             (LayerRange.EARLY, 3.0, (0.01,)),
             (LayerRange.MIDDLE, 2.0, (0.03,)),
             (LayerRange.MIDDLE, 3.0, (0.03,)),
-            (LayerRange.LATE, 3.0, (0.03, 0.067)),
+            (LayerRange.LATE, 3.0, (0.03,)),
             (LayerRange.LATE, 5.0, (0.03,)),
         )
         for p in shares
