@@ -7,10 +7,11 @@ to be valid. `Detection.report` always holds what is known so far, so that a fai
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from detector.answer import NEUTRAL
 from detector.clock import Budget
 from detector.cpus import usable_cpus
-from detector.errors import DeadlineError
+from detector.errors import DeadlineError, ExamplesError
 from detector.examples.images import Examples, Listing, decode, list_examples, select, shortage, takes_any
 from detector.examples.preprocessing import PROFILES, Preprocessing
 from detector.findings import Finding, Json, Severity
@@ -38,6 +39,9 @@ from detector.quality.check import check_model
 from detector.quality.structure import Identification
 from detector.report import Basis, MappingSummary, ModelSummary, Report
 from detector.settings import Settings
+
+# Pixels a side, of the architectures that not every profile has enough of: a kernel would be larger than what is left.
+SMALLEST_INPUT: Mapping[str, int] = MappingProxyType({"inceptionv3": 75})
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,8 @@ class Detection:
         preprocessing = _fitting(PROFILES[named] if named else parameters.preprocessing, listing)
         if preprocessing != parameters.preprocessing:
             self._find(_preprocessed_otherwise(preprocessing, parameters.preprocessing))
+        if preprocessing.crop < SMALLEST_INPUT.get(parameters.architecture, 0):
+            raise _too_small(parameters.architecture, preprocessing, self._request.examples_dirpath)
         selections = {
             configuration: select(listing, configuration.theta.num_images, configuration.theta.rule)
             for configuration in parameters.configurations
@@ -256,6 +262,15 @@ def _preprocessed_otherwise(used: Preprocessing, fitted: Preprocessing) -> Findi
         f"{fitted.crop} x {fitted.crop}: the answer is not validated for this size"
     )
     return Finding(Severity.WARNING, "other_image_size", message, evidence)
+
+
+def _too_small(architecture: str, preprocessing: Preprocessing, directory: Path) -> ExamplesError:
+    return ExamplesError(
+        f"images of {preprocessing.crop} x {preprocessing.crop} pixels are too small for {architecture}",
+        where=directory,
+        expected=f"at least {SMALLEST_INPUT[architecture]} pixels a side",
+        next_step="give the examples that the model came with",
+    )
 
 
 def _does_not_fit(configuration: Configuration, needed: float, remaining: float) -> Finding:

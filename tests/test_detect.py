@@ -16,8 +16,9 @@ import pytest
 import torch
 from PIL import Image
 
+from detector.architectures import ARCHITECTURES, build
 from detector.clock import Budget
-from detector.detect import Detection, Request
+from detector.detect import SMALLEST_INPUT, Detection, Request
 from detector.errors import DeadlineError, ExamplesError, ModelRefusedError, ParametersError
 from detector.examples.preprocessing import PROFILES, SMALL_INPUT_SIZE, SMALL_UNCROPPED_SIZE
 from detector.findings import Severity
@@ -355,3 +356,26 @@ def test_the_readings_of_the_chosen_configuration_are_told(detection: Callable[.
         assert list(report.readings[signal]) == [1.0 if signal is Signal.ACCURACY else 0.0] * 12
     assert report.features == tuple(f"accuracy_{variant:02d}" for variant in range(12))
     assert report.signal_vector == (1.0,) * 12
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_smallest_inputs_are_those_of_torchvisions_networks(architecture: str) -> None:
+    with torch.device("meta"):
+        network = build(ARCHITECTURES[architecture], 5).eval()
+    side = SMALLEST_INPUT.get(architecture, min(profile.crop for profile in PROFILES.values()))
+    network(torch.empty(1, 3, side, side, device="meta"))
+    if architecture in SMALLEST_INPUT:
+        with pytest.raises(RuntimeError, match="greater than actual input"):
+            network(torch.empty(1, 3, side - 1, side - 1, device="meta"))
+
+
+def test_images_that_are_too_small_for_the_network_are_refused(
+    small_case: Any, small_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detector.detect.SMALLEST_INPUT", {"squeezenetv1_1": 200})
+    made = learned(tmp_path, "small")
+    with pytest.raises(ExamplesError, match="too small for squeezenetv1_1"):
+        Detection(Request(small_case.model, small_images, made), SETTINGS, Budget(HandClock(), 0.0, 1e6)).run()
+    assert Detection(
+        Request(small_case.model, small_case.examples, made), SETTINGS, Budget(HandClock(), 0.0, 1e6)
+    ).run()
