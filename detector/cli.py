@@ -230,7 +230,7 @@ def _configure_parser(home: Path) -> _Parser:
     add(
         "--automatic_configuration",
         action="store_true",
-        help="accepted, but the search over theta is not part of this version",
+        help="search theta, signals and mapping over the grid train_grid instead of fitting the given ones",
     )
     _accept(parser, (*_UNUSED_PATHS, *_ONLY_INFER_PATHS), (*_UNUSED_FLAGS, "configure_mode"))
     return parser

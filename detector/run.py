@@ -54,15 +54,14 @@ def _configure(command: ConfigureCommand, clock: Clock) -> str:
 
     logging.getLogger("detector.configure").setLevel(logging.INFO)  # it may take hours: progress is told
     _warn_of_unknown(command.unknown_options)
-    if command.automatic_configuration:
-        _log.warning("--automatic_configuration is not part of this version: the given theta is refitted")
     files = command.metaparameters_filepath, command.schema_filepath
     settings = load_train_settings(*files)
     metaparameters = metaparameters_with_bundle(*files, BUNDLE)
     learned = command.learned_parameters_dirpath
-    outcome = configure(
-        ConfigureRequest(command.configure_models_dirpath, learned, command.scratch_dirpath), settings, clock
+    request = ConfigureRequest(
+        command.configure_models_dirpath, learned, command.scratch_dirpath, command.automatic_configuration
     )
+    outcome = configure(request, settings, clock)
     _write_metaparameters(learned / _METAPARAMETERS, metaparameters)
     if command.metaparameters_given:
         _save(command.metaparameters_filepath, metaparameters)

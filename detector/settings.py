@@ -18,6 +18,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from detector.configure.fitting import FitMethod
+from detector.configure.grids import Grid
 from detector.errors import ParametersError
 from detector.examples.preprocessing import PROFILES, Preprocessing
 from detector.mapping.features import Reduction
@@ -50,6 +51,7 @@ class TrainSettings:
     reduction: Reduction
     preprocessing: Preprocessing
     fit_method: FitMethod
+    grid: Grid
     min_models: int
     seed: int
 
@@ -137,6 +139,7 @@ def _train_settings(values: dict[str, Any]) -> TrainSettings:
         reduction=Reduction(values["train_reduction"]),
         preprocessing=PROFILES[preprocessing],
         fit_method=FitMethod(values["train_mapping"]),
+        grid=Grid(values["train_grid"]),
         min_models=int(values["train_min_models"]),
         seed=seed,
     )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from detector.configure.fitting import FitMethod
+from detector.configure.grids import Grid
 from detector.errors import ExitCode, ParametersError
 from detector.examples.preprocessing import PROFILES
 from detector.mapping.features import Reduction
@@ -68,6 +69,7 @@ def test_train_settings_are_made_of_every_train_metaparameter(tmp_path: Path) ->
     config = tmp_path / "metaparameters.json"
     values = {
         "train_gain": 2.5,
+        "train_grid": "paper-round1",
         "train_layers": "middle",
         "train_mapping": "logistic",
         "train_min_models": 12,
@@ -106,7 +108,9 @@ def test_train_settings_are_made_of_every_train_metaparameter(tmp_path: Path) ->
         layers=LayerRange.MIDDLE,
     )
     signals = (Signal.MARGIN, Signal.ENTROPY, Signal.CLASSIFIER_WEIGHTS)
-    expected = TrainSettings(theta, signals, Reduction.SUMMARY, PROFILES["round1"], FitMethod.LOGISTIC, 12, 7)
+    expected = TrainSettings(
+        theta, signals, Reduction.SUMMARY, PROFILES["round1"], FitMethod.LOGISTIC, Grid.PAPER_ROUND1, 12, 7
+    )
     assert load_train_settings(config, SCHEMA) == expected
 
 

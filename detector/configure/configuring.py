@@ -7,16 +7,25 @@ replaced as a whole and last, so that whatever happens before leaves the old one
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from detector.clock import Clock
+from detector.configure.grids import execution_ladder, thetas
 from detector.configure.learning import Learned, Recipe, learn
-from detector.configure.measuring import MeasuredModel, Measurement, Store, measure_models
 from detector.configure.rounds import LeftOut, Round, read_round
+from detector.configure.store import Store
+from detector.configure.sweeping import Sweep
+from detector.configure.workers import MeasuredRound, measure_round
+from detector.cpus import usable_cpus
 from detector.errors import ParametersError, printable
 from detector.mapping.bundles import Bundle, write_bundle
-from detector.mapping.signals import Signal
+from detector.mapping.parameters import Configuration
+from detector.pruning.theta import Theta
 from detector.settings import TrainSettings
 
 BUNDLE = "configured"
@@ -24,15 +33,20 @@ _VERSION = "1"
 
 _ROW = "{:<16}{:>7}{:>10}{:>13}{:>14}{:>16}{:>14}"
 _HEADER = ("architecture", "models", "poisoned", "held-out CE", "held-out AUC", "held-out error", "in-sample CE")
+_NOTHING = "Nothing could be learned: whatever the model, the answer is the base rate."
 
 
 @dataclass(frozen=True)
 class ConfigureRequest:
-    """Where the models are, where the bundle goes, and where measurements are kept (None: nowhere)."""
+    """Where the models are, where the bundle goes, and where measurements are kept (None: nowhere).
+
+    `automatic` asks for the search over the whole grid; otherwise the theta of the settings is only fitted.
+    """
 
     models_dirpath: Path
     learned_parameters_dirpath: Path
     scratch_dirpath: Path | None
+    automatic: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,20 +75,17 @@ def configure(request: ConfigureRequest, settings: TrainSettings, clock: Clock) 
     """
     found = read_round(request.models_dirpath)
     check_target(request.learned_parameters_dirpath)
-    measurement = Measurement(settings.theta, Signal.ACCURACY, settings.preprocessing)
-    measured, refused = measure_models(found.models, measurement, Store(request.scratch_dirpath), clock)
-    left_out = (*found.left_out, *refused)
-    poisoned = sum(model.poisoned for model in measured)
-    if poisoned in (0, len(measured)):
-        raise _nothing_to_learn(request.models_dirpath, measured, left_out)
-    recipe = Recipe(measurement, settings.fit_method, settings.min_models, settings.seed, found.name)
-    learned = learn(measured, recipe)
-    base_rate = poisoned / len(measured)
-    bundle = Bundle(BUNDLE, _VERSION, _description(found, measured, settings), base_rate)
+    with ExitStack() as stack:
+        scratch = request.scratch_dirpath or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        learn_from = _search if request.automatic else _refit
+        measured, learned = learn_from(found, settings, Store(scratch), clock)
+    left_out = (*found.left_out, *measured.left_out)
+    poisoned = [label for readings in measured.readings for label in readings.poisoned.tolist()]
+    base_rate = float(np.mean(poisoned))
+    bundle = Bundle(BUNDLE, _VERSION, _description(found, len(poisoned), settings, request.automatic), base_rate)
     parameters = [one.parameters for one in learned if one.parameters is not None]
     folder = write_bundle(request.learned_parameters_dirpath, bundle, parameters)
-    doubtful = tuple(model.name for model in measured if model.doubtful)
-    return Outcome(folder, base_rate, tuple(learned), left_out, doubtful)
+    return Outcome(folder, base_rate, tuple(learned), left_out, measured.doubtful)
 
 
 def check_target(directory: Path) -> None:
@@ -98,28 +109,75 @@ def _no_target(directory: Path, what: str) -> ParametersError:
     )
 
 
-def _nothing_to_learn(directory: Path, measured: list[MeasuredModel], left_out: tuple[LeftOut, ...]) -> ParametersError:
-    poisoned = sum(model.poisoned for model in measured)
+def _refit(found: Round, settings: TrainSettings, store: Store, clock: Clock) -> tuple[MeasuredRound, list[Learned]]:
+    """The given theta, signals and mapping."""
+    measured = _measured(found, (settings.theta,), settings, store, clock)
+    recipe = Recipe(
+        settings.theta,
+        settings.signals,
+        settings.reduction,
+        settings.preprocessing,
+        settings.fit_method,
+        settings.min_models,
+        settings.seed,
+        found.name,
+        measured.doubtful,
+    )
+    return measured, learn(measured.readings, recipe)
+
+
+def _search(found: Round, settings: TrainSettings, store: Store, clock: Clock) -> tuple[MeasuredRound, list[Learned]]:
+    """The paper's two stages: all thetas of the grid at its |S| and |D|, then other |S| and |D| of the best ones."""
+    from detector.configure.automatic import Search, learn_automatically, winners
+
+    points = thetas(settings.grid, settings.seed)
+    measured = _measured(found, points, settings, store, clock)
+    search = Search(settings.preprocessing, settings.min_models, settings.seed, found.name, measured.doubtful)
+    rungs = [rung for theta in winners(measured.readings, search) for rung in execution_ladder(theta)]
+    measured = _measured(found, tuple(dict.fromkeys((*points, *rungs))), settings, store, clock)
+    return measured, learn_automatically(measured.readings, replace(search, doubtful=measured.doubtful))
+
+
+def _measured(
+    found: Round, points: Sequence[Theta], settings: TrainSettings, store: Store, clock: Clock
+) -> MeasuredRound:
+    sweep = Sweep(tuple(points), settings.preprocessing)
+    measured = measure_round(found.models, sweep, store, clock, usable_cpus())
+    if len({label for readings in measured.readings for label in readings.poisoned.tolist()}) < 2:
+        raise _nothing_to_learn(found, measured)
+    return measured
+
+
+def _nothing_to_learn(found: Round, measured: MeasuredRound) -> ParametersError:
+    models = sum(len(readings.names) for readings in measured.readings)
+    poisoned = sum(int(readings.poisoned.sum()) for readings in measured.readings)
+    left_out = (*found.left_out, *measured.left_out)
     reasons = "; ".join(f"{one.name}: {one.reason}" for one in left_out[:3])
-    what = f"{len(measured) - poisoned} clean and {poisoned} poisoned models can be used, {len(left_out)} are left out"
+    what = f"{models - poisoned} clean and {poisoned} poisoned models can be used, {len(left_out)} are left out"
     return ParametersError(
         f"nothing can be learned: {what}" + (f" ({reasons})" if reasons else ""),
-        where=directory,
+        where=found.directory,
         expected="both clean and poisoned models, in folders id-00000000 and so on, with examples and labels",
         next_step="give the folder of a round; the old bundle is untouched",
     )
 
 
-def _description(found: Round, measured: list[MeasuredModel], settings: TrainSettings) -> str:
-    return (
-        f"Learned by `configure` from {len(measured)} models of {found.name}: {settings.fit_method} per architecture "
-        f"on the accuracies of pruned models, theta as given. Each file says what its figures are worth."
+def _description(found: Round, models: int, settings: TrainSettings, automatic: bool) -> str:
+    how = (
+        f"by a search over the grid {settings.grid}"
+        if automatic
+        else f"{settings.fit_method} per architecture on {', '.join(settings.signals)}, theta as given"
     )
+    learned = f"Learned by `configure` from {models} models of {found.name}"
+    return f"{learned}: {how}. Each file says what its figures are worth."
 
 
 def outcome_text(outcome: Outcome) -> str:
     """A page for people: a row for each architecture, and what was left out."""
     lines = [_ROW.format(*_HEADER), *map(_row, outcome.learned)]
+    lines += [_chosen(one) for one in outcome.learned if one.parameters is not None]
+    if not any(one.parameters for one in outcome.learned):
+        lines.append(_NOTHING)
     lines.append(f"Architectures without a regression are answered with the base rate, {outcome.base_rate:.3f}.")
     if outcome.doubtful:
         failing = f"{len(outcome.doubtful)} models fail at their clean examples even before pruning"
@@ -133,8 +191,23 @@ def _row(one: Learned) -> str:
     counts = one.architecture, one.num_models, one.num_poisoned
     if one.parameters is None:
         return f"{_ROW.format(*counts, '', '', '', '').rstrip()}   base rate only: {one.reason}"
-    (configuration,) = one.parameters.configurations
+    configuration = one.parameters.configurations[0]
     held_out, in_sample = configuration.held_out, configuration.in_sample
     assert held_out is not None and in_sample is not None  # of what was learned here
     auc, error = f"{held_out.roc_auc:.3f}", f"{held_out.error_rate:.1%}"
     return _ROW.format(*counts, f"{held_out.cross_entropy:.3f}", auc, error, f"{in_sample.cross_entropy:.3f}")
+
+
+def _chosen(one: Learned) -> str:
+    assert one.parameters is not None
+    best, *cheaper = one.parameters.configurations
+    behind = f", {len(cheaper)} cheaper behind it" if cheaper else ""
+    return f"{one.architecture}: {_in_words(best)}{behind}"
+
+
+def _in_words(configuration: Configuration) -> str:
+    theta = configuration.theta
+    selected = f"{theta.pruning_method} {theta.sampling_method} {theta.ranking_method} p={theta.p:g}"
+    sizes = f"|S|={theta.num_pruned_models} |D|={theta.num_images}"
+    read = f"{configuration.reduction} of {', '.join(configuration.signals)}"
+    return f"{selected} in {theta.layers} layers, {sizes}, {read}"

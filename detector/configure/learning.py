@@ -1,4 +1,4 @@
-"""From the measured models of one architecture to its learned parameters: the regression and its honest figures.
+"""From the readings of one architecture to its learned parameters, theta being given: a regression and honest figures.
 
 Where there are too few models, or too few of one class, nothing is learned and the reason is told: the base rate of
 the bundle answers then.
@@ -7,8 +7,7 @@ the bundle answers then.
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +15,12 @@ import numpy as np
 from detector import __version__
 from detector.configure.evaluation import PERMUTATIONS, REPEATS, Evaluation, evaluate
 from detector.configure.fitting import FEWEST_OF_A_CLASS, FitMethod, fit
-from detector.configure.measuring import MeasuredModel, Measurement
-from detector.mapping.features import Reduction
+from detector.configure.readings import ArchitectureReadings
+from detector.examples.preprocessing import Preprocessing
+from detector.mapping.features import Reduction, feature_matrix
 from detector.mapping.parameters import Clip, Configuration, LearnedParameters, Provenance
+from detector.mapping.signals import Signal
+from detector.pruning.theta import Theta
 
 _log = logging.getLogger(__name__)
 
@@ -27,13 +29,20 @@ _CLIP = Clip()
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to learn, the same for all architectures; `round_name` is where the models come from."""
+    """How to learn, the same for all architectures.
 
-    measurement: Measurement
+    `round_name` is where the models come from, `doubtful` the names of those that fail before pruning.
+    """
+
+    theta: Theta
+    signals: tuple[Signal, ...]
+    reduction: Reduction
+    preprocessing: Preprocessing
     method: FitMethod
     min_models: int
     seed: int
     round_name: str
+    doubtful: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -47,37 +56,50 @@ class Learned:
     reason: str = ""
 
 
-def learn(models: Iterable[MeasuredModel], recipe: Recipe) -> list[Learned]:
-    """One result for each architecture among the models, sorted by name."""
-    by_architecture: dict[str, list[MeasuredModel]] = defaultdict(list)
-    for model in models:
-        by_architecture[model.architecture].append(model)
-    return [_learn_one(name, group, recipe) for name, group in sorted(by_architecture.items())]
+def learn(readings: Iterable[ArchitectureReadings], recipe: Recipe) -> list[Learned]:
+    """One result for each architecture, in their order. The readings hold those of the recipe's theta."""
+    return [_learn_one(one, recipe) for one in readings]
 
 
-def _learn_one(architecture: str, models: Sequence[MeasuredModel], recipe: Recipe) -> Learned:
-    poisoned = sum(model.poisoned for model in models)
-    rarer = min(poisoned, len(models) - poisoned)
-    if len(models) < recipe.min_models:
-        reason = f"fewer than {recipe.min_models} models"
-    elif rarer < FEWEST_OF_A_CLASS:
-        reason = f"fewer than {FEWEST_OF_A_CLASS} models of one class"
-    else:
-        _log.info("fitting %s on %d models", architecture, len(models))
-        return Learned(architecture, len(models), poisoned, _parameters(architecture, models, recipe))
-    return Learned(architecture, len(models), poisoned, None, reason)
+def too_few(readings: ArchitectureReadings, min_models: int) -> str:
+    """Why nothing can be learned from so few models; empty if they are enough."""
+    if len(readings.names) < min_models:
+        return f"fewer than {min_models} models"
+    if np.bincount(readings.poisoned, minlength=2).min() < FEWEST_OF_A_CLASS:
+        return f"fewer than {FEWEST_OF_A_CLASS} models of one class"
+    return ""
 
 
-def _parameters(architecture: str, models: Sequence[MeasuredModel], recipe: Recipe) -> LearnedParameters:
-    vectors = np.array([model.reading.vector for model in models])
-    labels = np.array([model.poisoned for model in models], dtype=np.int64)
+def nothing_learned(readings: ArchitectureReadings, reason: str) -> Learned:
+    """The result where the base rate is all there is."""
+    return Learned(readings.architecture, len(readings.names), int(readings.poisoned.sum()), None, reason)
+
+
+def doubtful_note(readings: ArchitectureReadings, doubtful: Collection[str]) -> tuple[str, ...]:
+    """A note for the parameters if some of the models fail at their clean examples."""
+    count = len(set(readings.names) & set(doubtful))
+    return (f"{count} of the models fail at their clean examples before pruning.",) if count else ()
+
+
+def _learn_one(readings: ArchitectureReadings, recipe: Recipe) -> Learned:
+    reason = too_few(readings, recipe.min_models)
+    if reason:
+        return nothing_learned(readings, reason)
+    _log.info("fitting %s on %d models", readings.architecture, len(readings.names))
+    poisoned = int(readings.poisoned.sum())
+    return Learned(readings.architecture, len(readings.names), poisoned, _parameters(readings, recipe))
+
+
+def _parameters(readings: ArchitectureReadings, recipe: Recipe) -> LearnedParameters:
+    variants = readings.variants[readings.thetas.index(recipe.theta)]
+    vectors = feature_matrix(recipe.signals, recipe.reduction, variants, readings.classifier)
+    labels = readings.poisoned
     regression = fit(recipe.method, vectors, labels, recipe.seed)
     evaluation = evaluate(recipe.method, vectors, labels, clip=_CLIP, seed=recipe.seed)
-    measurement, doubtful = recipe.measurement, sum(model.doubtful for model in models)
     configuration = Configuration(
-        measurement.theta,
-        (measurement.signal,),
-        Reduction.VARIANTS,
+        recipe.theta,
+        recipe.signals,
+        recipe.reduction,
         regression.kind,
         regression.intercept,
         regression.coefficients,
@@ -86,14 +108,16 @@ def _parameters(architecture: str, models: Sequence[MeasuredModel], recipe: Reci
     )
     provenance = Provenance(
         round=recipe.round_name,
-        num_models=len(models),
+        num_models=len(labels),
         num_poisoned=int(labels.sum()),
         evaluation=_in_words(evaluation, recipe.method),
         source=f"entrypoint.py configure, version {__version__}, {recipe.method} on given theta, seed {recipe.seed}",
-        notes=(f"{doubtful} of the models fail at their clean examples before pruning.",) if doubtful else (),
+        notes=doubtful_note(readings, recipe.doubtful),
     )
     base_rate = float(labels.mean())
-    return LearnedParameters(architecture, measurement.preprocessing, base_rate, _CLIP, (configuration,), provenance)
+    return LearnedParameters(
+        readings.architecture, recipe.preprocessing, base_rate, _CLIP, (configuration,), provenance
+    )
 
 
 def _in_words(evaluation: Evaluation, method: FitMethod) -> str:

@@ -56,6 +56,7 @@ class LeftOut:
 class Round:
     """The usable models of a folder, sorted by name, and all that is not usable."""
 
+    directory: Path
     name: str
     models: tuple[LabelledModel, ...]
     left_out: tuple[LeftOut, ...]
@@ -96,7 +97,7 @@ def read_round(directory: Path) -> Round:
             models.append(_model(name, folder, directory, table))
         except _UnusableError as error:
             left_out.append(LeftOut(name, printable(error)))
-    return Round(printable(directory.resolve().name), tuple(models), tuple(left_out))
+    return Round(directory, printable(directory.resolve().name), tuple(models), tuple(left_out))
 
 
 def _model_folders(directory: Path) -> list[Path]:

@@ -10,23 +10,37 @@ import pytest
 
 from detector.configure.fitting import FitMethod
 from detector.configure.learning import Recipe, learn
-from detector.configure.measuring import MeasuredModel, Measurement, Reading
+from detector.configure.readings import ArchitectureReadings
 from detector.examples.preprocessing import PROFILES
-from detector.mapping.signals import Signal
+from detector.mapping.features import Reduction
+from detector.mapping.signals import CLASSIFIER_STATISTICS, PER_VARIANT, Signal
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 
 THETA = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 3, 10)
-RECIPE = Recipe(Measurement(THETA, Signal.ACCURACY, PROFILES["round2"]), FitMethod.OLS, 8, 0, "by hand")
+OTHER = replace(THETA, p=0.2)
+RECIPE = Recipe(
+    THETA, (Signal.MARGIN,), Reduction.VARIANTS, PROFILES["round2"], FitMethod.OLS, 8, seed=0, round_name="by hand"
+)
 
 
-def models(labels: Sequence[int], architecture: str = "resnet18", doubtful: int = 0) -> list[MeasuredModel]:
-    """The first number of a vector is the label; the first models are the doubtful ones."""
+def models(labels: Sequence[int], architecture: str = "resnet18", slope: int = 1) -> ArchitectureReadings:
+    """The first variant's margin under THETA tells the label, all else is noise."""
     rng = np.random.default_rng(0)
-    readings = [Reading((float(label), *rng.random(2).tolist()), 1.0) for label in labels]
-    return [
-        MeasuredModel(f"id-{number:08d}", architecture, bool(label), reading, number < doubtful)
-        for number, (label, reading) in enumerate(zip(labels, readings, strict=True))
-    ]
+    poisoned = np.array(labels)
+    noise, told = (rng.random((len(labels), 3, len(PER_VARIANT))) for _ in range(2))
+    told[:, 0, PER_VARIANT.index(Signal.MARGIN)] = slope * poisoned
+    return ArchitectureReadings(
+        architecture=architecture,
+        names=tuple(f"id-{number:08d}" for number in range(len(labels))),
+        poisoned=poisoned,
+        signals=tuple(PER_VARIANT),
+        thetas=(OTHER, THETA),
+        variants=(noise, told),
+        seconds=(np.ones(len(labels)),) * 2,
+        unpruned=rng.random((len(labels), len(PER_VARIANT))),
+        classifier=rng.random((len(labels), len(CLASSIFIER_STATISTICS))),
+        untouched={},
+    )
 
 
 @pytest.mark.parametrize(
@@ -40,16 +54,15 @@ def models(labels: Sequence[int], architecture: str = "resnet18", doubtful: int 
     ],
 )
 def test_which_architectures_get_a_regression(labels: list[int], reason: str) -> None:
-    (one,) = learn(models(labels), RECIPE)
+    (one,) = learn([models(labels)], RECIPE)
     assert (one.num_models, one.num_poisoned, one.reason) == (len(labels), sum(labels), reason)
     assert (one.parameters is None) == bool(reason)
 
 
 def test_each_architecture_is_learned_from_its_own_models() -> None:
     """Of the one the label can be read off; of the other it is the opposite that can."""
-    upright, reverse = models([0, 1] * 8, "vgg11bn"), models([0, 1] * 8, "densenet121")
-    reverse = [replace(model, poisoned=not model.poisoned) for model in reverse]
-    first, second = learn([*upright, *reverse], RECIPE)
+    reverse, upright = models([0, 1] * 8, "densenet121", slope=-1), models([0, 1] * 8, "vgg11bn")
+    first, second = learn([reverse, upright], RECIPE)
     assert (first.architecture, second.architecture) == ("densenet121", "vgg11bn")
     for one, slope in ((first, -1), (second, 1)):
         assert one.parameters is not None
@@ -62,6 +75,7 @@ def test_each_architecture_is_learned_from_its_own_models() -> None:
 
 
 def test_doubtful_models_are_told() -> None:
-    (one,) = learn(models([0, 1] * 8, doubtful=3), RECIPE)
+    doubtful = ("id-00000000", "id-00000003", "id-00000015", "of another architecture")
+    (one,) = learn([models([0, 1] * 8)], replace(RECIPE, doubtful=doubtful))
     assert one.parameters is not None
     assert one.parameters.provenance.notes == ("3 of the models fail at their clean examples before pruning.",)
