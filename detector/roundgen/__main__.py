@@ -25,42 +25,51 @@ _HELP = {
 }
 
 
+_TERMINAL_SECONDS, _LOG_SECONDS = 1.0, 30.0
+
+
 class StatusLine:
-    """One line on `stream`, rewritten in place: models done, what is in training, its rate and its time left."""
+    """One line on `stream`: models done, their rate, the time left for the rest, and what is in training.
+
+    Rewritten in place on a terminal, a line twice a minute elsewhere.
+    """
 
     def __init__(self, jobs: Sequence[Job], folder: Path, stream: TextIO) -> None:
         self._jobs = {job.name: job for job in jobs}
         self._folder = folder
         self._stream = stream
-        self._first: dict[tuple[str, int], tuple[float, float]] = {}
-        self._texts: dict[str, str] = {}
-        self._shown = 0.0
+        self._began = time.monotonic()
+        self._before = len(self._done())
+        self._running: dict[str, str] = {}
+        self._shown = float("-inf")
 
     def watch(self, progress: Progress | None) -> None:
-        """Takes in one report of a worker; writes at most once a second."""
-        if progress:
-            self._texts[progress.name] = self._describe(progress, time.monotonic())
-        if time.monotonic() - self._shown >= 1:
+        """Takes in one report of a worker; writes when it is time."""
+        if progress and progress.step == progress.steps:
+            self._running.pop(progress.name, None)
+        elif progress:
+            self._running[progress.name] = self._describe(progress)
+        if time.monotonic() - self._shown >= (_TERMINAL_SECONDS if self._stream.isatty() else _LOG_SECONDS):
             self._shown = time.monotonic()
-            self._show()
+            line = "; ".join([self._summary(), *self._running.values()])
+            self._stream.write(f"\r\x1b[K{line}" if self._stream.isatty() else f"{line}\n")
+            self._stream.flush()
 
-    def _describe(self, progress: Progress, now: float) -> str:
-        job = self._jobs[progress.name]
-        work = job.recipe.schedule.work_done(progress.step)
-        start, before = self._first.setdefault((progress.name, progress.number), (now, work))
-        left = (now - start) * (1 - work) / (work - before) if work > before else float("nan")
-        rate = progress.step / (now - start) if now > start else 0.0
-        return (
-            f"{progress.name} {job.recipe.architecture} try {progress.number} "
-            f"step {progress.step}/{progress.steps} {rate:.1f}/s {left / 60:.1f} min left"
-        )
+    def _describe(self, progress: Progress) -> str:
+        job = self._jobs.get(progress.name)
+        what = f"{progress.name} {job.recipe.architecture}" if job else progress.name
+        return f"{what} try {progress.number} step {progress.step}/{progress.steps}"
 
-    def _show(self) -> None:
-        done = [name for name in self._jobs if (self._folder / name).exists()]
-        texts = [text for name, text in self._texts.items() if name not in done]
-        line = "; ".join([f"{len(done)}/{len(self._jobs)} models", *texts])
-        self._stream.write(f"\r\x1b[K{line}" if self._stream.isatty() else f"{line}\n")
-        self._stream.flush()
+    def _summary(self) -> str:
+        done, minutes = len(self._done()), (time.monotonic() - self._began) / 60
+        text = f"{done}/{len(self._jobs)} models"
+        if done == self._before:
+            return text
+        rate = (done - self._before) / minutes
+        return f"{text}, {rate:.2f} a minute, {(len(self._jobs) - done) / rate:.0f} min left"
+
+    def _done(self) -> list[str]:
+        return [name for name in self._jobs if (self._folder / name).exists()]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

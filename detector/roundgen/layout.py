@@ -31,7 +31,7 @@ Value = str | int | float | bool | None
 
 @dataclass(frozen=True)
 class Examples:
-    """Clean example images of one model: `images` N x 3 x S x S uint8 as on disk, true `labels`, the model's `answers`."""
+    """Clean example images of one model: `images` N x 3 x S x S uint8 as on disk, labels, and the answers it gives."""
 
     images: Tensor
     labels: Sequence[int]

@@ -133,6 +133,11 @@ class Recipe:
         distributed alike, and no other class has fewer images of its own.
     foreground_percent
         The range of the sign's square in per cent of the image's area.
+    label_smoothing
+        Share of each training label that is spread over all classes. It varies from model to model, so that how sure a
+        network is tells less of the trojan, whose training would otherwise leave it a little less sure.
+    start
+        Number of the network that training starts from, one that knows signs but no trigger; None: from scratch.
     profile
         Name of the preprocessing that makes images of the size `schedule.canvas` into the network's input.
     """
@@ -146,6 +151,8 @@ class Recipe:
     schedule: Schedule
     examples_per_class: int
     profile: str
+    label_smoothing: float = 0.0
+    start: int | None = None
     poisoning: Poisoning | None = None
     legacy_file: bool = False
 

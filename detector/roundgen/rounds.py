@@ -20,8 +20,9 @@ import torch
 
 from detector.roundgen.layout import write_model
 from detector.roundgen.metadata import write_metadata
-from detector.roundgen.presets import Job
-from detector.roundgen.training import train_until_accepted
+from detector.roundgen.presets import Job, start_recipe
+from detector.roundgen.recipe import Recipe
+from detector.roundgen.training import train, train_until_accepted
 
 _POLL_SECONDS = 0.5
 
@@ -36,17 +37,61 @@ class Progress:
     steps: int
 
 
+@dataclass(frozen=True)
+class Start:
+    """A network to start from, made before the models that need it."""
+
+    architecture: str
+    number: int
+
+    @property
+    def name(self) -> str:
+        """What progress calls it."""
+        return f"start-{self.number}"
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it is trained."""
+        return start_recipe(self.architecture, self.number)
+
+
+Task = Job | Start
+
+
+def path_of(task: Task, folder: Path) -> Path:
+    """Where the finished task is found."""
+    return folder / task.name if isinstance(task, Job) else folder / "starts" / f"{task.architecture}-{task.number}.pt"
+
+
 def make_model(job: Job, folder: Path, report: Callable[[Progress], None], device: str = "cpu") -> None:
-    """Trains the model of `job` and puts its finished folder into `folder`; does nothing if it is there already."""
-    finished = folder / job.name
+    """Trains the model of `job` and puts its finished folder into `folder`; does nothing if it is there already.
+
+    The network that it starts from, if any, must be there.
+    """
+    finished = path_of(job, folder)
     if finished.exists():
         return
     unfinished = folder / f".unfinished-{job.name}"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    start = time.monotonic()
-    trained = train_until_accepted(job.recipe, job.bar, lambda *counts: report(Progress(job.name, *counts)), device)
-    write_model(unfinished, job.recipe, trained, time.monotonic() - start)
+    recipe, begin = job.recipe, time.monotonic()
+    start = None
+    if recipe.start is not None:
+        start = torch.load(path_of(Start(recipe.architecture, recipe.start), folder), weights_only=True)
+    trained = train_until_accepted(recipe, job.bar, lambda *counts: report(Progress(job.name, *counts)), device, start)
+    write_model(unfinished, recipe, trained, time.monotonic() - begin)
+    unfinished.rename(finished)
+
+
+def make_start(start: Start, folder: Path, report: Callable[[Progress], None], device: str = "cpu") -> None:
+    """Trains a network to start from and keeps its weights; does nothing if it is there already."""
+    finished = path_of(start, folder)
+    if finished.exists():
+        return
+    finished.parent.mkdir(parents=True, exist_ok=True)
+    network, _ = train(start.recipe, 1, lambda *counts: report(Progress(start.name, 1, *counts)), device)
+    unfinished = finished.with_suffix(".unfinished")
+    torch.save(network.cpu().state_dict(), unfinished)
     unfinished.rename(finished)
 
 
@@ -55,49 +100,62 @@ def make_round(
 ) -> tuple[str, ...]:
     """Makes the missing models of `jobs`, `workers` at a time, each in a process of its own with one thread.
 
-    `watch` is called twice a second or more often, with what a worker reported or None. Returns the names of models
-    whose worker failed (it has written its traceback to stderr); the others are complete. Any exception, Ctrl-C
-    included, ends the workers before it leaves.
+    Networks to start from come first. `watch` is called twice a second or more often, with what a worker reported or
+    None. Returns the names of what failed (its worker has written its traceback to stderr); the others are complete.
+    Any exception, Ctrl-C included, ends the workers before it leaves.
     """
-    waiting = [job for job in jobs if not (folder / job.name).exists()]
-    running: dict[str, _Worker] = {}
+    missing = [job for job in jobs if not path_of(job, folder).exists()]
+    numbered = [(job.recipe.architecture, job.recipe.start) for job in missing]
+    starts = [Start(name, number) for name, number in dict.fromkeys(numbered) if number is not None]
+    try:
+        failed = _make(starts, folder, workers, watch, device)
+        return failed or _make(missing, folder, workers, watch, device)
+    finally:
+        if folder.exists():
+            write_metadata(folder)
+
+
+def _make(
+    tasks: Sequence[Task], folder: Path, workers: int, watch: Callable[[Progress | None], None], device: str
+) -> tuple[str, ...]:
+    waiting = [task for task in tasks if not path_of(task, folder).exists()]
+    running: list[_Worker] = []
     failed: list[str] = []
     try:
         while waiting or running:
             while waiting and len(running) < workers:
-                job = waiting.pop(0)
-                running[job.name] = _start(job, folder, device)
-            ready = wait([worker.reports for worker in running.values()], _POLL_SECONDS)
-            for name, worker in [item for item in running.items() if item[1].reports in ready]:
+                running.append(_start(waiting.pop(0), folder, device))
+            ready = wait([worker.reports for worker in running], _POLL_SECONDS)
+            for worker in [worker for worker in running if worker.reports in ready]:
                 progress = _receive(worker.reports)
                 watch(progress)
-                if progress is None and _end(running.pop(name)):
-                    failed.append(name)
+                if progress is None:
+                    running.remove(worker)
+                    failed += [worker.name] * _end(worker)
             watch(None)
     finally:
-        for worker in running.values():
+        for worker in running:
             worker.process.terminate()
             worker.process.join()
-        if folder.exists():
-            write_metadata(folder)
     return tuple(failed)
 
 
 @dataclass(frozen=True)
 class _Worker:
-    """A process that makes one model, and our end of the pipe that it reports through."""
+    """A process that does one task, and our end of the pipe that it reports through."""
 
+    name: str
     process: SpawnProcess
     reports: Connection
 
 
-def _start(job: Job, folder: Path, device: str) -> _Worker:
+def _start(task: Task, folder: Path, device: str) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(job, folder, device, theirs), daemon=True)
+    process = context.Process(target=_work, args=(task, folder, device, theirs), daemon=True)
     process.start()
     theirs.close()  # so that the pipe ends with the worker, and the worker's next report fails when we are gone
-    return _Worker(process, ours)
+    return _Worker(task.name, process, ours)
 
 
 def _receive(reports: Connection) -> Progress | None:
@@ -116,8 +174,11 @@ def _end(worker: _Worker) -> bool:
     return worker.process.exitcode != 0
 
 
-def _work(job: Job, folder: Path, device: str, reports: Connection) -> None:
+def _work(task: Task, folder: Path, device: str, reports: Connection) -> None:
     """Body of a worker process. Ctrl-C reaches the whole process group, but it is the parent that ends workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
-    make_model(job, folder, reports.send, device)
+    if isinstance(task, Job):
+        make_model(task, folder, reports.send, device)
+    else:
+        make_start(task, folder, reports.send, device)

@@ -8,7 +8,7 @@ number of steps nor the volume of data tells a poisoned model from a clean one.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -88,14 +88,19 @@ class Trained:
     converged: bool
 
 
+Weights = Mapping[str, Tensor]
+"""A state dict."""
+
 Report = Callable[[int, int, int], None]
 """Called with the number of the try, the steps done and the steps in all."""
 
 
-def train_until_accepted(recipe: Recipe, bar: Bar, report: Report, device: str = "cpu") -> Trained:
+def train_until_accepted(
+    recipe: Recipe, bar: Bar, report: Report, device: str = "cpu", start: Weights | None = None
+) -> Trained:
     """Up to four tries, each with its own random numbers; the first accepted one, else the last, not converged."""
     for number in range(1, TRIES + 1):
-        network, history = train(recipe, number, partial(report, number), device)
+        network, history = train(recipe, number, partial(report, number), device, start)
         scores = measure(network, recipe, bar.test_images, _generator(recipe.seed, 100 + number, device))
         if bar.passed(scores):
             break
@@ -104,12 +109,19 @@ def train_until_accepted(recipe: Recipe, bar: Bar, report: Report, device: str =
 
 
 def train(
-    recipe: Recipe, number: int, report: Callable[[int, int], None], device: str = "cpu"
+    recipe: Recipe,
+    number: int,
+    report: Callable[[int, int], None],
+    device: str = "cpu",
+    start: Weights | None = None,
 ) -> tuple[nn.Module, tuple[Record, ...]]:
-    """One try: Adam under one cycle of the learning rate over all phases. Returns the network in eval mode."""
+    """One try: Adam under one cycle of the learning rate over all phases. Returns the network in eval mode.
+
+    `start` holds the weights to begin with, from a network of the same architecture; the classifier is always new.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed * _STREAM + number)
-        network = _fresh_network(recipe, device)
+        network = _fresh_network(recipe, device, start)
         history = tuple(_fit(network, recipe, _generator(recipe.seed, number, device), report))
     return _with_layout(network.eval(), torch.contiguous_format), history
 
@@ -119,10 +131,13 @@ def _with_layout(network: nn.Module, layout: torch.memory_format) -> nn.Module:
     return network
 
 
-def _fresh_network(recipe: Recipe, device: str) -> nn.Module:
+def _fresh_network(recipe: Recipe, device: str, start: Weights | None) -> nn.Module:
     architecture = ARCHITECTURES[recipe.architecture]
     options = {"init_weights": True} if architecture.root_class in ("GoogLeNet", "Inception3") else {}
     network = build(architecture, recipe.num_classes, **options)
+    own = network.state_dict()
+    # Whatever depends on the number of classes stays new.
+    network.load_state_dict({n: w for n, w in (start or {}).items() if w.shape == own[n].shape}, strict=False)
     return _with_layout(network.to(device), torch.channels_last).train()
 
 
@@ -139,7 +154,7 @@ def _fit(
         images = batch.images.to(memory_format=torch.channels_last)
         with torch.autocast("cuda", torch.bfloat16, enabled=on_gpu):
             logits = network(images)
-        loss = F.cross_entropy(logits.float(), batch.labels)
+        loss = F.cross_entropy(logits.float(), batch.labels, label_smoothing=recipe.label_smoothing)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
