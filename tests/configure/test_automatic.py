@@ -1,0 +1,93 @@
+"""The automatic configuration on made-up readings: what is planted is found, at every size, and noise stays noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from detector.configure.automatic import Search, learn_automatically, winners
+from detector.configure.learning import Learned
+from detector.configure.readings import ArchitectureReadings
+from detector.examples.preprocessing import PROFILES
+from detector.mapping.features import feature_vector
+from detector.mapping.parameters import Configuration
+from detector.mapping.predict import predict
+from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
+
+Make = Callable[..., ArchitectureReadings]
+
+THETA = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 5, 10)
+OTHER = replace(THETA, p=0.2)
+SEARCH = Search(PROFILES["small"], 8, seed=0, round_name="by hand", repeats=1, permutations=9)
+
+
+def scores(configuration: Configuration, readings: ArchitectureReadings, one: Learned) -> list[float]:
+    """As `infer` would answer."""
+    assert one.parameters is not None
+    variants = readings.variants[readings.thetas.index(configuration.theta)]
+    vectors = [
+        feature_vector(configuration.signals, configuration.reduction, *both)
+        for both in zip(variants, readings.classifier, strict=True)
+    ]
+    return [predict(configuration, vector.tolist(), one.parameters.clip).probability for vector in vectors]
+
+
+@pytest.fixture(scope="module")
+def planted(make_readings: Make) -> ArchitectureReadings:
+    """In the second of two thetas, which is there at three sizes."""
+    sizes = [replace(OTHER, num_pruned_models=3), replace(OTHER, num_images=5)]
+    return make_readings("resnet18", 1, (THETA, OTHER, *sizes), planted={1: 3.0, 2: 2.0, 3: 2.0})
+
+
+@pytest.fixture(scope="module")
+def found(planted: ArchitectureReadings) -> Learned:
+    (one,) = learn_automatically([planted], SEARCH)
+    return one
+
+
+def test_the_planted_theta_wins(found: Learned, planted: ArchitectureReadings) -> None:
+    assert (found.num_models, found.num_poisoned, found.reason) == (30, 15, "")
+    assert found.parameters is not None
+    best = found.parameters.configurations[0]
+    assert replace(best.theta, num_pruned_models=5, num_images=10) == OTHER
+    assert best.held_out is not None and best.held_out.roc_auc is not None and best.held_out.roc_auc > 0.9
+    assert "automatic_configuration" in found.parameters.provenance.source
+    (winner,) = winners([planted], SEARCH)
+    assert winner.p == OTHER.p
+
+
+def test_cheaper_configurations_stand_behind_it_and_answer_too(found: Learned, planted: ArchitectureReadings) -> None:
+    assert found.parameters is not None
+    first, *others = found.parameters.configurations
+    costs = [one.cost for one in (first, *others)]
+    assert costs == sorted(costs, reverse=True)
+    assert len(set(costs)) == len(costs)
+    assert {one.theta for one in others} < set(planted.thetas)
+    labels = planted.poisoned
+    for one in (first, *others):
+        answers = np.array(scores(one, planted, found))
+        assert answers[labels == 1].mean() > answers[labels == 0].mean() + 0.3
+    assert [one.held_out for one in others] == [None] * len(others)
+
+
+def test_noise_is_not_sold_as_knowledge(make_readings: Make) -> None:
+    (one,) = learn_automatically([make_readings("resnet18", 3, (THETA, OTHER))], SEARCH)
+    held_out = one.parameters.configurations[0].held_out if one.parameters else None
+    assert held_out is None or (held_out.roc_auc is not None and held_out.roc_auc < 0.8)
+    assert bool(one.reason) == (one.parameters is None)
+
+
+@pytest.mark.parametrize(("models", "reason"), [(6, "fewer than 8 models"), (30, "time budget")])
+def test_what_cannot_be_learned_from(models: int, reason: str, make_readings: Make) -> None:
+    good = make_readings("resnet18", 1, (THETA,), planted={0: 4.0})
+    bad = make_readings("vgg11bn", 2, (THETA,), models=models)
+    slow: Sequence[np.ndarray] = (np.full(models, 61.0),)
+    bad = replace(bad, seconds=slow) if models == 30 else bad
+    first, second = learn_automatically([good, bad], SEARCH)
+    assert first.parameters is not None
+    assert second.parameters is None
+    assert reason in second.reason
+    assert winners([bad], SEARCH) == ()
