@@ -18,7 +18,7 @@ export PIP_EXTRA_INDEX_URL
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint type format reference samples clean image sif test-container sbom audit bench bench-engines
+.PHONY: help setup demo test test-slow lint type format reference samples results clean image sif test-container sbom audit bench bench-engines
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ reference: $(READY) ## Regenerate reference_data from torchvision
 
 samples: $(READY) ## Train the sample models again where they are missing (about an hour)
 	$(BIN)/python -m detector.roundgen samples --output $(SAMPLES)
+
+results: $(READY) ## Rebuild docs/results.md, its figures and the default bundle from the measurements (minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m detector.results
 
 # Containers (docs/containers.md)
 ENGINE ?= $(shell command -v docker || command -v podman)

@@ -1,7 +1,8 @@
 """Calibration: from the score of a regression to a probability, after Platt, for many sets of labels at once.
 
 A logistic regression on one number, its slope penalised and never negative. Scores come from models that took no part
-in the fit they are scores of. Where the slope gains no more than a parameter costs anyway, the base rate is the answer.
+in the fit they are scores of. Where the slope gains no more than a parameter costs (Schwarz: ln(n) / 2 nats), the base
+rate is the answer: many candidates are looked at, and what is chosen among them gains a little even from noise.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ Labels = NDArray[np.int64]
 _STEPS = 30  # of Newton's method on a convex function of two variables, with a step limited in length
 _LONGEST_STEP = 2.0
 _PENALTY = 1.0  # half of it times the squared slope of standardised scores, as in sklearn's LogisticRegression(C=1)
-_COST = 1.0  # nats that a parameter must gain (Akaike)
 _CONSTANT = 1e-9
 
 
@@ -39,7 +39,7 @@ def calibrate(scores: Array, labels: Labels) -> Calibration:
     fitted = platt(scores, labels)
     base = _log_odds(labels.mean(axis=0))
     gain = _losses(base, np.zeros_like(base), scores, labels) - _losses(fitted.intercept, fitted.slope, scores, labels)
-    useful = (fitted.slope > 0) & (gain > _COST)
+    useful = (fitted.slope > 0) & (gain > np.log(len(scores)) / 2)
     return Calibration(np.where(useful, fitted.intercept, base), np.where(useful, fitted.slope, 0.0))
 
 

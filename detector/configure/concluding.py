@@ -20,7 +20,7 @@ from detector.configure.evaluation import cross_entropies
 from detector.configure.fitting import Fit
 from detector.configure.readings import ArchitectureReadings
 from detector.configure.ridge import Scale
-from detector.configure.searching import RIDGE_STRENGTHS, Fits
+from detector.configure.searching import RIDGE_STRENGTHS, Choice, Families, Fits
 from detector.mapping.parameters import Clip, MappingKind
 
 Array = NDArray[np.float64]
@@ -40,8 +40,8 @@ class Conclusion:
         For each architecture the mean cross-entropy of held-out and calibrated scores, known without an outer fold.
     useful
         Whether anything beats the base rate: if not, the fits say nothing else.
-    tried
-        The squared leave-one-out error of every candidate of the bank, at its best strength.
+    candidates, tried
+        The whole bank, and the squared leave-one-out error of each of its candidates at its best strength.
     """
 
     candidate: Candidate
@@ -50,32 +50,43 @@ class Conclusion:
     fits: tuple[Fit, ...]
     inner_losses: tuple[float, ...]
     useful: bool
+    candidates: tuple[Candidate, ...]
     tried: Array
 
 
-def conclude(bank: Bank, readings: Sequence[ArchitectureReadings], design: Design, clip: Clip) -> Conclusion:
-    """Search, fit and calibrate on all models of the readings, which the bank and the design are made of."""
+def conclude(
+    bank: Bank, readings: Sequence[ArchitectureReadings], design: Design, families: Families, clip: Clip
+) -> dict[str, Conclusion]:
+    """Search each family, fit and calibrate on all models of the readings, which bank and design are made of."""
     design, everyone = design.with_true_labels_only(), np.arange(len(design.labels))
-    family = np.ones(len(bank.candidates), dtype=bool)
     nobody = np.zeros(1, dtype=np.int64)  # whom a final fit judges does not matter
     fits = Fits.of(bank, design.architecture, design.labels, everyone, nobody, RIDGE_STRENGTHS)
-    choice = fits.search(family)
-    scores = inner_scores(bank, design, family, RIDGE_STRENGTHS)
+    scores = inner_scores(bank, design, families, RIDGE_STRENGTHS)
+    return {
+        name: _concluded(fits, fits.search(family), scores[name], readings, design, clip)
+        for name, family in families.items()
+    }
+
+
+def _concluded(
+    fits: Fits, choice: Choice, scores: Array, readings: Sequence[ArchitectureReadings], design: Design, clip: Clip
+) -> Conclusion:
     calibration = calibrate(scores, design.labels)
     losses = cross_entropies(calibration(scores).clip(clip.low, clip.high), design.labels)[:, 0]
-    candidate, slope = bank.candidates[choice.candidate[0]], float(calibration.slope[0])
-    directions, mean = slope * fits.coefficients(choice), float(design.labels.mean())
-    scale = _scale(candidate, readings, design)
+    candidate, slope = fits.bank.candidates[choice.candidate[0]], float(calibration.slope[0])
+    intercept = float(calibration.intercept[0]) + slope * float(design.labels.mean())
+    directions, scale = slope * fits.coefficients(choice), _scale(candidate, readings, design)
     return Conclusion(
         candidate=candidate,
         strength=float(choice.strength[0]),
         loss=float(choice.loss[0]),
         fits=tuple(
-            _folded(directions / deviations, means, float(calibration.intercept[0]) + slope * mean)
+            _folded(directions / deviations, means, intercept)
             for means, deviations in zip(scale.means, scale.deviations, strict=True)
         ),
         inner_losses=tuple(float(losses[design.architecture == number].mean()) for number in range(len(readings))),
         useful=slope > 0,
+        candidates=fits.bank.candidates,
         tried=fits.losses[:, 0],
     )
 

@@ -59,14 +59,11 @@ def cross_validate(
     return {name: _stacked(part) for name, part in parts.items()}
 
 
-def inner_scores(bank: Bank, design: Design, family: NDArray[np.bool_], strengths: Sequence[float]) -> Array:
+def inner_scores(bank: Bank, design: Design, families: Families, strengths: Sequence[float]) -> dict[str, Array]:
     """Scores (N, P) of all models, held out with the folds of the first repeat: what calibrates a final fit."""
     folds = design.folds[0]
-    found = _held_out_scores(bank, design, folds, {"": family}, strengths, nested=False)[""]
-    scores = np.empty(design.labels.shape)
-    for fold in np.unique(folds):
-        scores[folds == fold] = found.scores[fold,][folds == fold]
-    return scores
+    found = _held_out_scores(bank, design, folds, families, strengths, nested=False)
+    return {name: _assembled(one, folds) for name, one in found.items()}
 
 
 @dataclass
@@ -75,6 +72,14 @@ class _Scores:
 
     scores: dict[tuple[int, ...], Array]
     chosen: dict[tuple[int, ...], Choice]
+
+
+def _assembled(found: _Scores, folds: NDArray[np.int64]) -> Array:
+    """Of the searches without one fold, each model's score by the one that left it out."""
+    scores = np.empty_like(found.scores[int(folds[0]),])
+    for fold in np.unique(folds):
+        scores[folds == fold] = found.scores[fold,][folds == fold]
+    return scores
 
 
 def _held_out_scores(

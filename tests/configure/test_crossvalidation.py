@@ -126,7 +126,7 @@ def test_the_conclusion_is_the_search_on_all_models(make_readings: Make) -> None
     readings[1] = replace(readings[1], variants=tuple(50 * each + 7 for each in readings[1].variants))
     bank = Bank.of(readings, all_candidates(GRID))
     design = make_design([one.poisoned for one in readings], 0, repeats=1, permutations=1)
-    conclusion = conclude(bank, readings, design, CLIP)
+    conclusion = conclude(bank, readings, design, {"all": np.ones(len(bank.candidates), dtype=bool)}, CLIP)["all"]
     assert conclusion.useful
     assert conclusion.candidate.theta == GRID[2]
     assert conclusion.loss == conclusion.tried[bank.candidates.index(conclusion.candidate)]
@@ -141,7 +141,8 @@ def test_noise_concludes_with_the_base_rate(make_readings: Make) -> None:
     for seed in range(5):
         readings = [make_readings("resnet18", seed, GRID)]
         bank = Bank.of(readings, all_candidates(GRID))
-        conclusion = conclude(bank, readings, make_design([readings[0].poisoned], 0), CLIP)
+        family, design = np.ones(len(bank.candidates), dtype=bool), make_design([readings[0].poisoned], 0)
+        conclusion = conclude(bank, readings, design, {"all": family}, CLIP)["all"]
         useful.append(conclusion.useful)
         if not conclusion.useful:
             answers = conclusion.fits[0].probabilities(conclusion.candidate.features(readings[0]), CLIP)

@@ -1,0 +1,87 @@
+"""Command line of the results: `python -m detector.results` rebuilds page, figures and default bundle.
+
+The same bytes from the same measurements.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from detector.configure.readings import ArchitectureReadings, read_readings
+from detector.errors import DetectorError
+from detector.examples.preprocessing import PROFILES
+from detector.mapping.bundles import write_bundle
+from detector.results.analysis import Effort, Results, analyse
+from detector.results.learned import make_bundle, make_parameters
+from detector.results.page import FIGURES, page, tried_table
+from detector.results.procedures import PUBLISHED
+
+_log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; returns 0, or 2 if there is nothing to analyse."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    try:
+        _rebuild(options)
+    except (OSError, ValueError, KeyError, DetectorError) as error:
+        _log.error("error: %s", error)
+        return 2
+    return 0
+
+
+def _rebuild(options: argparse.Namespace) -> None:
+    # Imported here: everything else works without the extra.
+    from detector.results.drawing import draw_all
+
+    measured, unseen = (_read(options.measurements / name) for name in (options.round, options.unseen))
+    _log.info("%d models of %d architectures; this takes minutes", sum(map(_size, measured)), len(measured))
+    effort = Effort(repeats=options.repeats, permutations=options.permutations, draws=options.draws)
+    results = analyse(measured, unseen, effort)
+    options.docs.mkdir(parents=True, exist_ok=True)
+    (options.docs / "results.md").write_text(page(results, options.round, options.unseen), encoding="utf-8")
+    (options.docs / "tried.csv").write_text(tried_table(results), encoding="utf-8")
+    draw_all(results, options.docs / FIGURES)
+    _log.info("written: %s, %s", options.docs / "results.md", _write_bundle(results, options))
+
+
+def _size(readings: ArchitectureReadings) -> int:
+    return len(readings.names)
+
+
+def _read(folder: Path) -> list[ArchitectureReadings]:
+    return [read_readings(path) for path in sorted(folder.glob("*.npz"))]
+
+
+def _write_bundle(results: Results, options: argparse.Namespace) -> Path:
+    made = [
+        make_parameters(one, options.round, options.preprocessing, results.judgement(PUBLISHED, architecture))
+        for one in results.learned
+        for architecture in [one.readings.architecture]
+    ]
+    bundle = make_bundle(options.bundle, options.round, results.learned)
+    return write_bundle(options.learned_params, bundle, [one for one in made if one is not None])
+
+
+def _parser() -> argparse.ArgumentParser:
+    effort = Effort()
+    parser = argparse.ArgumentParser(prog="python -m detector.results", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--measurements", type=Path, default=Path("measurements"), help="a folder of files per round")
+    parser.add_argument("--round", default="small", help="the round to learn from and to judge by")
+    parser.add_argument("--unseen", default="small-filters", help="a round that nothing is fitted on")
+    parser.add_argument("--preprocessing", default="small", choices=sorted(PROFILES), help="as the round was measured")
+    parser.add_argument("--docs", type=Path, default=Path("docs"), help="where page and figures go")
+    parser.add_argument("--learned_params", type=Path, default=Path("learned_params"), help="where the bundle goes")
+    parser.add_argument("--bundle", default="small", help="its name")
+    parser.add_argument("--repeats", type=int, default=effort.repeats, help="of the cross-validation")
+    parser.add_argument("--permutations", type=int, default=effort.permutations, help="of the labels")
+    parser.add_argument("--draws", type=int, default=effort.draws, help="of each point of the learning curve")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,123 @@
+"""All that is published about a round of measured models, as data.
+
+Every figure is held out, and the permutation test beside it repeats the search that it belongs to; what is computed
+in-sample is called so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.configure.candidates import affordable
+from detector.configure.design import FOLDS, PERMUTATIONS, Design, make_design
+from detector.configure.figures import Difference, Judgement, difference, judge
+from detector.configure.readings import ArchitectureReadings
+from detector.pruning.theta import Theta
+from detector.results.controls import InSample, LearningPoint, in_sample, learning_curve
+from detector.results.learned import Learned, Searches, Unseen, judge_unseen, learn_all
+from detector.results.procedures import LEAK, PAPER, PUBLISHED, Answers, Procedure, all_answers, search_bank
+from detector.results.timing import Timing, timing
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is repeated; `seed` decides about folds, permutations, resamples and the draws of the learning curve."""
+
+    repeats: int = 3
+    permutations: int = PERMUTATIONS
+    draws: int = 8
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Row:
+    """Figures of one procedure, on the models of one architecture or (None) of all."""
+
+    procedure: Procedure
+    architecture: str | None
+    judgement: Judgement
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the page, the figures and the bundle are made of.
+
+    Attributes
+    ----------
+    left_out, too_slow
+        Architectures with too few models, and points of the search space beyond the time budget.
+    beyond_leak
+        By how much the published procedure beats what can be told without pruning.
+    """
+
+    effort: Effort
+    readings: tuple[ArchitectureReadings, ...]
+    left_out: tuple[str, ...]
+    too_slow: tuple[Theta, ...]
+    rows: tuple[Row, ...]
+    beyond_leak: Difference
+    in_sample: tuple[InSample, ...]
+    curve: tuple[LearningPoint, ...]
+    timings: tuple[Timing, ...]
+    searches: Searches
+    learned: tuple[Learned, ...]
+    unseen: Unseen | None
+
+    def judgement(self, procedure: Procedure, architecture: str | None = None) -> Judgement:
+        """The figures of one procedure; KeyError if there are none."""
+        found = {(row.procedure, row.architecture): row.judgement for row in self.rows}
+        return found[procedure, architecture]
+
+
+def analyse(
+    measured: Sequence[ArchitectureReadings], unseen: Sequence[ArchitectureReadings], effort: Effort
+) -> Results:
+    """Everything about the models of a round, and about those of another one that nothing is fitted on.
+
+    Raises
+    ------
+    ValueError
+        No architecture has enough models of both classes.
+    """
+    readings = tuple(one for one in measured if _enough(one))
+    if not readings:
+        raise ValueError(f"expected an architecture with at least {FOLDS} clean and {FOLDS} poisoned models")
+    labels, seed = [one.poisoned for one in readings], effort.seed
+    design = make_design(labels, seed, repeats=effort.repeats, permutations=effort.permutations)
+    answers = all_answers(readings, design)
+    searches, learned = learn_all(readings, design)
+    return Results(
+        effort=effort,
+        readings=readings,
+        left_out=tuple(one.architecture for one in measured if not _enough(one)),
+        too_slow=tuple(theta for theta in readings[0].thetas if theta not in affordable(readings)),
+        rows=_rows(answers, design, readings, seed),
+        beyond_leak=difference(answers[PUBLISHED][..., 0], answers[LEAK][..., 0], design.labels[:, 0], seed),
+        in_sample=tuple(in_sample(one, affordable([one]), seed) for one in readings),
+        curve=learning_curve(search_bank(readings), design, effort.draws, seed),
+        timings=tuple(map(timing, readings)),
+        searches=searches,
+        learned=learned,
+        unseen=judge_unseen(learned, unseen, seed),
+    )
+
+
+def _enough(readings: ArchitectureReadings) -> bool:
+    return int(np.bincount(readings.poisoned, minlength=2).min()) >= FOLDS
+
+
+def _rows(answers: Answers, design: Design, readings: Sequence[ArchitectureReadings], seed: int) -> tuple[Row, ...]:
+    """All procedures on all models, and the most important ones on those of each architecture."""
+    rows = [Row(procedure, None, judge(found, design.labels, seed)) for procedure, found in answers.items()]
+    for number, one in enumerate(readings):
+        own = design.architecture == number
+        for procedure in (PUBLISHED, PAPER, LEAK):
+            judgement = judge(answers[procedure][:, own], design.labels[own], seed)
+            rows.append(Row(procedure, one.architecture, judgement))
+    return tuple(rows)

@@ -1,0 +1,103 @@
+"""What honest figures are put beside: the paper's in-sample ones, and how accuracy grows with the number of models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.configure.candidates import Bank, paper_candidates
+from detector.configure.design import FOLDS, Design
+from detector.configure.evaluation import roc_auc
+from detector.configure.figures import Judgement, judge
+from detector.configure.fitting import FitMethod, fit
+from detector.configure.readings import ArchitectureReadings
+from detector.configure.searching import RIDGE_STRENGTHS, Fits
+from detector.mapping.parameters import Clip
+from detector.pruning.theta import Theta
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+_UNCLIPPED = Clip(0.0, 1.0)
+_NOISE_DRAWS = 20
+
+
+@dataclass(frozen=True)
+class InSample:
+    """The paper's figures: least squares on the accuracies of every theta, each scored on the models of its fit.
+
+    Attributes
+    ----------
+    best
+        Of the theta with the smallest error, as the paper reports it.
+    cross_entropy
+        The smallest of any theta.
+    noise_error, noise_cross_entropy
+        The same of random numbers in place of the accuracies, mean of 20 draws.
+    """
+
+    architecture: str
+    theta: Theta
+    best: Judgement
+    cross_entropy: float
+    noise_error: float
+    noise_cross_entropy: float
+
+
+def in_sample(readings: ArchitectureReadings, thetas: Sequence[Theta], seed: int) -> InSample:
+    """Of the given points of the search space."""
+    vectors = [candidate.features(readings) for candidate in paper_candidates(thetas)]
+    found = _scored(vectors, readings.poisoned, seed)
+    best = min(range(len(thetas)), key=lambda number: found[number].error_rate)
+    rng = np.random.default_rng(seed)
+    noise = [_scored([rng.random(one.shape) for one in vectors], readings.poisoned, seed) for _ in range(_NOISE_DRAWS)]
+    return InSample(
+        readings.architecture,
+        thetas[best],
+        found[best],
+        min(one.cross_entropy for one in found),
+        float(np.mean([min(one.error_rate for one in draw) for draw in noise])),
+        float(np.mean([min(one.cross_entropy for one in draw) for draw in noise])),
+    )
+
+
+def _scored(vectors: Sequence[Array], labels: Indices, seed: int) -> list[Judgement]:
+    answers = [fit(FitMethod.OLS, one, labels, seed).probabilities(one, _UNCLIPPED) for one in vectors]
+    return [judge(one[None, :, None], labels[:, None], seed) for one in answers]
+
+
+@dataclass(frozen=True)
+class LearningPoint:
+    """ROC-AUCs (draws,) of models not drawn, when `models` of each architecture are searched and fitted on."""
+
+    models: int
+    aucs: Array
+
+
+def learning_curve(bank: Bank, design: Design, draws: int, seed: int) -> tuple[LearningPoint, ...]:
+    """The pooled search on ever more models, half of them poisoned, drawn anew each time; a fifth or more stays out."""
+    rarer = min(min(np.bincount(design.of(int(number)).labels[:, 0])) for number in np.unique(design.architecture))
+    largest = int(rarer * (FOLDS - 1) / FOLDS)
+    sizes = sorted({max(2, round(largest * share)) for share in (0.25, 0.5, 0.75, 1.0)})
+    rng = np.random.default_rng(seed)
+    return tuple(
+        LearningPoint(2 * size, np.array([_auc_of_others(bank, design, size, rng) for _ in range(draws)]))
+        for size in sizes
+    )
+
+
+def _auc_of_others(bank: Bank, design: Design, size: int, rng: np.random.Generator) -> float:
+    labels = design.labels[:, 0]
+    groups = [
+        np.flatnonzero((design.architecture == architecture) & (labels == label))
+        for architecture in np.unique(design.architecture)
+        for label in (0, 1)
+    ]
+    drawn = np.concatenate([rng.choice(group, size, replace=False) for group in groups])
+    others = np.setdiff1d(np.arange(len(labels)), drawn)
+    fits = Fits.of(bank, design.architecture, design.labels[:, :1], drawn, others, RIDGE_STRENGTHS)
+    scores = fits.scores(fits.search(np.ones(len(bank.group), dtype=bool)))
+    return roc_auc(scores[:, 0], labels[others])

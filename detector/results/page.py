@@ -1,0 +1,341 @@
+"""The page `docs/results.md`: text made from the numbers, so that it cannot say what they do not.
+
+Whatever is concluded is concluded by a threshold that is named beside it. Figures are rounded, so that the last bits
+of linear algebra, which differ between machines, do not show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from detector.configure.candidates import MAX_SECONDS, Candidate, seconds
+from detector.configure.figures import Judgement
+from detector.configure.searching import RIDGE_STRENGTHS
+from detector.mapping.features import Reduction
+from detector.mapping.signals import Signal
+from detector.pruning.theta import PruningMethod, Theta
+from detector.results.analysis import Results
+from detector.results.controls import InSample
+from detector.results.learned import Learned
+from detector.results.procedures import LEAK, PAPER, PUBLISHED, untouched_names
+
+FIGURES = "figures"  # the folder beside the page
+
+_TARGET_AUC, _TARGET_CROSS_ENTROPY, _TARGET_P, _TARGET_UNSEEN = 0.90, 0.45, 0.01, 0.75
+_SHOWN = 15  # of the candidates that were tried
+_RISING = 0.02  # of the ROC-AUC over the last step of the learning curve
+
+
+def page(results: Results, round_name: str, unseen_name: str) -> str:
+    """The whole page, in Markdown."""
+    sections = [
+        "# Results\n\nWritten by `make results` from the measurements in `measurements/`; not to be edited.",
+        _summary(results, round_name, unseen_name),
+        _models(results, round_name),
+        _held_out(results),
+        _by_architecture(results),
+        _in_sample(results),
+        _leak(results),
+        _unseen(results, unseen_name),
+        _learning(results),
+        _time(results),
+        _bundle(results),
+        _tried(results),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _summary(results: Results, round_name: str, unseen_name: str) -> str:
+    found, unseen = results.judgement(PUBLISHED), results.unseen
+    chance = found.chance
+    assert chance is not None  # every row of an analysis is permuted
+    p = chance.p_roc_auc
+    rows = [
+        ("ROC-AUC, held out", "at least 0.90", _auc(found), found.roc_auc >= _TARGET_AUC),
+        ("cross-entropy, held out", "at most 0.45", _loss(found), found.cross_entropy <= _TARGET_CROSS_ENTROPY),
+        ("permutation test of the ROC-AUC", "p < 0.01", f"p = {p:.3f}", p < _TARGET_P),
+    ]
+    if unseen:
+        met = unseen.judgement.roc_auc >= _TARGET_UNSEEN
+        rows.append((f"ROC-AUC on {unseen_name}, never fitted on", "at least 0.75", _auc(unseen.judgement), met))
+    table = _table(("figure", "target", "found", "met"), [(*row[:3], "yes" if row[3] else "**no**") for row in rows])
+    missed = [row[0] for row in rows if not row[3]]
+    verdict = f"Not met: {'; '.join(missed)}." if missed else "All targets are met."
+    return (
+        f"## In short\n\nThe default bundle's procedure on the round `{round_name}` ({found.num_models} models, "
+        f"{found.num_poisoned} poisoned), with 95 % intervals:\n\n{table}\n\n{verdict} {_worth(found)}"
+    )
+
+
+def _worth(found: Judgement) -> str:
+    base = _base_rate_loss(found)
+    gain = base - found.cross_entropy
+    sure = "more than" if gain > found.half_width else "no more than"
+    return (
+        f"The base rate alone has a cross-entropy of {base:.3f}; the method gains {gain:.3f}, {sure} the half width of "
+        f"its interval ({found.half_width:.3f})."
+    )
+
+
+def _base_rate_loss(found: Judgement) -> float:
+    share = found.num_poisoned / found.num_models
+    return float(-share * np.log(share) - (1 - share) * np.log1p(-share))
+
+
+def _models(results: Results, round_name: str) -> str:
+    rows = [
+        (one.architecture, str(len(one.names)), str(int(one.poisoned.sum())), str(len(one.thetas)))
+        for one in results.readings
+    ]
+    table = _table(("architecture", "models", "poisoned", "thetas"), rows)
+    out = (
+        f"\n\nLeft out, with too few models to cross-validate: {', '.join(results.left_out)}."
+        if results.left_out
+        else ""
+    )
+    effort = results.effort
+    return (
+        f"## What was measured and tried\n\nThe round `{round_name}`, made by `detector.roundgen`:\n\n{table}{out}\n\n"
+        f"Signals: {', '.join(Signal)}. Each signal of the variants alone, all of them together, either beside the "
+        f"classifier's weights, and these alone; {' and '.join(f'`{one}`' for one in Reduction)} of the variants. "
+        "theta: " + _methods(results) + f". {_slow(results)}\n\nMappings: least squares on the accuracies as in the "
+        f"paper, clipped; and ridge regression (penalty per model {', '.join(map(str, RIDGE_STRENGTHS))}), its score "
+        "calibrated by a logistic regression of one variable. Where that gains less than a parameter costs (Schwarz), "
+        "the base rate is the answer. Features are standardised within each architecture.\n\n"
+        "Everything that learns from labels happens inside the fold: the two stages of the search, signals, reduction, "
+        f"penalty, calibration, and the choice of family and scope. Nested cross-validation of 5 folds, repeated "
+        f"{effort.repeats} times; {effort.permutations} permutations, each through all of it. Folds hold pairs of a "
+        "clean and a poisoned model, and permutations swap labels inside pairs, so every fold stays balanced."
+    )
+
+
+def _methods(results: Results) -> str:
+    thetas = {candidate.theta for candidate in results.searches.pooled.candidates}
+    counts = [(sum(theta.pruning_method is method for theta in thetas), method) for method in PruningMethod]
+    return ", ".join(f"{count} {method}" for count, method in counts if count)
+
+
+def _slow(results: Results) -> str:
+    if not results.too_slow:
+        return f"All of them take at most T_max = {MAX_SECONDS:.0f} s in the median (L_exec <= 1)."
+    names = "; ".join(map(theta_text, results.too_slow))
+    return f"Left out, as they take more than T_max = {MAX_SECONDS:.0f} s in the median (L_exec > 1): {names}."
+
+
+def _held_out(results: Results) -> str:
+    rows = [
+        (*map(str, row.procedure), *_figures(row.judgement))
+        for row in results.rows
+        if row.architecture is None
+    ]
+    return (
+        "## Held out\n\nAll models together. In brackets 95 % intervals; the last columns are the mean under permuted "
+        "labels and the share of permutations that do as well, the true labels counted in. FP and FN are shares of all "
+        "models, off by 0.5 or more: by NIST's formula an answer of just 0.5, a base rate, is wrong either way.\n\n"
+        + _table(("searched", "fitted", *_HEADER), rows)
+    )
+
+
+def _by_architecture(results: Results) -> str:
+    rows = [
+        (one.architecture, name, *_figures(results.judgement(procedure, one.architecture)))
+        for one in results.readings
+        for name, procedure in (("the default bundle's", PUBLISHED), ("the paper's", PAPER))
+    ]
+    return (
+        "## By architecture\n\n" + _table(("architecture", "procedure", *_HEADER), rows) + "\n\n"
+        f"![Error and cross-entropy]({FIGURES}/architectures.svg)\n\n![FP and FN]({FIGURES}/false_answers.svg)\n\n"
+        f"![Accuracies of pruned models]({FIGURES}/accuracies.svg)"
+    )
+
+
+def _in_sample(results: Results) -> str:
+    table = _table(
+        ("architecture", "in-sample error", "in-sample CE", "of noise: error", "CE", "held-out error", "CE"),
+        [_in_sample_row(results, one) for one in results.in_sample],
+    )
+    return (
+        "## The paper's figure\n\nThe paper fits least squares on the accuracies, scores on the same models, and takes "
+        "the best of all configurations. So computed, on our data, on random numbers of the same shape in place of the "
+        f"accuracies (mean of 20 draws), and held out:\n\n{table}\n\n{_flattery(results)}"
+    )
+
+
+def _in_sample_row(results: Results, one: InSample) -> tuple[str, ...]:
+    held_out = results.judgement(PAPER, one.architecture)
+    return (
+        one.architecture,
+        f"{one.best.error_rate:.1%} ({one.best.false_positives:.1%} + {one.best.false_negatives:.1%})",
+        f"{one.cross_entropy:.3f}",
+        f"{one.noise_error:.1%}",
+        f"{one.noise_cross_entropy:.3f}",
+        f"{held_out.error_rate:.1%}",
+        f"{held_out.cross_entropy:.3f}",
+    )
+
+
+def _flattery(results: Results) -> str:
+    inside = np.mean([one.best.error_rate for one in results.in_sample])
+    noise = np.mean([one.noise_error for one in results.in_sample])
+    outside = results.judgement(PAPER).error_rate
+    return (
+        f"On average the in-sample error is {inside:.1%}, that of noise {noise:.1%}, the held-out one {outside:.1%}. "
+        f"In-sample figures flatter by {outside - inside:.1%}, and noise is "
+        + ("no worse than" if noise <= inside else f"worse by {noise - inside:.1%} than")
+        + " what was measured."
+    )
+
+
+def _leak(results: Results) -> str:
+    found, gap = results.judgement(LEAK), results.beyond_leak
+    chance = found.chance
+    assert chance is not None
+    names = ", ".join(untouched_names(results.readings))
+    leaks = chance.p_roc_auc < _TARGET_P or found.auc_interval[0] > 0.5
+    verdict = "Labels can be told" if leaks else "Within chance: labels cannot be told"
+    beats = "beats" if gap.interval[0] > 0 else "does not surely beat"
+    return (
+        f"## Does the round leak?\n\nThe same procedure on what no pruning has touched ({names}): ROC-AUC "
+        f"{_auc(found)}, p = {chance.p_roc_auc:.3f}, cross-entropy {_loss(found)}. {verdict} from these numbers "
+        "(p < 0.01, or an interval above 0.5, would say that they can). The default bundle's procedure "
+        f"{beats} that, by {gap.value:+.3f} in ROC-AUC ({gap.interval[0]:+.3f} to {gap.interval[1]:+.3f}, "
+        "models resampled in pairs)."
+    )
+
+
+def _unseen(results: Results, unseen_name: str) -> str:
+    title = "## A family of triggers that was never fitted on\n\n"
+    if results.unseen is None:
+        return f"{title}There are no measurements of `{unseen_name}` yet."
+    found = results.unseen.judgement
+    met = "met" if found.roc_auc >= _TARGET_UNSEEN else "not met"
+    return (
+        f"{title}The default bundle on `{unseen_name}` ({found.num_models} models, {found.num_poisoned} poisoned with "
+        f"filters): ROC-AUC {_auc(found)}, p = {results.unseen.p_value:.4f} (labels shuffled within architectures), "
+        f"cross-entropy {_loss(found)}, Brier score {found.brier:.3f}, FP {found.false_positives:.1%}, FN "
+        f"{found.false_negatives:.1%}. The target of 0.75 is {met}."
+    )
+
+
+def _learning(results: Results) -> str:
+    rows = [
+        (str(point.models), f"{point.aucs.mean():.3f}", f"{point.aucs.min():.3f}-{point.aucs.max():.3f}")
+        for point in results.curve
+    ]
+    table = _table(("models of each architecture", "ROC-AUC of the others", "range of the draws"), rows)
+    last = results.curve[-1].aucs
+    before = results.curve[-2 if len(rows) > 1 else -1].aucs
+    rise, error = float(last.mean() - before.mean()), float(np.hypot(last.std(), before.std()) / np.sqrt(len(last)))
+    verdict = "more models would help" if rise > max(_RISING, 2 * error) else "it is not seen that more would help"
+    return (
+        f"## Learning curve\n\nThe pooled search over everything on part of the models, {results.effort.draws} draws "
+        f"each:\n\n{table}\n\nThe last step changes the ROC-AUC by {rise:+.3f} (standard error {error:.3f}): {verdict} "
+        f"(threshold {_RISING} and two standard errors).\n\n"
+        f"![Learning curve]({FIGURES}/learning_curve.svg)"
+    )
+
+
+def _time(results: Results) -> str:
+    rows = []
+    for one in results.timings:
+        for name, line, other in (
+            ("\\|S\\|", one.against_models, "\\|D\\|"),
+            ("\\|D\\|", one.against_images, "\\|S\\|"),
+        ):
+            fit = "one size only" if line.slope is None else f"{line.intercept:.2f} + {line.slope:.3f} {name}"
+            sizes = ", ".join(map(str, line.sizes))
+            rows.append((one.architecture, name, f"{other} = {line.fixed}", sizes, fit))
+    table = _table(("architecture", "against", "at", "sizes", "T in seconds"), rows)
+    return f"## Time\n\nMedian seconds of a measurement and straight lines:\n\n{table}\n\n![Time]({FIGURES}/time.svg)"
+
+
+def _bundle(results: Results) -> str:
+    rows = [_bundle_row(one) for one in results.learned]
+    table = _table(("architecture", "family", "fitted", "signals", "reduction", "theta", "T (s)"), rows)
+    useless = [one.readings.architecture for one in results.learned if not one.conclusion.useful]
+    note = f"\n\nNothing beats the base rate for {', '.join(useless)}: it is the answer there." if useless else ""
+    return f"## The default bundle\n\n{table}{note}"
+
+
+def _bundle_row(one: Learned) -> tuple[str, ...]:
+    candidate = one.conclusion.candidate
+    time = seconds(one.readings, candidate.theta)
+    if not one.conclusion.useful:
+        return one.readings.architecture, "base rate", "", "", "", "", ""
+    signals, theta = ", ".join(candidate.signals), theta_text(candidate.theta)
+    return one.readings.architecture, one.family, one.scope, signals, candidate.reduction, theta, f"{time:.1f}"
+
+
+def _tried(results: Results) -> str:
+    pooled = results.searches.pooled
+    order = np.argsort(pooled.tried.round(6), kind="stable")[:_SHOWN]
+    rows = [(*_candidate_text(pooled.candidates[number]), f"{pooled.tried[number]:.4f}") for number in order]
+    return (
+        f"## Everything that was tried\n\n[tried.csv](tried.csv) lists all {len(pooled.candidates)} candidates with "
+        "their squared leave-one-out error at the best penalty, pooled and by architecture. Chosen among as they are, "
+        "these are in-sample figures; the base rate alone has about 0.25. The first of the pooled search:\n\n"
+        + _table(("theta", "signals", "reduction", "loss"), rows)
+    )
+
+
+def tried_table(results: Results) -> str:
+    """A CSV file of all candidates with their inner scores, pooled and by architecture."""
+    searches = {"pooled": results.searches.pooled}
+    searches |= {one.architecture: own for one, own in zip(results.readings, results.searches.own, strict=True)}
+    losses = [dict(zip(one.candidates, one.tried, strict=True)) for one in searches.values()]
+    rows = [["theta", "signals", "reduction", *searches]]
+    for candidate in dict.fromkeys(candidate for one in losses for candidate in one):
+        found = [f"{one[candidate]:.4f}" if candidate in one else "" for one in losses]
+        rows.append([*_candidate_text(candidate), *found])
+    return "".join(";".join(row) + "\n" for row in rows)
+
+
+def _candidate_text(candidate: Candidate) -> tuple[str, str, str]:
+    theta = theta_text(candidate.theta) if candidate.pruned else "none"
+    return theta, " + ".join(candidate.signals), candidate.reduction if candidate.pruned else "none"
+
+
+def theta_text(theta: Theta) -> str:
+    """One point of the search space in a few words."""
+    extras = {
+        PruningMethod.TRIM: f" k={theta.trim_k:g}",
+        PruningMethod.AMPLIFY: f" x{theta.gain:g}",
+        PruningMethod.STIMULATE: f" +{theta.gain:g}",
+    }
+    method = f"{theta.pruning_method}{extras.get(theta.pruning_method, '')}"
+    size = f"S={theta.num_pruned_models} D={theta.num_images}"
+    return f"{method} {theta.sampling_method} {theta.ranking_method} p={theta.p:g} {theta.layers} {size}"
+
+
+_HEADER = ("CE", "Brier", "ROC-AUC", "FP", "FN", "permuted CE", "p", "permuted AUC", "p")
+
+
+def _figures(found: Judgement) -> tuple[str, ...]:
+    chance = found.chance
+    assert chance is not None
+    return (
+        _loss(found),
+        f"{found.brier:.3f}",
+        _auc(found),
+        f"{found.false_positives:.1%}",
+        f"{found.false_negatives:.1%}",
+        f"{chance.cross_entropy:.3f}",
+        f"{chance.p_cross_entropy:.3f}",
+        f"{chance.roc_auc:.3f}",
+        f"{chance.p_roc_auc:.3f}",
+    )
+
+
+def _auc(found: Judgement) -> str:
+    return f"{found.roc_auc:.3f} ({found.auc_interval[0]:.3f}-{found.auc_interval[1]:.3f})"
+
+
+def _loss(found: Judgement) -> str:
+    return f"{found.cross_entropy:.3f} (+-{found.half_width:.3f})"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

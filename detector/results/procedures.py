@@ -1,0 +1,165 @@
+"""The procedures that are compared: parts of the search space, fitted on the models of one architecture or of all.
+
+The same folds and permutations serve all of them, so that their answers can be compared model by model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from functools import reduce
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.configure.candidates import Bank, Candidate, affordable, all_candidates, paper_candidates
+from detector.configure.crossvalidation import CrossValidated, better_of, cross_validate
+from detector.configure.design import Design
+from detector.configure.readings import ArchitectureReadings
+from detector.configure.searching import OLS_STRENGTHS, RIDGE_STRENGTHS
+from detector.mapping.parameters import Clip
+from detector.mapping.signals import Signal
+from detector.pruning.theta import PruningMethod
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+CLIP = Clip()
+
+
+class Scope(StrEnum):
+    """Whose models a regression is fitted on."""
+
+    ALONE = "per architecture"
+    POOLED = "pooled"
+    CHOSEN = "chosen"  # whichever is better calibrated on the models of the fit
+
+
+class Family(StrEnum):
+    """A part of the search space that is searched on its own."""
+
+    PAPER = "accuracies under pruning, least squares (the paper)"
+    ACCURACY = "accuracies under pruning, ridge"
+    PRUNING = "all signals under pruning"
+    AMPLIFICATION = "all signals under amplification"
+    STIMULATION = "all signals under stimulation"
+    CLASSIFIER = "the classifier's weights alone"
+    EVERYTHING = "everything"
+    BEST = "the best of these families"
+    UNTOUCHED = "nothing pruned: what the round leaks"
+
+
+PUBLISHED = (Family.BEST, Scope.CHOSEN)  # the default bundle's, fixed before any figure was seen
+PAPER = (Family.PAPER, Scope.ALONE)
+LEAK = (Family.UNTOUCHED, Scope.CHOSEN)
+
+Procedure = tuple[Family, Scope]
+Answers = dict[Procedure, Array]  # probabilities (repeats, N, P)
+
+_PRUNING = (PruningMethod.REMOVE, PruningMethod.RESET, PruningMethod.TRIM)
+_MEMBERS: Mapping[Family, Callable[[Candidate], bool]] = MappingProxyType(
+    {
+        Family.ACCURACY: lambda one: _under(one, *_PRUNING) and one.signals == (Signal.ACCURACY,),
+        Family.PRUNING: lambda one: _under(one, *_PRUNING),
+        Family.AMPLIFICATION: lambda one: _under(one, PruningMethod.AMPLIFY),
+        Family.STIMULATION: lambda one: _under(one, PruningMethod.STIMULATE),
+        Family.CLASSIFIER: lambda one: not one.pruned,
+        Family.EVERYTHING: lambda _: True,
+    }
+)
+
+
+def _under(candidate: Candidate, *methods: PruningMethod) -> bool:
+    return Signal.CLASSIFIER_WEIGHTS not in candidate.signals and candidate.theta.pruning_method in methods
+
+
+def families(bank: Bank) -> dict[str, Mask]:
+    """The candidates of each family that has any."""
+    masks = {
+        family.value: np.array([member(candidate) for candidate in bank.candidates])
+        for family, member in _MEMBERS.items()
+    }
+    return {name: mask for name, mask in masks.items() if mask.any()}
+
+
+def search_bank(readings: Sequence[ArchitectureReadings]) -> Bank:
+    """Everything that is within the time budget."""
+    return Bank.of(readings, all_candidates(affordable(readings)))
+
+
+def untouched_names(readings: Sequence[ArchitectureReadings]) -> tuple[str, ...]:
+    """The untouched readings that all models of all architectures have."""
+    shared = set.intersection(*(set(one.untouched) for one in readings))
+    return tuple(sorted(name for name in shared if all(np.isfinite(one.untouched[name]).all() for one in readings)))
+
+
+def untouched_bank(readings: Sequence[ArchitectureReadings]) -> Bank:
+    """Each untouched reading alone, and all together; the search over them has one stage."""
+    columns = [np.concatenate([one.untouched[name] for one in readings]) for name in untouched_names(readings)]
+    together = np.column_stack(columns)
+    blocks = (together.T[..., None], together[None])
+    count = len(columns) + 1
+    return Bank((), blocks, np.arange(count), np.ones(count, dtype=bool))
+
+
+def all_answers(readings: Sequence[ArchitectureReadings], design: Design) -> Answers:
+    """What every procedure says of every model that it has not seen."""
+
+    def leak(bank: Bank) -> dict[str, Mask]:
+        return {Family.UNTOUCHED.value: np.ones(len(bank.group), dtype=bool)}
+
+    answers = _in_all_scopes(readings, design, search_bank, families)
+    answers |= _in_all_scopes(readings, design, untouched_bank, leak)
+    answers[PAPER] = np.concatenate([_paper(one, design.of(i)) for i, one in enumerate(readings)], axis=1)
+    return answers
+
+
+def _paper(readings: ArchitectureReadings, design: Design) -> Array:
+    bank = Bank.of([readings], paper_candidates(affordable([readings])))
+    parts = {"": np.ones(len(bank.candidates), dtype=bool)}
+    return cross_validate(bank, design, parts, OLS_STRENGTHS, CLIP, calibrated=False)[""].probabilities
+
+
+def _in_all_scopes(
+    readings: Sequence[ArchitectureReadings],
+    design: Design,
+    make_bank: Callable[[Sequence[ArchitectureReadings]], Bank],
+    parts: Callable[[Bank], dict[str, Mask]],
+) -> Answers:
+    pooled = _validated(make_bank(readings), design, parts)
+    alone = [_validated(make_bank([one]), design.of(i), parts) for i, one in enumerate(readings)]
+    answers: Answers = {}
+    for name in pooled:
+        answers[Family(name), Scope.ALONE] = _joined([one[name] for one in alone])
+        answers[Family(name), Scope.POOLED] = pooled[name].probabilities
+        answers[Family(name), Scope.CHOSEN] = _chosen({name}, alone, pooled, design)
+    if len(pooled) > 1:
+        answers[Family.BEST, Scope.CHOSEN] = _chosen(set(pooled), alone, pooled, design)
+    return answers
+
+
+def _chosen(
+    names: set[str], alone: Sequence[Mapping[str, CrossValidated]], pooled: Mapping[str, CrossValidated], design: Design
+) -> Array:
+    """For each architecture and fold the family and scope that are best inside the fold."""
+    best = []
+    for number, own in enumerate(alone):
+        options = [one for name in own if name in names for one in (own[name], _part(pooled[name], design, number))]
+        folds = design.of(number).folds
+        best.append(reduce(lambda first, second: better_of(first, second, folds), options))
+    return _joined(best)
+
+
+def _validated(bank: Bank, design: Design, parts: Callable[[Bank], dict[str, Mask]]) -> dict[str, CrossValidated]:
+    return cross_validate(bank, design, parts(bank), RIDGE_STRENGTHS, CLIP)
+
+
+def _part(validated: CrossValidated, design: Design, architecture: int) -> CrossValidated:
+    rows = design.architecture == architecture
+    losses = validated.inner_losses[:, :, architecture : architecture + 1]
+    return CrossValidated(validated.probabilities[:, rows], losses, validated.chosen)
+
+
+def _joined(parts: Sequence[CrossValidated]) -> Array:
+    return np.concatenate([part.probabilities for part in parts], axis=1)
