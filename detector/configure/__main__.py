@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from detector.architectures import ARCHITECTURES
 from detector.clock import SystemClock
 from detector.configure.grids import Grid, execution_ladder, thetas
 from detector.configure.readings import write_readings
@@ -22,12 +23,14 @@ from detector.configure.sweeping import Sweep
 from detector.configure.workers import MeasuredRound, measure_round
 from detector.errors import DetectorError
 from detector.examples.preprocessing import PROFILES
+from detector.mapping.bundles import load_parameters
+from detector.pruning.theta import Theta
 
 _LEFT_OUT = "LEFT_OUT.csv"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line; returns 0, 2 if the round cannot be read, 130 after Ctrl-C."""
+    """Run one command line; returns 0, 2 or 5 if the round or the bundle cannot be read, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("detector.configure").setLevel(logging.INFO)
@@ -46,11 +49,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure(options: argparse.Namespace) -> tuple[MeasuredRound, tuple[LeftOut, ...]]:
     found = read_round(options.models)
     points = [theta for name in options.grid for theta in thetas(Grid(name))]
-    if options.ladder:
-        points = [rung for theta in points for rung in (theta, *execution_ladder(theta))]
+    points += [rung for theta in _best(options.ladder_of) for rung in execution_ladder(theta)]
     sweep = Sweep(tuple(dict.fromkeys(points)), PROFILES[options.preprocessing])
     measured = measure_round(found.models, sweep, Store(options.scratch), SystemClock(), options.workers)
     return measured, found.left_out
+
+
+def _best(bundle: Path | None) -> list[Theta]:
+    """The theta of the costliest configuration of each architecture."""
+    if bundle is None:
+        return []
+    found = [load_parameters(bundle, bundle.name, name) for name in ARCHITECTURES]
+    learned = [one.configurations for one in found if one is not None]
+    return [max(configurations, key=lambda one: one.cost).theta for configurations in learned]
 
 
 def _write(folder: Path, measured: MeasuredRound, skipped: Sequence[LeftOut]) -> None:
@@ -72,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--output", type=Path, required=True, help="where the readings are written, a file per architecture")
     add("--scratch", type=Path, required=True, help="where the logits are kept")
     add("--grid", nargs="+", choices=[str(grid) for grid in Grid], default=[str(Grid.WIDE)], help="default: wide")
-    add("--ladder", action="store_true", help="also with the other |S| and |D| of the second stage: twice the time")
+    add("--ladder-of", type=Path, metavar="BUNDLE", help="also other |S| and |D| of the thetas that this bundle holds")
     add("--preprocessing", choices=PROFILES, default="small", metavar="PROFILE", help="default: small")
     add("--workers", type=int, default=1, help="models measured at the same time (default 1)")
     return parser

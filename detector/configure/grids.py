@@ -104,8 +104,8 @@ def thetas(grid: Grid, seed: int = 0) -> tuple[Theta, ...]:
 def execution_ladder(theta: Theta) -> tuple[Theta, ...]:
     """theta_exec, the paper's second stage: other |S| x |D| of a theta that was found best, costliest first.
 
-    |S| = 29 (Targeted) or 30, 15 and, for Targeted, 8 are measured as one, on 20 images and on 10 of them as `select`
-    picks them. Where no smaller |S| is a subset it is measured on its own.
+    |S| = 29, 15 and 8 of Targeted are one measurement, as are 30, 15 and 8 of Random; Uniform's 8 is one of its own.
+    |D| = 10 are the images that `select` picks, some of which are not among its 20.
     """
     sizes = {(theta.num_pruned_models, theta.num_images), (doubled(theta).num_pruned_models, theta.num_images), *_CHEAP}
     ladder = [replace(theta, num_pruned_models=models, num_images=images) for models, images in sizes]
