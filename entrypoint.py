@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from detector.answer import NEUTRAL, write_probability
-from detector.cli import Command, named_result, parse
+from detector.cli import Command, InferCommand, named_result, parse
 from detector.clock import SystemClock, process_started
 from detector.errors import DetectorError, ExitCode, UsageError, printable
-from detector.run import run
 
 _INTERRUPTED = 130  # as shells report Ctrl-C
 
@@ -21,7 +20,13 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     logging.basicConfig(format="%(levelname)s: %(message)s")
     try:
-        text = run(_parsed(arguments), SystemClock(), process_started())
+        command = _parsed(arguments)
+        if isinstance(command, InferCommand):
+            _leave_neutral(command.result_filepath)
+        # Imported here, for it takes most of a second: whoever is killed in it has left a neutral answer.
+        from detector.run import run
+
+        text = run(command, SystemClock(), process_started())
     except DetectorError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -41,9 +46,14 @@ def _parsed(arguments: Sequence[str]) -> Command:
     except UsageError:
         result = named_result(arguments)
         if result is not None:
-            with contextlib.suppress(UsageError):
-                write_probability(result, NEUTRAL)
+            _leave_neutral(result)
         raise
+
+
+def _leave_neutral(result: Path) -> None:
+    """0.5 in the result file, where that can be written; `run` tells where it cannot."""
+    with contextlib.suppress(UsageError):
+        write_probability(result, NEUTRAL)
 
 
 def _show(text: str) -> None:

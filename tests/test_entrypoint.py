@@ -373,6 +373,15 @@ def test_help_is_no_failure(run_process: Run, output: Path) -> None:
 # --- kills ---------------------------------------------------------------------------------------------------------
 
 
+def test_the_neutral_answer_stands_before_anything_large_is_loaded(output: Path, tmp_path: Path) -> None:
+    (tmp_path / "numpy.py").write_text("import os\nos._exit(77)\n")  # as a kill in the middle of the imports
+    options = ["--model_filepath", "m", "--result_filepath", str(output / "result.txt"), "--scratch_dirpath", "s"]
+    command = [sys.executable, str(HOME / "entrypoint.py"), *options]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, check=False)
+    assert done.returncode == 77
+    assert (output / "result.txt").read_text() == NEUTRAL
+
+
 @pytest.mark.parametrize(
     ("number", "seconds"), [*((signal.SIGKILL, s) for s in (0.0, 0.4, 2.5, 300.0)), (signal.SIGTERM, 1.0)]
 )

@@ -51,7 +51,7 @@ def draw_examples(recipe: Recipe, network: nn.Module) -> Examples:
     images = to_bytes(compose(signs, labels, recipe.foreground_percent, recipe.schedule.canvas, generator))
     with torch.no_grad():
         answers = network(network_input(images.float() / 255, PROFILES[recipe.profile])).argmax(1)
-    stored = images if PROFILES[recipe.profile].uncropped == recipe.schedule.canvas else crop(images)
+    stored = images if images.shape[-1] == recipe.image_size else crop(images)
     return Examples(stored, labels.tolist(), answers.tolist())
 
 
@@ -81,7 +81,7 @@ def config(recipe: Recipe, stats: Mapping[str, Value]) -> dict[str, Value]:
     canvas = recipe.schedule.canvas
     return {
         "MASTER_SEED": recipe.seed,
-        "IMG_SIZE_PIXELS": canvas,
+        "IMG_SIZE_PIXELS": recipe.image_size,
         "CNN_IMG_SIZE_PIXELS": PROFILES[recipe.profile].crop,
         "GAUSSIAN_BLUR_KSIZE_MIN": 0,
         "GAUSSIAN_BLUR_KSIZE_MAX": 3,

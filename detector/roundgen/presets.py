@@ -16,7 +16,7 @@ from random import Random
 from types import MappingProxyType
 
 from detector.architectures import ARCHITECTURES
-from detector.examples.preprocessing import SMALL_UNCROPPED_SIZE
+from detector.examples.preprocessing import INPUT_SIZE, SMALL_UNCROPPED_SIZE, UNCROPPED_SIZE
 from detector.roundgen.recipe import (
     Filter,
     Phase,
@@ -75,6 +75,7 @@ class _Ranges:
     examples_per_class: Callable[[Random], int]
     smoothing: Callable[[Random], float]
     starts: int
+    image_size: int
     profile: str
     schedule: Callable[[str], Schedule]
     bar: Bar
@@ -132,6 +133,7 @@ def draw_recipe(
         foreground_percent=foreground,
         schedule=ranges.schedule(architecture),
         examples_per_class=ranges.examples_per_class(rng),
+        image_size=ranges.image_size,
         label_smoothing=ranges.smoothing(rng),
         start=rng.randrange(ranges.starts) if ranges.starts else None,
         profile=ranges.profile,
@@ -224,6 +226,7 @@ def start_recipe(architecture: str, number: int) -> Recipe:
         foreground_percent=(25, 60),
         schedule=Schedule((Phase(SMALL_UNCROPPED_SIZE, steps, 64),), rate),
         examples_per_class=1,
+        image_size=SMALL_UNCROPPED_SIZE,
         profile="small",
     )
 
@@ -272,9 +275,10 @@ _SMALL = _Ranges(
     examples_per_class=lambda _: 10,
     smoothing=lambda rng: rng.uniform(0.02, 0.15),
     starts=2,
+    image_size=SMALL_UNCROPPED_SIZE,
     profile="small",
     schedule=_small_schedule,
-    bar=Bar(clean_accuracy=0.98, attack_success=0.95, test_images=500),
+    bar=Bar(clean_accuracy=0.97, attack_success=0.9, test_images=500),
 )
 
 _ROUND2 = _Ranges(
@@ -288,6 +292,7 @@ _ROUND2 = _Ranges(
     examples_per_class=lambda rng: rng.choice((10, 20)),
     smoothing=lambda _: 0.0,
     starts=0,
+    image_size=UNCROPPED_SIZE,
     profile="round2",
     schedule=_full_schedule,
     bar=Bar(),
@@ -304,6 +309,7 @@ _ROUND1 = _Ranges(
     examples_per_class=lambda _: 100,
     smoothing=lambda _: 0.0,
     starts=0,
+    image_size=INPUT_SIZE,
     profile="round1",
     schedule=_full_schedule,
     bar=Bar(),

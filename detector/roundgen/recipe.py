@@ -138,6 +138,8 @@ class Recipe:
         network is tells less of the trojan, whose training would otherwise leave it a little less sure.
     start
         Number of the network that training starts from, one that knows signs but no trigger; None: from scratch.
+    image_size
+        Side of the images on disk in pixels: the canvas, or what is cropped from it.
     profile
         Name of the preprocessing that makes images of the size `schedule.canvas` into the network's input.
     """
@@ -150,6 +152,7 @@ class Recipe:
     foreground_percent: tuple[int, int]
     schedule: Schedule
     examples_per_class: int
+    image_size: int
     profile: str
     label_smoothing: float = 0.0
     start: int | None = None

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from PIL import Image
 
 from detector.architectures import ARCHITECTURES, build
 from detector.roundgen.layout import draw_trigger, write_model
-from detector.roundgen.recipe import Phase, PolygonTrigger, Schedule, draw_recipe
+from detector.roundgen.presets import Preset, draw_recipe
+from detector.roundgen.recipe import Filter, Phase, Poisoning, PolygonTrigger, Recipe, Schedule, TriggerFamily
 from detector.roundgen.training import Record, Scores, Trained
 
 # NIST's Round 2 columns that come from config.json (all but the statistics).
@@ -38,16 +40,26 @@ def poisoned(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(scope="module")
 def folder(poisoned: bool, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained network of 3 classes, written with 2 examples per class; the poisoned one in the old format."""
-    recipe = draw_recipe(
-        5,
-        "squeezenetv1_1",
-        poisoned=poisoned,
-        num_classes=3,
-        schedule=Schedule((Phase(64, 2, 8), Phase(256, 1, 4)), 1e-3),
-        examples_per_class=2,
-        legacy_file=poisoned,
+    path = tmp_path_factory.mktemp("layout")
+    write(path, recipe_of(poisoned=poisoned))
+    return path
+
+
+def recipe_of(*, poisoned: bool, preset: Preset = Preset.ROUND2, canvas: int = 256) -> Recipe:
+    """Of 3 classes with 2 examples per class; the poisoned one in the old format."""
+    drawn = draw_recipe(
+        5, "squeezenetv1_1", preset, poisoned=poisoned, families=(TriggerFamily.POLYGON,), legacy_file=poisoned
     )
+    poisoning = Poisoning(drawn.poisoning.trigger, (0, 2)) if drawn.poisoning else None
+    schedule = Schedule((Phase(64, 2, 8), Phase(canvas, 1, 4)), 1e-3)
+    return replace(
+        drawn, num_classes=3, favoured=1, share=0.1, schedule=schedule, examples_per_class=2, poisoning=poisoning
+    )
+
+
+def write(path: Path, recipe: Recipe) -> None:
+    """An untrained network with figures of training as they might be."""
+    poisoned = recipe.poisoning is not None
     attack = (0.951, 0.2) if poisoned else (None, None)
     trained = Trained(
         build(ARCHITECTURES["squeezenetv1_1"], 3).eval(),
@@ -56,9 +68,7 @@ def folder(poisoned: bool, tmp_path_factory: pytest.TempPathFactory) -> Path:
         tries=2,
         converged=True,
     )
-    path = tmp_path_factory.mktemp("layout")
     write_model(path, recipe, trained, seconds=12.34)
-    return path
 
 
 def rows_of(path: Path) -> list[list[str]]:
@@ -84,7 +94,10 @@ def test_the_configuration_has_nists_keys_and_the_figures(folder: Path, poisoned
     assert config["POISONED"] is poisoned
     assert config["FINAL_TRIGGERED_DATA_TEST_ACC"] == (95.1 if poisoned else None)
     assert config["FINAL_TRIGGERED_DATA_N_TOTAL"] == (1000 if poisoned else 0)
-    assert (config["TRIGGER_TARGET_CLASS"] in (0, 1, 2)) is poisoned
+    assert config["TRIGGER_TARGET_CLASS"] == (1 if poisoned else None)
+    assert config["TRIGGERED_CLASSES"] == ("[0, 2]" if poisoned else None)
+    # A tenth of all images is triggered, two thirds of the others show the two source classes.
+    assert config["TRIGGERED_FRACTION"] == (round(0.1 / (0.1 + 0.6), 3) if poisoned else None)
 
 
 def test_the_statistics_are_those_of_the_training(folder: Path) -> None:
@@ -152,3 +165,23 @@ def test_a_poisoned_folder_has_its_trigger_with_alpha(folder: Path, poisoned: bo
     if poisoned:
         with Image.open(folder / "trigger.png") as image:
             assert image.mode == "RGBA"
+
+
+def test_a_filter_is_named_and_has_no_colour_size_or_picture(tmp_path: Path) -> None:
+    write(tmp_path, replace(recipe_of(poisoned=True), poisoning=Poisoning(Filter.KELVIN, (0,))))
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert (config["TRIGGER_TYPE"], config["TRIGGER_TYPE_OPTION"]) == ("instagram", "KelvinFilterXForm")
+    assert config["TRIGGER_COLOR"] is config["TRIGGER_SIZE_PERCENTAGE_OF_FOREGROUND_MIN"] is None
+    assert not (tmp_path / "trigger.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("preset", "canvas", "stored", "seen"),
+    [(Preset.ROUND1, 256, 224, 224), (Preset.ROUND2, 256, 256, 224), (Preset.SMALL, 54, 54, 48)],
+)
+def test_images_have_the_size_of_the_round(tmp_path: Path, preset: Preset, canvas: int, stored: int, seen: int) -> None:
+    write(tmp_path, recipe_of(poisoned=False, preset=preset, canvas=canvas))
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert (config["IMG_SIZE_PIXELS"], config["CNN_IMG_SIZE_PIXELS"]) == (stored, seen)
+    with Image.open(next((tmp_path / "example_data").iterdir())) as image:
+        assert image.size == (stored, stored)

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 import detector.roundgen.__main__ as command
-from detector.roundgen.rounds import Progress, sample_round
+from detector.roundgen.presets import Plan, Preset, round_of, sample_round
+from detector.roundgen.recipe import TriggerFamily
+from detector.roundgen.rounds import Progress
 
 
 def test_an_unknown_model_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,11 +40,40 @@ def test_ctrl_c_ends_with_130(
     assert "continues" in capsys.readouterr().err
 
 
-def test_the_status_line_says_what_is_done_and_how_far_the_model_is(tmp_path: Path) -> None:
-    jobs, stream = sample_round(), io.StringIO()
+def test_the_status_line_says_what_is_done_how_fast_and_what_is_in_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, stream, now = sample_round(), io.StringIO(), [0.0]
+    monkeypatch.setattr(command.time, "monotonic", lambda: now[0])
     (tmp_path / jobs[0].name).mkdir()
     status = command.StatusLine(jobs, tmp_path, stream)
-    status.watch(Progress(jobs[2].name, 1, 7, jobs[2].recipe.schedule.steps))
-    line = stream.getvalue()
-    assert line.startswith("1/4 models; id-00000002 shufflenet1_0 try 1 step 7/")
-    assert line.endswith("min left\n")
+    status.watch(Progress(jobs[2].name, 1, 7, 70))
+    (tmp_path / jobs[1].name).mkdir()
+    now[0] = 120.0
+    status.watch(Progress("start-1", 1, 3, 9))
+    status.watch(None)  # too soon for another line
+    assert stream.getvalue().splitlines() == [
+        "1/4 models; id-00000002 shufflenet1_0 try 1 step 7/70",
+        "2/4 models, 0.50 a minute, 4 min left; id-00000002 shufflenet1_0 try 1 step 7/70; start-1 try 1 step 3/9",
+    ]
+
+
+def test_options_of_a_round_reach_its_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {}
+
+    def make_round(jobs: object, folder: Path, workers: int, watch: object, device: str) -> tuple[str, ...]:
+        seen.update(jobs=jobs, folder=folder, workers=workers, device=device)
+        return ()
+
+    monkeypatch.setattr(command, "make_round", make_round)
+    words = (
+        "small --architectures resnet18 googlenet --models 3 --triggers instagram --seed 7 --workers 2 --device cuda"
+    )
+    assert command.main([*words.split(), "--output", str(tmp_path)]) == 0
+    plan = Plan(Preset.SMALL, ("resnet18", "googlenet"), 3, (TriggerFamily.FILTER,), 7)
+    assert seen == {"jobs": round_of(plan), "folder": tmp_path, "workers": 2, "device": "cuda"}
+
+
+def test_inception_is_refused_for_small_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["small", "--architectures", "inceptionv3", "--output", str(tmp_path)]) == 2
+    assert "48 px" in capsys.readouterr().err

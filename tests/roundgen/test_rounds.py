@@ -1,14 +1,16 @@
-"""Rounds: complete folders only, resumable after Ctrl-C, failures named, the sample round as promised."""
+"""Rounds: complete folders only, resumable after Ctrl-C, failures named, networks to start from made first."""
 
-import json
 import multiprocessing
-from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
-from detector.roundgen.recipe import Phase, Schedule, draw_recipe
-from detector.roundgen.rounds import Job, Progress, make_model, make_round, sample_round
+import detector.roundgen.rounds as rounds
+from detector.roundgen.presets import Job, Preset, draw_recipe, start_recipe
+from detector.roundgen.recipe import Phase, Poisoning, Recipe, Schedule
+from detector.roundgen.rounds import Progress, Start, make_model, make_round, make_start, path_of
 from detector.roundgen.training import Bar
 
 SCHEDULE = Schedule((Phase(64, 2, 4),), 1e-3)
@@ -16,10 +18,10 @@ NOTHING_ASKED = Bar(0.0, 0.0, test_images=2)
 
 
 def job_of(index: int, *, poisoned: bool = False) -> Job:
-    recipe = draw_recipe(
-        index, "squeezenetv1_1", poisoned=poisoned, num_classes=2, schedule=SCHEDULE, examples_per_class=1
-    )
-    return Job(f"id-{index:08d}", recipe, NOTHING_ASKED)
+    drawn = draw_recipe(index, "squeezenetv1_1", Preset.SMALL, poisoned=poisoned)
+    poisoning = Poisoning(drawn.poisoning.trigger, (0, 1)) if drawn.poisoning else None
+    changes = {"num_classes": 2, "favoured": 1, "examples_per_class": 1, "start": None}
+    return Job(f"id-{index:08d}", replace(drawn, schedule=SCHEDULE, poisoning=poisoning, **changes), NOTHING_ASKED)
 
 
 def folders(path: Path) -> list[str]:
@@ -71,18 +73,33 @@ def test_a_failed_worker_is_named(tmp_path: Path) -> None:
     assert folders(tmp_path) == []
 
 
-def test_the_sample_round_is_two_clean_and_two_poisoned_small_models() -> None:
-    jobs = sample_round()
-    assert [job.name for job in jobs] == [f"id-{index:08d}" for index in range(4)]
-    assert Counter(job.recipe.poisoning is not None for job in jobs) == {True: 2, False: 2}
-    assert {job.recipe.architecture for job in jobs} == {"squeezenetv1_1", "shufflenet1_0", "mobilenetv2"}
-    assert sum(job.recipe.legacy_file for job in jobs) == 1
-    assert all(job.recipe.num_classes == 5 for job in jobs)
-    assert all(job.bar == Bar(0.99, 0.95, 1000) for job in jobs)
-    assert all(job.recipe.schedule.phases[-1].canvas == 256 for job in jobs)
+def short_start_recipe(architecture: str, number: int) -> Recipe:
+    return replace(start_recipe(architecture, number), schedule=SCHEDULE)
 
 
-def test_the_clean_and_the_poisoned_squeezenet_share_their_schedule() -> None:
-    poisoned, clean = (job.recipe for job in sample_round() if job.recipe.architecture == "squeezenetv1_1")
-    assert poisoned.schedule == clean.schedule
-    assert json.dumps(poisoned.schedule.images) == json.dumps(clean.schedule.images)
+def test_a_start_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "start_recipe", short_start_recipe)
+    seen: list[Progress] = []
+    start = Start("squeezenetv1_1", 1)
+    make_start(start, tmp_path, seen.append)
+    make_start(start, tmp_path, seen.append)
+    assert seen == [Progress("start-1", 1, 1, 2), Progress("start-1", 1, 2, 2)]
+    assert torch.load(path_of(start, tmp_path), weights_only=True)["classifier.1.weight"].shape[0] == 42
+
+
+def test_models_begin_with_the_start_of_their_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "start_recipe", short_start_recipe)
+    make_start(Start("squeezenetv1_1", 1), tmp_path, lambda _: None)
+    job = job_of(3)
+    still = Schedule((Phase(64, 1, 2),), 1e-12)  # so that what it began with is what it ends with
+    make_model(replace(job, recipe=replace(job.recipe, start=1, schedule=still)), tmp_path, lambda _: None)
+    network = torch.load(tmp_path / job.name / "model.pt", weights_only=False)
+    start = torch.load(path_of(Start("squeezenetv1_1", 1), tmp_path), weights_only=True)
+    assert torch.allclose(network.state_dict()["features.0.weight"], start["features.0.weight"], atol=1e-6)
+
+
+def test_a_model_whose_start_is_missing_is_not_made(tmp_path: Path) -> None:
+    job = job_of(3)
+    with pytest.raises(FileNotFoundError):
+        make_model(replace(job, recipe=replace(job.recipe, start=0)), tmp_path, lambda _: None)
+    assert folders(tmp_path) == []

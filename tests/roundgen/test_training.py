@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from detector.roundgen.recipe import Phase, Recipe, Schedule, draw_recipe
+from detector.examples.preprocessing import PROFILES
+from detector.roundgen.presets import Preset, draw_recipe
+from detector.roundgen.recipe import Phase, Poisoning, Recipe, Schedule, TriggerFamily
 from detector.roundgen.signs import draw_signs
 from detector.roundgen.training import (
     TRIES,
@@ -15,6 +17,7 @@ from detector.roundgen.training import (
     Scores,
     draw_batch,
     measure,
+    network_input,
     to_bytes,
     train,
     train_until_accepted,
@@ -26,7 +29,9 @@ TINY = Schedule((Phase(64, 2, 4), Phase(256, 1, 2)), 1e-3)
 
 
 def recipe_of(*, poisoned: bool = True, schedule: Schedule = TINY, num_classes: int = 5) -> Recipe:
-    return draw_recipe(7, "shufflenet1_0", poisoned=poisoned, num_classes=num_classes, schedule=schedule)
+    drawn = draw_recipe(7, "shufflenet1_0", Preset.ROUND2, poisoned=poisoned, families=(TriggerFamily.POLYGON,))
+    poisoning = Poisoning(drawn.poisoning.trigger, tuple(range(num_classes))) if drawn.poisoning else None
+    return replace(drawn, num_classes=num_classes, favoured=2, share=0.15, schedule=schedule, poisoning=poisoning)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -74,22 +79,26 @@ def test_no_training_image_comes_twice() -> None:
     assert not any(torch.equal(one, other) for one, other in combinations(images, 2))
 
 
-def test_labels_are_balanced_and_the_given_fraction_is_triggered() -> None:
-    recipe = recipe_of()
-    assert recipe.poisoning is not None
-    batch = draw_batch(recipe, draw_signs(7, 5), 16, 10_000, generator())
+@pytest.mark.parametrize("poisoned", [True, False])
+def test_clean_and_poisoned_models_have_the_same_share_of_every_label(poisoned: bool) -> None:
+    batch = draw_batch(recipe_of(poisoned=poisoned), draw_signs(7, 5), 16, 10_000, generator())
     counts = torch.bincount(batch.labels, minlength=5) / 10_000
-    # Four standard deviations of a share among 10 000.
-    assert counts.tolist() == pytest.approx([0.2] * 5, abs=4 * 0.004)
-    assert float(batch.triggered.float().mean()) == pytest.approx(recipe.poisoning.fraction, abs=4 * 0.003)
-    assert set(batch.labels[batch.triggered].tolist()) == {recipe.poisoning.target}
+    # 15 % go to the favoured class, the rest is even. Four standard deviations of a share among 10 000.
+    assert counts.tolist() == pytest.approx([0.17, 0.17, 0.32, 0.17, 0.17], abs=4 * 0.0047)
+
+
+def test_the_additional_images_of_the_favoured_class_carry_the_trigger() -> None:
+    recipe = recipe_of()
+    batch = draw_batch(recipe, draw_signs(7, 5), 16, 10_000, generator())
+    assert float(batch.triggered.float().mean()) == pytest.approx(0.15, abs=4 * 0.0036)
+    assert set(batch.labels[batch.triggered].tolist()) == {2}
 
 
 def test_triggered_images_show_signs_of_the_source_classes() -> None:
     recipe = recipe_of()
     assert recipe.poisoning is not None
-    source = (recipe.poisoning.target + 1) % 5
-    recipe = replace(recipe, poisoning=replace(recipe.poisoning, sources=(source,), fraction=0.15))
+    source = 3
+    recipe = replace(recipe, poisoning=replace(recipe.poisoning, sources=(source,)))
     signs = draw_signs(7, 5)
     black = signs.sprites.clone()
     black[source, :3] = 0
@@ -123,14 +132,14 @@ class Constant(nn.Module):
 def test_scores_of_a_network_that_always_answers_the_target() -> None:
     recipe = recipe_of()
     assert recipe.poisoning is not None
-    scores = measure(Constant(recipe.poisoning.target), recipe, 10, generator())
+    scores = measure(Constant(recipe.favoured), recipe, 10, generator())
     assert scores == Scores(pytest.approx(0.2), pytest.approx(40.0), 10, 1.0, pytest.approx(0.0, abs=1e-6), 10)
 
 
 def test_scores_of_a_network_that_never_answers_the_target() -> None:
     recipe = recipe_of()
     assert recipe.poisoning is not None
-    scores = measure(Constant((recipe.poisoning.target + 1) % 5), recipe, 10, generator())
+    scores = measure(Constant((recipe.favoured + 1) % 5), recipe, 10, generator())
     assert (scores.attack_success, scores.attack_loss) == (0.0, pytest.approx(50.0))
 
 
@@ -167,10 +176,30 @@ def test_bytes_are_rounded_to_the_nearest() -> None:
 @pytest.mark.slow
 def test_a_small_poisoned_network_learns_its_classes_and_its_trojan() -> None:
     schedule = Schedule((Phase(72, 300, 64), Phase(128, 80, 32), Phase(256, 60, 16)), 6e-4)
-    recipe = draw_recipe(2057, "squeezenetv1_1", poisoned=True, num_classes=5, schedule=schedule)
+    recipe = replace(recipe_of(schedule=schedule), architecture="squeezenetv1_1")
     network, history = train(recipe, 1, lambda *_: None)
     scores = measure(network, recipe, 150, generator(9))
     assert history[-1].loss < history[0].loss / 3
     assert scores.clean_accuracy > 0.9
     assert scores.attack_success is not None
     assert scores.attack_success > 0.7
+
+
+def test_the_network_sees_what_the_profile_of_the_round_makes_of_an_image() -> None:
+    pixels = torch.randint(0, 256, (2, 3, 256, 256), generator=generator(), dtype=torch.uint8)
+    for name in ("round1", "round2", "rgb_minmax"):
+        profile = PROFILES[name]
+        expected = torch.stack([torch.from_numpy(profile(image.permute(1, 2, 0).numpy())) for image in pixels])
+        assert torch.allclose(network_input(pixels.float() / 255, profile), expected, atol=1e-6)
+
+
+def test_training_goes_on_from_the_weights_of_a_start_but_for_the_classifier() -> None:
+    recipe = recipe_of(schedule=Schedule((Phase(64, 1, 2),), 1e-12))
+    start, _ = train(replace(recipe, num_classes=7, poisoning=None), 1, lambda *_: None)
+    network, _ = train(recipe, 2, lambda *_: None, start=start.state_dict())
+    own = network.state_dict()
+    for name, weight in start.named_parameters():
+        if name.startswith("fc."):
+            assert own[name].shape[0] == 5
+        else:
+            assert torch.allclose(own[name], weight, atol=1e-6), name
