@@ -3,7 +3,8 @@
 #
 # For root on a Debian machine that reaches Debian's packages and PyPI, but no container registry. What succeeded before
 # and would be done with the same inputs again is skipped; everything large lies in build/containers. The image and the
-# SIF are two tracks: one that fails does not keep the other from being built and checked.
+# SIF are two tracks: one that fails does not keep the other from being built and checked. They are built at the same
+# time and checked one after the other, for the checks measure time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,7 +17,6 @@ readonly OFFLINE="--no-index --find-links /mnt"
 readonly INSIDE=(entrypoint.py metaparameters.json metaparameters_schema.json detector learned_params reference_data
   "$HERE/requirements.txt" "$HERE/install.sh")
 export CONTAINERS_CONF=$PWD/$HERE/containers.conf PATH=$APPTAINER/usr/bin:$PATH
-FAILED=()
 
 # part NAME EXPLANATION INPUTS COMMAND...: one line about each part. It is skipped where it has succeeded with the same
 # inputs (a fingerprint; `always` never is), and its output goes to a log that is shown when it fails.
@@ -31,7 +31,7 @@ part() {
   if ! "$@" > "$log" 2>&1; then
     tail -n 40 "$log" >&2
     echo "test-container: FAILED: $name ($explanation); all of its output is in ${log#"$PWD"/}" >&2
-    FAILED+=("$name")
+    echo "$name" >> "$WORK/failed"
     return 1
   fi
   echo "$inputs" > "$stamp"
@@ -92,19 +92,30 @@ common_track() {
       bash "$HERE/debian-base.sh" "$BASE"
 }
 
-podman_track() {
+podman_build() {
   { podman image exists "$BASE_IMAGE" || rm -f "$WORK/base-image.done"; } &&
     part base-image "importing the base root to podman" "$(fingerprint "$HERE/debian-base.sh")" base_image &&
-    part image "building the Dockerfile with podman" always image && # podman knows itself what to skip
-    part image-checks "checking the image with podman" always checks --podman-image "$IMAGE"
+    part image "building the Dockerfile with podman" always image # podman knows itself what to skip
 }
 
-apptainer_track() {
+apptainer_build() {
   part apptainer "getting Apptainer from Debian's unstable suite: no fault of the detector or of podman's part" \
     "$(fingerprint "$HERE/get-apptainer.sh")" apptainer &&
     part sif "building singularity.def with Apptainer" \
-      "$(fingerprint singularity.def "$HERE/debian-base.sh" "${INSIDE[@]}")" sif &&
-    part sif-checks "checking the SIF with Apptainer" always checks --sif "$SIF"
+      "$(fingerprint singularity.def "$HERE/debian-base.sh" "${INSIDE[@]}")" sif
+}
+
+both_tracks() {
+  local podman apptainer
+  podman_build & podman=$!
+  apptainer_build & apptainer=$!
+  if wait "$podman"; then
+    wait "$apptainer" || true # the checks measure time: nothing else runs beside them
+    part image-checks "checking the image with podman" always checks --podman-image "$IMAGE" || true
+  fi
+  if wait "$apptainer"; then
+    part sif-checks "checking the SIF with Apptainer" always checks --sif "$SIF" || true
+  fi
 }
 
 table() {
@@ -115,14 +126,13 @@ table() {
 
 [[ $(id -u) -eq 0 ]] || { echo "test-container: must run as root: it installs Debian packages" >&2; exit 2; }
 mkdir -p "$WORK"
-rm -f "$WORK"/figures.tsv "$WORK"/*-checks.log
+rm -f "$WORK"/figures.tsv "$WORK"/failed "$WORK"/*-checks.log
 if common_track; then
-  podman_track || true
-  apptainer_track || true
+  both_tracks
 fi
 table
-if [[ ${#FAILED[@]} -gt 0 ]]; then
-  echo "test-container: FAILED after $SECONDS s: ${FAILED[*]}" >&2
+if [[ -s $WORK/failed ]]; then
+  echo "test-container: FAILED after $SECONDS s: $(paste -sd ' ' "$WORK/failed")" >&2
   exit 1
 fi
 echo "test-container: both images pass, $SECONDS s in all"
