@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from detector.configure.readings import ArchitectureReadings
 from detector.mapping.features import Reduction, feature_matrix
 from detector.mapping.signals import PER_VARIANT, Signal
-from detector.pruning.theta import Theta
+from detector.pruning.theta import PruningMethod, Theta
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 MAX_SECONDS = 60.0  # the paper's T_max
+PRUNING = (PruningMethod.REMOVE, PruningMethod.RESET, PruningMethod.TRIM)  # the paper's methods
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,9 @@ def all_candidates(thetas: Sequence[Theta]) -> tuple[Candidate, ...]:
 
 
 def paper_candidates(thetas: Sequence[Theta]) -> tuple[Candidate, ...]:
-    """The paper's: the accuracies of the variants, one by one."""
-    return tuple(Candidate(theta, (Signal.ACCURACY,), Reduction.VARIANTS) for theta in thetas)
+    """The paper's: the accuracies of the variants, one by one, under its three pruning methods."""
+    pruned = (theta for theta in thetas if theta.pruning_method in PRUNING)
+    return tuple(Candidate(theta, (Signal.ACCURACY,), Reduction.VARIANTS) for theta in pruned)
 
 
 def _stages(candidates: Sequence[Candidate]) -> tuple[Indices, Mask]:

@@ -49,14 +49,15 @@ class InSample:
 
 def in_sample(readings: ArchitectureReadings, thetas: Sequence[Theta], seed: int) -> InSample:
     """Of the given points of the search space."""
-    vectors = [candidate.features(readings) for candidate in paper_candidates(thetas)]
+    candidates = paper_candidates(thetas)
+    vectors = [candidate.features(readings) for candidate in candidates]
     found = _scored(vectors, readings.poisoned, seed)
-    best = min(range(len(thetas)), key=lambda number: found[number].error_rate)
+    best = min(range(len(candidates)), key=lambda number: found[number].error_rate)
     rng = np.random.default_rng(seed)
     noise = [_scored([rng.random(one.shape) for one in vectors], readings.poisoned, seed) for _ in range(_NOISE_DRAWS)]
     return InSample(
         readings.architecture,
-        thetas[best],
+        candidates[best].theta,
         found[best],
         min(one.cross_entropy for one in found),
         float(np.mean([min(one.error_rate for one in draw) for draw in noise])),

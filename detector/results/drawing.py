@@ -42,7 +42,7 @@ def _architectures(results: Results) -> Figure:
     _bars(left, results, errors, "error rate")
     _bars(right, results, losses, "cross-entropy")
     right.axhline(np.log(2) / 2, color="black", linewidth=0.8, linestyle=":")
-    left.legend(fontsize=7)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=7)
     return figure
 
 
@@ -137,6 +137,7 @@ def _learning_curve(results: Results) -> Figure:
     reach = np.round([means - lows, highs - means], _DECIMALS)
     axis.errorbar(sizes, means.round(_DECIMALS), reach, marker="o", color=_CLEAN, capsize=3)
     axis.axhline(0.5, color="black", linewidth=0.8, linestyle=":")
+    axis.set_xticks(sizes)
     axis.set_xlabel("models of each architecture")
     axis.set_ylabel("held-out ROC-AUC")
     return figure

@@ -125,11 +125,7 @@ def _slow(results: Results) -> str:
 
 
 def _held_out(results: Results) -> str:
-    rows = [
-        (*map(str, row.procedure), *_figures(row.judgement))
-        for row in results.rows
-        if row.architecture is None
-    ]
+    rows = [(*map(str, row.procedure), *_figures(row.judgement)) for row in results.rows if row.architecture is None]
     return (
         "## Held out\n\nAll models together. In brackets 95 % intervals; the last columns are the mean under permuted "
         "labels and the share of permutations that do as well, the true labels counted in. FP and FN are shares of all "

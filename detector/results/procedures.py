@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.configure.candidates import Bank, Candidate, affordable, all_candidates, paper_candidates
+from detector.configure.candidates import PRUNING, Bank, Candidate, affordable, all_candidates, paper_candidates
 from detector.configure.crossvalidation import CrossValidated, better_of, cross_validate
 from detector.configure.design import Design
 from detector.configure.readings import ArchitectureReadings
@@ -57,11 +57,10 @@ LEAK = (Family.UNTOUCHED, Scope.CHOSEN)
 Procedure = tuple[Family, Scope]
 Answers = dict[Procedure, Array]  # probabilities (repeats, N, P)
 
-_PRUNING = (PruningMethod.REMOVE, PruningMethod.RESET, PruningMethod.TRIM)
 _MEMBERS: Mapping[Family, Callable[[Candidate], bool]] = MappingProxyType(
     {
-        Family.ACCURACY: lambda one: _under(one, *_PRUNING) and one.signals == (Signal.ACCURACY,),
-        Family.PRUNING: lambda one: _under(one, *_PRUNING),
+        Family.ACCURACY: lambda one: _under(one, *PRUNING) and one.signals == (Signal.ACCURACY,),
+        Family.PRUNING: lambda one: _under(one, *PRUNING),
         Family.AMPLIFICATION: lambda one: _under(one, PruningMethod.AMPLIFY),
         Family.STIMULATION: lambda one: _under(one, PruningMethod.STIMULATE),
         Family.CLASSIFIER: lambda one: not one.pruned,
@@ -111,7 +110,8 @@ def all_answers(readings: Sequence[ArchitectureReadings], design: Design) -> Ans
 
     answers = _in_all_scopes(readings, design, search_bank, families)
     answers |= _in_all_scopes(readings, design, untouched_bank, leak)
-    answers[PAPER] = np.concatenate([_paper(one, design.of(i)) for i, one in enumerate(readings)], axis=1)
+    if all(paper_candidates(affordable([one])) for one in readings):
+        answers[PAPER] = np.concatenate([_paper(one, design.of(i)) for i, one in enumerate(readings)], axis=1)
     return answers
 
 

@@ -38,7 +38,8 @@ def test_everything_is_tried() -> None:
     assert alone.signals == (Signal.CLASSIFIER_WEIGHTS,)
     assert alone.theta == SMALL
     assert Candidate(TRIM, tuple(PER_VARIANT), Reduction.VARIANTS) in candidates
-    assert [one.theta for one in paper_candidates(GRID)] == list(GRID)
+    amplified = replace(SMALL, pruning_method=PruningMethod.AMPLIFY)
+    assert [one.theta for one in paper_candidates((*GRID, amplified))] == list(GRID)
 
 
 def test_what_takes_longer_than_the_budget_is_left_out(make_readings: Make) -> None:
@@ -81,7 +82,7 @@ def test_the_second_stage_is_bound_to_the_first_ones_theta_error(make_readings: 
 
 
 def test_a_theta_without_the_usual_size_competes_at_its_smallest(make_readings: Make) -> None:
-    lonely = replace(SMALL, pruning_method=PruningMethod.AMPLIFY, num_pruned_models=7)
+    lonely = replace(SMALL, pruning_method=PruningMethod.REMOVE, num_pruned_models=7)
     thetas = (SMALL, TRIM, replace(lonely, num_images=30), replace(lonely, num_images=15))
     candidates = paper_candidates(thetas)
     bank = Bank.of([make_readings("resnet18", 0, thetas)], candidates)
