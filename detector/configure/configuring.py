@@ -76,7 +76,7 @@ def configure(request: ConfigureRequest, settings: TrainSettings, clock: Clock) 
     found = read_round(request.models_dirpath)
     check_target(request.learned_parameters_dirpath)
     with ExitStack() as stack:
-        scratch = request.scratch_dirpath or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        scratch = request.scratch_dirpath or Path(stack.enter_context(_temporary(request.learned_parameters_dirpath)))
         learn_from = _search if request.automatic else _refit
         measured, learned = learn_from(found, settings, Store(scratch), clock)
     left_out = (*found.left_out, *measured.left_out)
@@ -86,6 +86,11 @@ def configure(request: ConfigureRequest, settings: TrainSettings, clock: Clock) 
     parameters = [one.parameters for one in learned if one.parameters is not None]
     folder = write_bundle(request.learned_parameters_dirpath, bundle, parameters)
     return Outcome(folder, base_rate, tuple(learned), left_out, measured.doubtful)
+
+
+def _temporary(directory: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder in the one for the bundle: a container may have no other writable place."""
+    return tempfile.TemporaryDirectory(dir=directory, prefix=".measuring-")
 
 
 def check_target(directory: Path) -> None:

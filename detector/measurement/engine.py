@@ -1,9 +1,11 @@
 """Runs variants of one network on images: a fused plan over packed convolutions of oneDNN, one thread a call.
 
-Each call folds batch normalisation and the variant's patches into the convolutions, packs them for the processor, and
-runs the images in channels-last order. Nothing is shared between calls but constant arrays, so that calls may run side
-by side in threads, and an answer never depends on how many do. The operators are those that PyTorch's own compiler
-emits for frozen networks; eager PyTorch is the oracle in tests. Weights may be anything, so logits may be non-finite.
+Batch normalisation is folded into the convolutions, which are packed for the processor once; images run through them
+in channels-last order. A variant that only silences filters or moves shifts is laid over the packed weights: one
+network, |S| masks. Other patches fold and pack the layers that they touch anew. Nothing is shared between calls but
+constant arrays, so that calls may run side by side in threads, and an answer never depends on how many do. The
+operators are those that PyTorch's own compiler emits for frozen networks; eager PyTorch is the oracle in tests. Weights
+may be anything, so logits may be non-finite.
 """
 
 from __future__ import annotations
@@ -22,9 +24,9 @@ from detector.graph.ir import Graph, Op
 from detector.measurement.plan import Step, make_plan
 from detector.pruning.variant import RowPatch
 
-# What torch.compile emits for a frozen network on the CPU; typed as Any because PyTorch's stubs do not know it. It
-# would take weights packed beforehand too, which pays only where they serve more than one call.
+# What torch.compile emits for a frozen network on the CPU; typed as Any because PyTorch's stubs do not know them.
 _convolve: Any = torch.ops.mkldnn._convolution_pointwise
+_pack: Any = torch.ops.mkldnn._reorder_convolution_weight
 _UNARY: Mapping[Op | None, tuple[str, list[float]]] = MappingProxyType(
     {None: ("none", []), Op.RELU: ("relu", []), Op.RELU6: ("hardtanh", [0.0, 6.0])}
 )
@@ -44,10 +46,11 @@ class PackedEngine:
     def __init__(self, graph: Graph, arrays: Mapping[str, NDArray[Any]]) -> None:
         self._plan = make_plan(graph)
         self._tensors = {name: _tensor(array) for name, array in arrays.items() if array.dtype == np.float32}
+        self._packed: dict[str, torch.Tensor] = {}  # by step; two threads that pack the same step make the same
 
     def logits(self, images: NDArray[np.float32], patches: Sequence[RowPatch] = ()) -> NDArray[np.float32]:
         """Logits (N, classes) for images (N, 3, height, width) with the patches applied."""
-        parameters = _Parameters(self._tensors, {patch.parameter: patch for patch in patches})
+        parameters = _Parameters(self._tensors, {patch.parameter: patch for patch in patches}, self._packed)
         torch.set_num_threads(1)  # of the calling thread: with a busy neighbour, threads that wait for each other crawl
         with torch.inference_mode():
             values: dict[str, torch.Tensor] = {}
@@ -63,9 +66,12 @@ class PackedEngine:
 class _Parameters:
     """The network's parameters with one variant's patches applied, made when asked for."""
 
-    def __init__(self, tensors: Mapping[str, torch.Tensor], patches: Mapping[str, RowPatch]) -> None:
+    def __init__(
+        self, tensors: Mapping[str, torch.Tensor], patches: Mapping[str, RowPatch], packed: dict[str, torch.Tensor]
+    ) -> None:
         self._tensors = tensors
         self._patches = patches
+        self._packed = packed
 
     def get(self, name: str) -> torch.Tensor | None:
         """The parameter, or None if the network has none of that name."""
@@ -81,6 +87,23 @@ class _Parameters:
         factors = scale.reshape(-1, *[1] * (self._tensors[name].ndim - 1))
         product = self._tensors[name] * factors
         return self._write(product, name, factors) if name in self._patches else product
+
+    def silenced(self, step: Step) -> torch.Tensor | None:
+        """Rows of a convolution whose weights the patches leave at zero; None if others change as well."""
+        rows = []
+        for name in (f"{step.module}.weight", f"{step.norm}.weight"):
+            patch = self._patches.get(name)
+            if patch is not None and patch.values is not None:
+                return None
+            rows += [] if patch is None else [torch.from_numpy(patch.rows)]
+        return torch.cat(rows) if rows else torch.empty(0, dtype=torch.int64)
+
+    def packed(self, step: Step, image: torch.Tensor) -> torch.Tensor:
+        """The step's weight as it is without patches, folded and packed when it is first asked for."""
+        if step.output not in self._packed:
+            constant = _Parameters(self._tensors, {}, self._packed)
+            self._packed[step.output] = _pack(_weight(step, constant), *_geometry(step), image.shape)
+        return self._packed[step.output]
 
     def _write(self, tensor: torch.Tensor, name: str, factors: torch.Tensor | None = None) -> torch.Tensor:
         patch = self._patches[name]
@@ -102,28 +125,55 @@ def _channels_last(images: torch.Tensor) -> torch.Tensor:
     return images.contiguous(memory_format=torch.channels_last)
 
 
-def _folded(step: Step, parameters: _Parameters) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Weight and bias, if any, of a convolution with its batch normalisation folded in."""
-    weight, bias = f"{step.module}.weight", parameters.get(f"{step.module}.bias")
+def _scale(step: Step, parameters: _Parameters) -> torch.Tensor:
+    """What the batch normalisation behind a convolution multiplies each channel with."""
+    return parameters[f"{step.norm}.weight"] / torch.sqrt(parameters[f"{step.norm}.running_var"] + step.eps)
+
+
+def _weight(step: Step, parameters: _Parameters) -> torch.Tensor:
+    """Weight of a convolution with its batch normalisation folded in."""
+    name = f"{step.module}.weight"
+    return parameters.scaled(name, _scale(step, parameters)) if step.norm else parameters[name]
+
+
+def _bias(step: Step, parameters: _Parameters) -> torch.Tensor | None:
+    """Bias, if any, of a convolution with its batch normalisation folded in."""
+    bias = parameters.get(f"{step.module}.bias")
     if not step.norm:
-        return parameters[weight], bias
-    scale = parameters[f"{step.norm}.weight"] / torch.sqrt(parameters[f"{step.norm}.running_var"] + step.eps)
+        return bias
+    scale = _scale(step, parameters)
     shift = parameters[f"{step.norm}.bias"] - parameters[f"{step.norm}.running_mean"] * scale
-    return parameters.scaled(weight, scale), shift if bias is None else shift + bias * scale
+    return shift if bias is None else shift + bias * scale
+
+
+def _geometry(step: Step) -> tuple[Any, Any, Any, Any]:
+    padding, stride, dilation, groups = (step.attributes[key] for key in ("padding", "stride", "dilation", "groups"))
+    return padding, stride, dilation, groups
 
 
 def _conv(step: Step, inputs: list[torch.Tensor], parameters: _Parameters) -> torch.Tensor:
-    weight, bias = _folded(step, parameters)
-    stride, padding, dilation, groups = (step.attributes[key] for key in ("stride", "padding", "dilation", "groups"))
+    silenced = parameters.silenced(step)
+    weight = _weight(step, parameters) if silenced is None else parameters.packed(step, inputs[0])
+    bias = _bias(step, parameters)
     unary, scalars = _UNARY[step.activation]
-    geometry = (bias, padding, stride, dilation, groups)
+    geometry = (bias, *_geometry(step))
     convolved: torch.Tensor
     if step.adds:
         activation = None if step.activation is None else unary
         convolved = _convolve.binary(*inputs, weight, *geometry, "add", 1.0, activation, scalars, "")
     else:
         convolved = _convolve(inputs[0], weight, *geometry, unary, scalars, "")
+    if silenced is not None and len(silenced):
+        convolved[:, silenced] = _silence(step, inputs, bias, silenced)
     return convolved
+
+
+def _silence(step: Step, inputs: list[torch.Tensor], bias: torch.Tensor | None, rows: torch.Tensor) -> torch.Tensor:
+    """What filters without weights give, in a shape that can be laid over (N, rows, height, width)."""
+    level = torch.zeros(len(rows), 1, 1) if bias is None else bias[rows, None, None]
+    if step.adds:
+        level = inputs[1][:, rows] + level
+    return level if step.activation is None else _WITHOUT[step.activation]([level], {})
 
 
 def _batch_norm(step: Step, inputs: list[torch.Tensor], parameters: _Parameters) -> torch.Tensor:
