@@ -23,11 +23,12 @@ endif
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml containers/requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	# torch first: torchvision asks for it without saying which build, and any build of this version will do
 	$(BIN)/python -m pip install --quiet torch==$$(sed -n 's/.*"torch==\(.*\)".*/\1/p' pyproject.toml)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	# the very versions that the images hold
+	$(BIN)/python -m pip install --quiet --constraint containers/requirements.txt --editable '.[dev]'
 	touch $@
 
 setup: $(READY) ## Create .venv with everything the project needs
