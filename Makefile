@@ -65,7 +65,7 @@ format: $(READY) ## Rewrite the code in the project's style
 reference: $(READY) ## Regenerate reference_data from torchvision
 	$(BIN)/python -m detector.graph --write
 
-samples: $(READY) ## Train the sample models again where they are missing (about an hour)
+samples: $(READY) ## Train sample models where they are missing (48 px, some minutes)
 	$(BIN)/python -m detector.roundgen samples --output $(SAMPLES)
 
 results: $(READY) ## Rebuild docs/results.md, its figures and the default bundle from the measurements (minutes)
