@@ -1,7 +1,6 @@
 """The automatic configuration: the search over a grid of thetas, judged as the published results are, per architecture.
 
 The same procedure, on the caller's round, that the default bundle was learned and judged with (`detector.results`).
-Behind the best configuration stand cheaper ones of the same theta, fewer variants or images, for short time budgets.
 """
 
 from __future__ import annotations
@@ -13,24 +12,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detector import __version__
-from detector.configure.candidates import Bank, Candidate, affordable
-from detector.configure.concluding import conclude
+from detector.configure.candidates import affordable
 from detector.configure.design import FOLDS, PERMUTATIONS, Design, make_design
 from detector.configure.figures import Judgement, judge
 from detector.configure.learning import Learned, doubtful_note, nothing_learned, too_few
+from detector.configure.procedures import PUBLISHED, all_answers
 from detector.configure.readings import ArchitectureReadings
+from detector.configure.regressions import Regression, learn_all, make_parameters
 from detector.examples.preprocessing import Preprocessing
-from detector.mapping.parameters import Configuration, LearnedParameters
+from detector.mapping.parameters import LearnedParameters
 from detector.pruning.theta import Theta
-from detector.results.learned import Learned as Regression
-from detector.results.learned import learn_all, make_parameters
-from detector.results.procedures import CLIP, PUBLISHED, Scope, all_answers
 
 _log = logging.getLogger(__name__)
 
 _TOO_SLOW = "no measurement fits the time budget of a detection on this machine"
 _NO_BETTER = "nothing that was tried beats the base rate on models held out"
-_NOTE = "The cheaper configurations, for short time budgets, have the same theta and no figures of their own."
 
 
 @dataclass(frozen=True)
@@ -83,59 +79,17 @@ def _searched(readings: Sequence[ArchitectureReadings], search: Search) -> list[
     for number, one in enumerate(regressions):
         own = design.architecture == number
         held_out = judge(answers[:, own], design.labels[own], search.seed)
-        parameters = _parameters(one, number, readings, design, held_out, search)
+        parameters = _parameters(one, held_out, search)
         count, poisoned = len(one.readings.names), int(one.readings.poisoned.sum())
         reason = "" if parameters else _NO_BETTER
         results.append(Learned(one.readings.architecture, count, poisoned, parameters, reason))
     return results
 
 
-def _parameters(
-    one: Regression,
-    number: int,
-    readings: Sequence[ArchitectureReadings],
-    design: Design,
-    held_out: Judgement,
-    search: Search,
-) -> LearnedParameters | None:
+def _parameters(one: Regression, held_out: Judgement, search: Search) -> LearnedParameters | None:
     parameters = make_parameters(one, search.round_name, search.preprocessing.name, held_out)
     if parameters is None:
         return None
-    if one.scope is Scope.ALONE:
-        readings, design, number = [one.readings], design.of(number), 0
-    cheaper = [_refitted(candidate, number, readings, design) for candidate in _cheaper(one)]
-    notes = (*doubtful_note(one.readings, search.doubtful), *((_NOTE,) if cheaper else ()))
+    notes = (*doubtful_note(one.readings, search.doubtful), *parameters.provenance.notes)
     source = f"entrypoint.py configure --automatic_configuration, version {__version__}, seed {search.seed}"
-    return replace(
-        parameters,
-        configurations=(*parameters.configurations, *cheaper),
-        provenance=replace(parameters.provenance, source=source, notes=notes),
-    )
-
-
-def _cheaper(one: Regression) -> list[Candidate]:
-    """The winner at every smaller |S| x |D| that was measured, costliest first."""
-    best = one.conclusion.candidate
-    if not best.pruned:
-        return []
-    alike = [theta for theta in one.readings.thetas if _without_sizes(theta) == _without_sizes(best.theta)]
-    smaller = sorted({theta: _cost(theta) for theta in alike if _cost(theta) < _cost(best.theta)}, key=_cost)
-    return [replace(best, theta=theta) for theta in reversed(smaller)]
-
-
-def _refitted(
-    candidate: Candidate, number: int, readings: Sequence[ArchitectureReadings], design: Design
-) -> Configuration:
-    bank = Bank.of(readings, [candidate])
-    fit = conclude(bank, readings, design, {"": np.ones(1, dtype=bool)}, CLIP)[""].fits[number]
-    return Configuration(
-        candidate.theta, candidate.signals, candidate.reduction, fit.kind, fit.intercept, fit.coefficients
-    )
-
-
-def _cost(theta: Theta) -> int:
-    return theta.num_pruned_models * theta.num_images
-
-
-def _without_sizes(theta: Theta) -> Theta:
-    return replace(theta, num_pruned_models=1, num_images=1)
+    return replace(parameters, provenance=replace(parameters.provenance, source=source, notes=notes))

@@ -10,14 +10,16 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from detector.configure.procedures import PUBLISHED
 from detector.configure.readings import ArchitectureReadings, read_readings
+from detector.configure.regressions import Regression, make_parameters
 from detector.errors import DetectorError
 from detector.examples.preprocessing import PROFILES
-from detector.mapping.bundles import write_bundle
+from detector.mapping.bundles import Bundle, write_bundle
 from detector.results.analysis import Effort, Results, analyse
-from detector.results.learned import make_bundle, make_parameters
 from detector.results.page import FIGURES, page, tried_table
-from detector.results.procedures import PUBLISHED
 
 _log = logging.getLogger(__name__)
 
@@ -63,8 +65,19 @@ def _write_bundle(results: Results, options: argparse.Namespace) -> Path:
         for one in results.learned
         for architecture in [one.readings.architecture]
     ]
-    bundle = make_bundle(options.bundle, options.round, results.learned)
+    bundle = _bundle(options.bundle, options.round, results.learned)
     return write_bundle(options.learned_params, bundle, [one for one in made if one is not None])
+
+
+def _bundle(name: str, round_name: str, learned: Sequence[Regression]) -> Bundle:
+    """The bundle's own file."""
+    models = [one.readings.poisoned for one in learned]
+    architectures = ", ".join(one.readings.architecture for one in learned)
+    description = (
+        f"Learned from {sum(map(len, models))} models of the generated round {round_name} ({architectures}) by the "
+        "search that docs/results.md describes and judges."
+    )
+    return Bundle(name, "1", description, float(np.concatenate(models).mean()))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from detector.configure.candidates import affordable
 from detector.configure.design import FOLDS, PERMUTATIONS, Design, make_design
 from detector.configure.figures import Difference, Judgement, difference, judge
+from detector.configure.procedures import LEAK, PAPER, PUBLISHED, Answers, Procedure, all_answers, search_bank
 from detector.configure.readings import ArchitectureReadings
+from detector.configure.regressions import Regression, Searches, learn_all
 from detector.pruning.theta import Theta
 from detector.results.controls import InSample, LearningPoint, in_sample, learning_curve
-from detector.results.learned import Learned, Searches, Unseen, judge_unseen, learn_all
-from detector.results.procedures import LEAK, PAPER, PUBLISHED, Answers, Procedure, all_answers, search_bank
 from detector.results.timing import Timing, timing
+from detector.results.unseen import Unseen, judge_unseen
 
 Array = NDArray[np.float64]
 
@@ -66,7 +67,7 @@ class Results:
     curve: tuple[LearningPoint, ...]
     timings: tuple[Timing, ...]
     searches: Searches
-    learned: tuple[Learned, ...]
+    learned: tuple[Regression, ...]
     unseen: Unseen | None
 
     def judgement(self, procedure: Procedure, architecture: str | None = None) -> Judgement:

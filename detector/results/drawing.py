@@ -14,11 +14,11 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from detector.configure.procedures import PAPER, PUBLISHED
 from detector.configure.readings import ArchitectureReadings
 from detector.mapping.signals import PER_VARIANT, Signal
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.results.analysis import Results
-from detector.results.procedures import PAPER, PUBLISHED
 from detector.results.timing import Line
 
 _CLEAN, _POISONED, _THIRD = "#4477aa", "#cc3311", "#999999"

@@ -12,14 +12,14 @@ import numpy as np
 
 from detector.configure.candidates import MAX_SECONDS, Candidate, seconds
 from detector.configure.figures import Judgement
+from detector.configure.procedures import LEAK, PAPER, PUBLISHED, untouched_names
+from detector.configure.regressions import Regression
 from detector.configure.searching import RIDGE_STRENGTHS
 from detector.mapping.features import Reduction
 from detector.mapping.signals import Signal
 from detector.pruning.theta import PruningMethod, Theta
 from detector.results.analysis import Results
 from detector.results.controls import InSample
-from detector.results.learned import Learned
-from detector.results.procedures import LEAK, PAPER, PUBLISHED, untouched_names
 
 FIGURES = "figures"  # the folder beside the page
 
@@ -255,7 +255,7 @@ def _bundle(results: Results) -> str:
     return f"## The default bundle\n\n{table}{note}"
 
 
-def _bundle_row(one: Learned) -> tuple[str, ...]:
+def _bundle_row(one: Regression) -> tuple[str, ...]:
     candidate = one.conclusion.candidate
     time = seconds(one.readings, candidate.theta)
     if not one.conclusion.useful:

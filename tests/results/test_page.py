@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from detector.configure.figures import Chance, Difference, Judgement
+from detector.configure.procedures import LEAK, PUBLISHED, Procedure
 from detector.configure.readings import ArchitectureReadings
 from detector.results.analysis import Results
 from detector.results.page import page, tried_table
-from detector.results.procedures import LEAK, PUBLISHED, Procedure
 
 
 def text(results: Results) -> str:

@@ -1,7 +1,8 @@
-"""The default bundle: for each architecture its own regression or the pooled one, whichever did better inside.
+"""What a bundle is made of: for each architecture its own regression or the pooled one, whichever did better inside.
 
-And what this bundle says of another round, which nothing was fitted on. An architecture of which nothing beats the
-base rate gets no parameters: it is answered with the base rate, and not measured.
+Behind the best configuration stand cheaper ones of the same theta, fewer variants or images, for short time budgets.
+An architecture of which nothing beats the base rate gets no parameters: it is answered with the base rate, and not
+measured.
 """
 
 from __future__ import annotations
@@ -12,30 +13,33 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.configure.candidates import Bank, Candidate
 from detector.configure.concluding import Conclusion, conclude
 from detector.configure.design import Design
-from detector.configure.figures import Judgement, judge, permuted_p_value
+from detector.configure.figures import Judgement, judge
 from detector.configure.fitting import Fit
+from detector.configure.procedures import CLIP, Family, Scope, families, search_bank
 from detector.configure.readings import ArchitectureReadings
 from detector.examples.preprocessing import PROFILES
-from detector.mapping.bundles import Bundle
 from detector.mapping.parameters import Configuration, Figures, LearnedParameters, Provenance
-from detector.results.procedures import CLIP, Family, Scope, families, search_bank
+from detector.pruning.theta import Theta
 
 Array = NDArray[np.float64]
 
+_NOTE = "The cheaper configurations, for short time budgets, have the same theta and no figures of their own."
 _DIGITS = 6  # significant ones of coefficients: the last of all differ between machines
 
 
 @dataclass(frozen=True)
-class Learned:
-    """The regression of one architecture."""
+class Regression:
+    """The regression of one architecture; `cheaper` holds the same at smaller |S| x |D|, costliest first."""
 
     readings: ArchitectureReadings
     family: Family
     scope: Scope
     conclusion: Conclusion
     fit: Fit
+    cheaper: tuple[Configuration, ...] = ()
 
     def probabilities(self, readings: ArchitectureReadings) -> Array:
         """What it says of models of this architecture, (M,)."""
@@ -50,12 +54,13 @@ class Searches:
     own: tuple[Conclusion, ...]
 
 
-def learn_all(readings: Sequence[ArchitectureReadings], design: Design) -> tuple[Searches, tuple[Learned, ...]]:
+def learn_all(readings: Sequence[ArchitectureReadings], design: Design) -> tuple[Searches, tuple[Regression, ...]]:
     """Search once more, on all models: what was tried, and the regression of each architecture."""
     pooled = _conclusions(readings, design)
     own = [_conclusions([one], design.of(number)) for number, one in enumerate(readings)]
     searches = Searches(pooled[Family.EVERYTHING], tuple(one[Family.EVERYTHING] for one in own))
-    return searches, tuple(_learned(one, number, own[number], pooled) for number, one in enumerate(readings))
+    best = [_best(one, number, own[number], pooled) for number, one in enumerate(readings)]
+    return searches, tuple(_with_cheaper(one, number, readings, design) for number, one in enumerate(best))
 
 
 def _conclusions(readings: Sequence[ArchitectureReadings], design: Design) -> dict[str, Conclusion]:
@@ -63,15 +68,15 @@ def _conclusions(readings: Sequence[ArchitectureReadings], design: Design) -> di
     return conclude(bank, readings, design, families(bank), CLIP)
 
 
-def _learned(
+def _best(
     readings: ArchitectureReadings, number: int, own: Mapping[str, Conclusion], pooled: Mapping[str, Conclusion]
-) -> Learned:
+) -> Regression:
     """Of all families and both scopes the one that is best calibrated inside; the first of equals, as in the folds."""
     options = []
     for name in own:
         for scope, conclusion, place in ((Scope.ALONE, own[name], 0), (Scope.POOLED, pooled[name], number)):
-            learned = Learned(readings, Family(name), scope, conclusion, _rounded(conclusion.fits[place]))
-            options.append((conclusion.inner_losses[place], learned))
+            one = Regression(readings, Family(name), scope, conclusion, _rounded(conclusion.fits[place]))
+            options.append((conclusion.inner_losses[place], one))
     return min(options, key=lambda option: option[0])[1]
 
 
@@ -80,60 +85,58 @@ def _rounded(fit: Fit) -> Fit:
     return replace(fit, intercept=float(f"{fit.intercept:.{_DIGITS}g}"), coefficients=coefficients)
 
 
-def judge_unseen(learned: Sequence[Learned], unseen: Sequence[ArchitectureReadings], seed: int) -> Unseen | None:
-    """What the regressions say of models of a round that they were not fitted on; None if there are none."""
-    own = {one.readings.architecture: one for one in learned}
-    known = [one for one in unseen if one.architecture in own]
-    if not known:
-        return None
-    answers = np.concatenate([own[one.architecture].probabilities(one) for one in known])
-    labels = np.concatenate([one.poisoned for one in known])
-    groups = np.repeat(np.arange(len(known)), [len(one.poisoned) for one in known])
-    p_value = permuted_p_value(answers, labels, groups, np.random.default_rng(seed))
-    return Unseen(judge(answers[None, :, None], labels[:, None], seed), p_value)
+def _with_cheaper(one: Regression, number: int, readings: Sequence[ArchitectureReadings], design: Design) -> Regression:
+    if one.scope is Scope.ALONE:
+        readings, design, number = [one.readings], design.of(number), 0
+    cheaper = tuple(_refitted(candidate, number, readings, design) for candidate in _smaller(one))
+    return replace(one, cheaper=cheaper)
 
 
-@dataclass(frozen=True)
-class Unseen:
-    """Figures of a fixed mapping; `p_value` of its ROC-AUC, labels shuffled within architectures."""
+def _smaller(one: Regression) -> list[Candidate]:
+    """The winner at every smaller |S| x |D| that was measured, costliest first."""
+    best = one.conclusion.candidate
+    if not best.pruned or not one.conclusion.useful:
+        return []
+    alike = [theta for theta in one.readings.thetas if _without_sizes(theta) == _without_sizes(best.theta)]
+    smaller = sorted({theta: _cost(theta) for theta in alike if _cost(theta) < _cost(best.theta)}, key=_cost)
+    return [replace(best, theta=theta) for theta in reversed(smaller)]
 
-    judgement: Judgement
-    p_value: float
+
+def _refitted(
+    candidate: Candidate, number: int, readings: Sequence[ArchitectureReadings], design: Design
+) -> Configuration:
+    bank = Bank.of(readings, [candidate])
+    fit = _rounded(conclude(bank, readings, design, {"": np.ones(1, dtype=bool)}, CLIP)[""].fits[number])
+    return _configuration(candidate, fit)
 
 
-def make_bundle(name: str, round_name: str, learned: Sequence[Learned]) -> Bundle:
-    """The bundle's own file."""
-    models = [one.readings.poisoned for one in learned]
-    architectures = ", ".join(one.readings.architecture for one in learned)
-    description = (
-        f"Learned from {sum(map(len, models))} models of the generated round {round_name} ({architectures}) by the "
-        "search that docs/results.md describes and judges."
+def _configuration(candidate: Candidate, fit: Fit) -> Configuration:
+    return Configuration(
+        candidate.theta, candidate.signals, candidate.reduction, fit.kind, fit.intercept, fit.coefficients
     )
-    return Bundle(name, "1", description, float(np.concatenate(models).mean()))
 
 
-def make_parameters(one: Learned, round_name: str, profile: str, held_out: Judgement) -> LearnedParameters | None:
+def _cost(theta: Theta) -> int:
+    return theta.num_pruned_models * theta.num_images
+
+
+def _without_sizes(theta: Theta) -> Theta:
+    return replace(theta, num_pruned_models=1, num_images=1)
+
+
+def make_parameters(one: Regression, round_name: str, profile: str, held_out: Judgement) -> LearnedParameters | None:
     """The parameters of one architecture, with the figures of the procedure; None if the base rate is all there is."""
     if not one.conclusion.useful:
         return None
     candidate, labels = one.conclusion.candidate, one.readings.poisoned
     fitted = judge(one.probabilities(one.readings)[None, :, None], labels[:, None], 0)
-    configuration = Configuration(
-        candidate.theta,
-        candidate.signals,
-        candidate.reduction,
-        one.fit.kind,
-        one.fit.intercept,
-        one.fit.coefficients,
-        held_out=_published(held_out),
-        in_sample=_published(fitted),
-    )
+    best = replace(_configuration(candidate, one.fit), held_out=_published(held_out), in_sample=_published(fitted))
     return LearnedParameters(
         one.readings.architecture,
         PROFILES[profile],
         float(labels.mean()),
         CLIP,
-        (configuration,),
+        (best, *one.cheaper),
         _provenance(one, round_name, held_out),
     )
 
@@ -144,7 +147,7 @@ def _published(judgement: Judgement) -> Figures:
     return Figures(figures.num_models, round(figures.error_rate, 4), round(figures.cross_entropy, 4), auc)
 
 
-def _provenance(one: Learned, round_name: str, held_out: Judgement) -> Provenance:
+def _provenance(one: Regression, round_name: str, held_out: Judgement) -> Provenance:
     chance = held_out.chance
     assert chance is not None  # the published procedure is permuted
     evaluation = (
@@ -160,4 +163,5 @@ def _provenance(one: Learned, round_name: str, held_out: Judgement) -> Provenanc
         num_poisoned=int(one.readings.poisoned.sum()),
         evaluation=evaluation,
         source=f"python -m detector.results, ridge regression {one.scope}, calibrated",
+        notes=(_NOTE,) if one.cheaper else (),
     )
