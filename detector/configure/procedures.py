@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from functools import reduce
+from functools import partial, reduce
 from types import MappingProxyType
 
 import numpy as np
@@ -18,6 +18,7 @@ from detector.configure.crossvalidation import CrossValidated, better_of, cross_
 from detector.configure.design import Design
 from detector.configure.readings import ArchitectureReadings
 from detector.configure.searching import OLS_STRENGTHS, RIDGE_STRENGTHS
+from detector.configure.untouched import HISTORY
 from detector.mapping.parameters import Clip
 from detector.mapping.signals import Signal
 from detector.pruning.theta import PruningMethod
@@ -47,7 +48,8 @@ class Family(StrEnum):
     CLASSIFIER = "the classifier's weights alone"
     EVERYTHING = "everything"
     BEST = "the best of these families"
-    UNTOUCHED = "nothing pruned: what the round leaks"
+    OBSERVABLE = "nothing pruned: the network as it is"
+    UNTOUCHED = "nothing pruned: the network and its training log"
 
 
 PUBLISHED = (Family.BEST, Scope.CHOSEN)  # the default bundle's, fixed before any figure was seen
@@ -93,9 +95,9 @@ def untouched_names(readings: Sequence[ArchitectureReadings]) -> tuple[str, ...]
     return tuple(sorted(name for name in shared if all(np.isfinite(one.untouched[name]).all() for one in readings)))
 
 
-def untouched_bank(readings: Sequence[ArchitectureReadings]) -> Bank:
-    """Each untouched reading alone, and all together; the search over them has one stage."""
-    columns = [np.concatenate([one.untouched[name] for one in readings]) for name in untouched_names(readings)]
+def untouched_bank(readings: Sequence[ArchitectureReadings], names: Sequence[str]) -> Bank:
+    """Each of these untouched readings alone, and all together; the search over them has one stage."""
+    columns = [np.concatenate([one.untouched[name] for one in readings]) for name in names]
     together = np.column_stack(columns)
     blocks = (together.T[..., None], together[None])
     count = len(columns) + 1
@@ -105,14 +107,19 @@ def untouched_bank(readings: Sequence[ArchitectureReadings]) -> Bank:
 def all_answers(readings: Sequence[ArchitectureReadings], design: Design) -> Answers:
     """What every procedure says of every model that it has not seen."""
 
-    def leak(bank: Bank) -> dict[str, Mask]:
-        return {Family.UNTOUCHED.value: np.ones(len(bank.group), dtype=bool)}
-
     answers = _in_all_scopes(readings, design, search_bank, families)
-    answers |= _in_all_scopes(readings, design, untouched_bank, leak)
+    everything = untouched_names(readings)
+    visible = [name for name in everything if name not in HISTORY]  # not so the log, which no detector is given
+    for family, names in ((Family.OBSERVABLE, visible), (Family.UNTOUCHED, everything)):
+        make_bank = partial(untouched_bank, names=names)
+        answers |= _in_all_scopes(readings, design, make_bank, partial(_whole, family))
     if all(paper_candidates(affordable([one])) for one in readings):
         answers[PAPER] = np.concatenate([_paper(one, design.of(i)) for i, one in enumerate(readings)], axis=1)
     return answers
+
+
+def _whole(family: Family, bank: Bank) -> dict[str, Mask]:
+    return {family.value: np.ones(len(bank.group), dtype=bool)}
 
 
 def _paper(readings: ArchitectureReadings, design: Design) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.graph.ir import Graph, Node, Op
-from detector.mapping.signals import Signal, measure
+from detector.mapping.signals import Signal, unpruned_readings
 from detector.pruning.layers import classifier
 
 HISTORY = (
@@ -38,9 +38,10 @@ def untouched_readings(
     """
     last = classifier(graph)
     layers = [node for node in graph.layers() if node != last]
+    accuracy, log_probability = unpruned_readings(logits, labels, (Signal.ACCURACY, Signal.LOG_PROBABILITY))
     return {
-        "accuracy": float(measure(Signal.ACCURACY, logits[None], labels)[0]),
-        "loss": -float(measure(Signal.LOG_PROBABILITY, logits[None], labels)[0]),
+        "accuracy": float(accuracy),
+        "loss": -float(log_probability),
         "confidence": _confidence(logits),
         "file_bytes": float(file_bytes),
         "convolution_norm": _norm([node for node in layers if node.op is Op.CONV], arrays),

@@ -8,7 +8,7 @@ parameters. Nothing is ever resized.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -38,7 +38,7 @@ class Scaling(StrEnum):
 class Preprocessing:
     """A profile: images of `uncropped` pixels a side are cropped to `crop`, images of that size left as they are."""
 
-    name: str
+    name: str = field(compare=False)  # rounds 2 to 4 have names of their own for the same
     crop: int
     channel_order: ChannelOrder
     scaling: Scaling

@@ -226,9 +226,3 @@ def model_statistics(graph: Graph, arrays: Mapping[str, NDArray[Any]]) -> Array:
     """`classifier_statistics` (K,) of a network given by its reference graph and the arrays of its state dict."""
     module = classifier(graph).module
     return classifier_statistics(arrays[f"{module}.weight"], arrays.get(f"{module}.bias"))
-
-
-def measure(signal: Signal, logits: Logits, labels: Labels) -> Array:
-    """Readings (S,) of one signal, relative to nothing."""
-    readings: Array = _read(logits, labels, (signal,))[:, 0]
-    return readings

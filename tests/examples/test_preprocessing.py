@@ -99,3 +99,8 @@ def test_the_table_is_what_the_rounds_are() -> None:
     for name in ("round2", "round3", "round4"):
         assert PROFILES[name] == Preprocessing(name, 224, rgb, Scaling.DIV255)
     assert PROFILES["rgb_minmax"] == Preprocessing("rgb_minmax", 224, rgb, Scaling.MINMAX)
+
+
+def test_profiles_are_equal_if_they_make_the_same_of_an_image_whatever_their_names() -> None:
+    assert PROFILES["round2"] == PROFILES["round3"] == PROFILES["round4"]
+    assert len({PROFILES[name] for name in ("round1", "round2", "rgb_minmax", "small")}) == 4
