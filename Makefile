@@ -18,7 +18,7 @@ export PIP_EXTRA_INDEX_URL
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint type format reference samples results clean image sif test-container sbom audit bench bench-engines
+.PHONY: help setup demo test test-slow lint type format reference samples results clean image sif test-container sbom audit bench bench-engines bench-configure
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,6 +102,9 @@ bench: $(READY) ## Time whole detections of all architectures (half an hour; let
 
 bench-engines: $(ENGINES)/.ready ## Compare inference engines side by side (as long)
 	$(ENGINES)/bin/python -m benchmarks.engines
+
+bench-configure: $(READY) ## Time the measuring of rounds: models an hour (a quarter of an hour; let nothing else run)
+	$(BIN)/python -m benchmarks.sweeps
 
 $(ENGINES)/.ready: $(READY) benchmarks/requirements.txt
 	$(BIN)/python -m venv $(ENGINES)

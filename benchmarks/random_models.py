@@ -1,7 +1,7 @@
 """Inputs of the benchmarks: a model file with random weights, and example images.
 
-Written by a process of its own (`python -m benchmarks.random_models ARCHITECTURE DIRECTORY`), so that the benchmarks
-stay small. Batch normalisations get random scales and statistics, so that signals neither vanish nor explode: speed
+Written by a process of its own (`python -m benchmarks.random_models ARCHITECTURE DIRECTORY SEED`), so that the
+benchmarks stay small. Batch normalisations get random scales and statistics, so that signals neither vanish nor explode: speed
 may depend on denormal numbers, and nothing else about weights.
 """
 
@@ -17,26 +17,27 @@ _SIDE = 224
 _COARSE = 8  # pixels of the random pattern that is enlarged: PNGs about as large as photographs
 
 
-def random_model(architecture: str, directory: Path) -> Path:
+def random_model(architecture: str, directory: Path, seed: int = 0) -> Path:
     """The path of the model file, written if it is not there, beside a folder `examples` with images."""
     path = directory / f"{architecture}.pt"
     if not path.exists():
-        subprocess.run([sys.executable, "-m", "benchmarks.random_models", architecture, str(directory)], check=True)
+        words = [architecture, str(directory), str(seed)]
+        subprocess.run([sys.executable, "-m", "benchmarks.random_models", *words], check=True)
     return path
 
 
-def write(architecture: str, directory: Path) -> None:
+def write(architecture: str, directory: Path, seed: int) -> None:
     """Write model and images."""
     _write_examples(directory / "examples")
-    _write_model(architecture, directory / f"{architecture}.pt")
+    _write_model(architecture, directory / f"{architecture}.pt", seed)
 
 
-def _write_model(architecture: str, path: Path) -> None:
+def _write_model(architecture: str, path: Path, seed: int) -> None:
     import torch
 
     from detector.architectures import ARCHITECTURES, build
 
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     network = build(ARCHITECTURES[architecture], NUM_CLASSES).eval()
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -61,4 +62,4 @@ def _write_examples(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    write(sys.argv[1], Path(sys.argv[2]))
+    write(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
