@@ -1,8 +1,8 @@
 """Inputs of the benchmarks: a model file with random weights, and example images.
 
 Written by a process of its own (`python -m benchmarks.random_models ARCHITECTURE DIRECTORY SEED`), so that the
-benchmarks stay small. Batch normalisations get random scales and statistics, so that signals neither vanish nor explode: speed
-may depend on denormal numbers, and nothing else about weights.
+benchmarks stay small. Batch normalisations get random scales and statistics, so that signals neither vanish nor
+explode: speed may depend on denormal numbers, and nothing else about weights.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def _head(load: float) -> tuple[str, ...]:
     return (
         "# Measuring a round",
         "",
-        "Written by `make bench-configure`: one theta (Reset, Targeted, L1), 224 x 224, random weights, with the start.",
+        "Written by `make bench-configure`: one theta (Reset, Targeted, L1), 224 x 224, random weights.",
         "",
         machine.description(),
         f"- {usable_cpus()} workers, load before the start {load:.1f}",
