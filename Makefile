@@ -94,7 +94,7 @@ sbom: ## List what is inside the image (CycloneDX), in build/sbom.json
 	mkdir -p build
 	$(ENGINE) run --rm --interactive --network none --entrypoint python3 $(IMAGE) - < containers/sbom.py > build/sbom.json
 
-audit: ## Check the packages of the images against known advisories
+audit: ## Check the Python packages of the images against known advisories
 	@PYTHON=$(PYTHON) bash containers/audit.sh build/audit
 
 bench: $(READY) ## Time whole detections of all architectures (half an hour; let nothing else run)

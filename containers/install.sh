@@ -10,7 +10,7 @@ install_packages() {
   python3 -m pip check
   site=$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   # What is there for testing the packages or building C++ against torch: a fifth of the image.
-  rm -r "$site/torch/include" "$site/torch/test"
+  rm -rf "$site/torch/include" "$site/torch/test"
   find "$site/torch/bin" -type f ! -name torch_shm_manager -delete
   find "$site" -type d -name tests -prune -exec rm -r {} +
   python3 -m pip uninstall --quiet --yes --root-user-action ignore wheel pip

@@ -97,7 +97,7 @@ class Podman:
         options += ["--read-only", "--read-only-tmpfs=false", "--shm-size", SHM]
         options += ["--network", "host" if box.network else "none"]
         options += ["--user", f"{box.user}:{box.user}"] if box.user is not None else []
-        options += ["--memory", str(box.memory)] if box.memory is not None else []
+        options += [f"--memory={box.memory}", f"--memory-swap={box.memory}"] if box.memory is not None else []
         options += [f"--env={name}={value}" for name, value in box.environment.items()]
         return options + [f"--volume={bind}" for bind in box.binds]
 
