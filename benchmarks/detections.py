@@ -10,7 +10,6 @@ its parent's.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from benchmarks import budgets, machine
 from benchmarks.operations import multiply_adds
-from benchmarks.process import ROOT, detect
+from benchmarks.process import ROOT, detect, kept
 from benchmarks.random_models import NUM_CLASSES, random_model
 from detector.architectures import ARCHITECTURES
 from detector.graph.reference import reference_graph
@@ -88,18 +87,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _machine(path: Path) -> Machine:
-    if not path.exists():
-        load = machine.load()
-        speed = machine.best_speed().best
-        path.write_text(json.dumps(asdict(Machine(speed, machine.import_seconds(IMPORTS), load))))
-    return Machine(**json.loads(path.read_text()))
+    return Machine(**kept(path, lambda: asdict(_measure_machine())))
+
+
+def _measure_machine() -> Machine:
+    load = machine.load()
+    return Machine(machine.best_speed().best, machine.import_seconds(IMPORTS), load)
 
 
 def _architecture(name: str, given: argparse.Namespace) -> Measured:
     path = given.directory / f"{name}.json"
-    if not path.exists():
-        path.write_text(json.dumps(asdict(_measure(name, given))))
-    measured = Measured(**json.loads(path.read_text()))
+    measured = Measured(**kept(path, lambda: asdict(_measure(name, given))))
     sys.stderr.write(f"{name}: {measured.wall:.1f} s\n")
     return measured
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,13 @@ class Detection:
     cpu: float
     memory: int
     report: dict[str, Any]
+
+
+def kept(path: Path, measure: Callable[[], Any]) -> Any:
+    """What `measure` gave as JSON when it was first asked for: an interrupted benchmark goes on where it stopped."""
+    if not path.exists():
+        path.write_text(json.dumps(measure()))
+    return json.loads(path.read_text())
 
 
 def detect(model: Path, scratch: Path, *, max_seconds: float, bundle: Path | None = None) -> Detection:

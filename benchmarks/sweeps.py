@@ -7,7 +7,6 @@ started anew for each figure, as `configure` starts them. What was measured is k
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.process import ROOT
+from benchmarks.process import ROOT, kept
 from benchmarks.random_models import random_model
 from detector.clock import SystemClock
 from detector.configure.rounds import LabelledModel
@@ -84,9 +83,7 @@ def _head(load: float) -> tuple[str, ...]:
 
 def _seconds(name: str, case: Case, directory: Path) -> float:
     path = directory / f"{name}-{'-'.join(map(str, case))}.json"
-    if not path.exists():
-        path.write_text(json.dumps(_measure(name, case, directory)))
-    seconds: float = json.loads(path.read_text())
+    seconds: float = kept(path, lambda: _measure(name, case, directory))
     sys.stderr.write(f"{name}, |S|, |D|, models {case}: {seconds:.1f} s\n")
     return seconds
 

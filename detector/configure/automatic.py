@@ -87,7 +87,7 @@ def _searched(readings: Sequence[ArchitectureReadings], search: Search) -> list[
 
 
 def _parameters(one: Regression, held_out: Judgement, search: Search) -> LearnedParameters | None:
-    parameters = make_parameters(one, search.round_name, search.preprocessing.name, held_out)
+    parameters = make_parameters(one, search.round_name, search.preprocessing, held_out)
     if parameters is None:
         return None
     notes = (*doubtful_note(one.readings, search.doubtful), *parameters.provenance.notes)

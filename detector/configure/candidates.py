@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.configure.fitting import Fit
 from detector.configure.readings import ArchitectureReadings
 from detector.mapping.features import Reduction, feature_matrix
+from detector.mapping.parameters import Configuration
 from detector.mapping.signals import PER_VARIANT, Signal
 from detector.pruning.theta import PruningMethod, Theta
 
@@ -37,6 +39,10 @@ class Candidate:
         """The features (M, length) of the models of one architecture."""
         variants = readings.variants[readings.thetas.index(self.theta)]
         return feature_matrix(self.signals, self.reduction, variants, readings.classifier)
+
+    def configuration(self, fit: Fit) -> Configuration:
+        """With the regression that was fitted on the features, and no figures yet."""
+        return Configuration(self.theta, self.signals, self.reduction, fit.kind, fit.intercept, fit.coefficients)
 
     @property
     def pruned(self) -> bool:

@@ -53,6 +53,11 @@ def cross_entropies(probabilities: Probabilities, labels: Labels) -> NDArray[np.
     return losses
 
 
+def half_width(losses: NDArray[np.float64]) -> float:
+    """Of the 95 % interval of the mean of losses (N,): 1.96 standard deviations over sqrt(N)."""
+    return float(1.96 * losses.std() / np.sqrt(len(losses)))
+
+
 def error_rate(probabilities: Probabilities, labels: Labels) -> float:
     """Share of the models whose probability is off by 0.5 or more."""
     return float(np.mean(np.abs(probabilities - labels) >= 0.5))
@@ -82,18 +87,18 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate `fit` on vectors (N, length) and labels (N,) with at least three models of each class."""
     answers = held_out_probabilities(method, vectors, labels, clip=clip, seed=seed, repeats=repeats)
-    auc = _mean_auc(answers, labels)
+    auc = mean_auc(answers, labels)
     losses = cross_entropies(answers, labels).mean(axis=0)
     held_out = Figures(len(labels), error_rate(answers, labels), float(losses.mean()), auc)
     rng = np.random.default_rng(seed)
     shuffled = [rng.permutation(labels) for _ in range(permutations)]
     chance = [
-        _mean_auc(held_out_probabilities(method, vectors, other, clip=clip, seed=seed, repeats=repeats), other)
+        mean_auc(held_out_probabilities(method, vectors, other, clip=clip, seed=seed, repeats=repeats), other)
         for other in shuffled
     ]
     return Evaluation(
         held_out=held_out,
-        half_width=float(1.96 * losses.std() / np.sqrt(len(labels))),
+        half_width=half_width(losses),
         in_sample=figures(fit(method, vectors, labels, seed).probabilities(vectors, clip), labels),
         folds=len(folds(labels, seed)),
         permuted_auc=float(np.mean(chance)),
@@ -113,5 +118,6 @@ def held_out_probabilities(
     return answers
 
 
-def _mean_auc(answers: Probabilities, labels: Labels) -> float:
+def mean_auc(answers: Probabilities, labels: Labels) -> float:
+    """Mean over repeats of answers (repeats, N)."""
     return float(np.mean([roc_auc(repeat, labels) for repeat in answers]))

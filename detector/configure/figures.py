@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.configure.evaluation import cross_entropies, roc_auc
+from detector.configure.evaluation import cross_entropies, half_width, mean_auc, roc_auc
 from detector.mapping.parameters import Figures
 
 Array = NDArray[np.float64]
@@ -79,7 +79,7 @@ def judge(probabilities: Array, labels: Labels, seed: int) -> Judgement:
         num_models=len(truth),
         num_poisoned=int(truth.sum()),
         cross_entropy=float(losses.mean()),
-        half_width=float(1.96 * losses.std() / np.sqrt(len(truth))),
+        half_width=half_width(losses),
         brier=float(np.mean((answers - truth) ** 2)),
         roc_auc=mean_auc(answers, truth),
         auc_interval=_interval(resampled_aucs(wins(answers, truth), np.random.default_rng(seed))),
@@ -87,11 +87,6 @@ def judge(probabilities: Array, labels: Labels, seed: int) -> Judgement:
         false_negatives=float(np.mean(truth - answers >= 0.5)),
         chance=_chance(probabilities, labels) if labels.shape[1] > 1 else None,
     )
-
-
-def mean_auc(answers: Array, labels: Labels) -> float:
-    """Mean over repeats of answers (repeats, N)."""
-    return float(np.mean([roc_auc(repeat, labels) for repeat in answers]))
 
 
 def _chance(probabilities: Array, labels: Labels) -> Chance:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from detector import __version__
+from detector.configure.candidates import Candidate
 from detector.configure.evaluation import PERMUTATIONS, REPEATS, Evaluation, evaluate
 from detector.configure.fitting import FEWEST_OF_A_CLASS, FitMethod, fit
 from detector.configure.readings import ArchitectureReadings
 from detector.examples.preprocessing import Preprocessing
-from detector.mapping.features import Reduction, feature_matrix
-from detector.mapping.parameters import Clip, Configuration, LearnedParameters, Provenance
+from detector.mapping.features import Reduction
+from detector.mapping.parameters import Clip, LearnedParameters, Provenance
 from detector.mapping.signals import Signal
 from detector.pruning.theta import Theta
 
@@ -91,20 +92,12 @@ def _learn_one(readings: ArchitectureReadings, recipe: Recipe) -> Learned:
 
 
 def _parameters(readings: ArchitectureReadings, recipe: Recipe) -> LearnedParameters:
-    variants = readings.variants[readings.thetas.index(recipe.theta)]
-    vectors = feature_matrix(recipe.signals, recipe.reduction, variants, readings.classifier)
-    labels = readings.poisoned
+    candidate = Candidate(recipe.theta, recipe.signals, recipe.reduction)
+    vectors, labels = candidate.features(readings), readings.poisoned
     regression = fit(recipe.method, vectors, labels, recipe.seed)
     evaluation = evaluate(recipe.method, vectors, labels, clip=_CLIP, seed=recipe.seed)
-    configuration = Configuration(
-        recipe.theta,
-        recipe.signals,
-        recipe.reduction,
-        regression.kind,
-        regression.intercept,
-        regression.coefficients,
-        held_out=evaluation.held_out,
-        in_sample=evaluation.in_sample,
+    configuration = replace(
+        candidate.configuration(regression), held_out=evaluation.held_out, in_sample=evaluation.in_sample
     )
     provenance = Provenance(
         round=recipe.round_name,

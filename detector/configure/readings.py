@@ -6,6 +6,7 @@ enough to be kept in the repository. Only numbers and text are stored: nothing i
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.answer import write_file
 from detector.mapping.parameters import theta_from_document
 from detector.pruning.theta import Theta
 
@@ -73,10 +75,9 @@ def write_readings(path: Path, readings: ArchitectureReadings) -> None:
         **{f"seconds{i}": array for i, array in enumerate(readings.seconds)},
     }
     single = {name: array.astype(np.float32) if array.dtype == np.float64 else array for name, array in arrays.items()}
-    temporary = path.with_name(f".{path.name}")
-    with temporary.open("wb") as file:
-        np.savez_compressed(file, **single)  # type: ignore[arg-type]  # numpy takes its own option for an array
-    temporary.replace(path)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **single)  # type: ignore[arg-type]  # numpy takes its own option for an array
+    write_file(path, buffer.getvalue())
 
 
 def read_readings(path: Path) -> ArchitectureReadings:

@@ -20,7 +20,7 @@ from detector.configure.figures import Judgement, judge
 from detector.configure.fitting import Fit
 from detector.configure.procedures import CLIP, Family, Scope, families, search_bank
 from detector.configure.readings import ArchitectureReadings
-from detector.examples.preprocessing import PROFILES
+from detector.examples.preprocessing import Preprocessing
 from detector.mapping.parameters import Configuration, Figures, LearnedParameters, Provenance
 from detector.pruning.theta import Theta
 
@@ -107,13 +107,7 @@ def _refitted(
 ) -> Configuration:
     bank = Bank.of(readings, [candidate])
     fit = _rounded(conclude(bank, readings, design, {"": np.ones(1, dtype=bool)}, CLIP)[""].fits[number])
-    return _configuration(candidate, fit)
-
-
-def _configuration(candidate: Candidate, fit: Fit) -> Configuration:
-    return Configuration(
-        candidate.theta, candidate.signals, candidate.reduction, fit.kind, fit.intercept, fit.coefficients
-    )
+    return candidate.configuration(fit)
 
 
 def _cost(theta: Theta) -> int:
@@ -124,16 +118,18 @@ def _without_sizes(theta: Theta) -> Theta:
     return replace(theta, num_pruned_models=1, num_images=1)
 
 
-def make_parameters(one: Regression, round_name: str, profile: str, held_out: Judgement) -> LearnedParameters | None:
+def make_parameters(
+    one: Regression, round_name: str, preprocessing: Preprocessing, held_out: Judgement
+) -> LearnedParameters | None:
     """The parameters of one architecture, with the figures of the procedure; None if the base rate is all there is."""
     if not one.conclusion.useful:
         return None
     candidate, labels = one.conclusion.candidate, one.readings.poisoned
     fitted = judge(one.probabilities(one.readings)[None, :, None], labels[:, None], 0)
-    best = replace(_configuration(candidate, one.fit), held_out=_published(held_out), in_sample=_published(fitted))
+    best = replace(candidate.configuration(one.fit), held_out=_published(held_out), in_sample=_published(fitted))
     return LearnedParameters(
         one.readings.architecture,
-        PROFILES[profile],
+        preprocessing,
         float(labels.mean()),
         CLIP,
         (best, *one.cheaper),

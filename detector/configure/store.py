@@ -9,9 +9,9 @@ it was measured of; anything else counts as not measured. Nothing in a file can 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
-import os
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector import __version__
+from detector.answer import write_file
 from detector.configure.thinning import thinned
+from detector.errors import UsageError
 from detector.pruning.theta import Theta
 
 _log = logging.getLogger(__name__)
@@ -91,21 +93,17 @@ class Shelf:
         if self._folder is None:
             return
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._write(self._folder / f"{stem}.npz", theta, answers)
-        except OSError as error:
+            write_file(self._folder / f"{stem}.npz", self._content(theta, answers))
+        except UsageError as error:
             _log.warning("measurements are not kept, an interrupted run starts anew: %s", error)
             self._folder = None
 
-    def _write(self, path: Path, theta: Theta | None, answers: Answers) -> None:
+    def _content(self, theta: Theta | None, answers: Answers) -> bytes:
         header = {"key": self._key(theta), "names": answers.names, "seconds": answers.seconds}
         text = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        with temporary.open("wb") as file:
-            np.savez(file, header=text, logits=answers.logits)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        buffer = io.BytesIO()
+        np.savez(buffer, header=text, logits=answers.logits)
+        return buffer.getvalue()
 
     def _candidates(self, theta: Theta | None) -> Iterator[tuple[int, Answers]]:
         """Measurements of the same theta, whatever |S| and |D|, with their |S|."""

@@ -61,7 +61,7 @@ def _read(folder: Path) -> list[ArchitectureReadings]:
 
 def _write_bundle(results: Results, options: argparse.Namespace) -> Path:
     made = [
-        make_parameters(one, options.round, options.preprocessing, results.judgement(PUBLISHED, architecture))
+        make_parameters(one, options.round, PROFILES[options.preprocessing], results.judgement(PUBLISHED, architecture))
         for one in results.learned
         for architecture in [one.readings.architecture]
     ]

@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from pathlib import Path
+
+from detector.answer import write_file
 
 _DICTIONARY = {
     "model_name": "folder of the model",
@@ -78,6 +79,4 @@ def _row(model: Path) -> dict[str, str]:
 def _replace(path: Path, rows: list[list[str]]) -> None:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(rows)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(buffer.getvalue())
-    temporary.replace(path)
+    write_file(path, buffer.getvalue().encode())

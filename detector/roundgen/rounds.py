@@ -15,14 +15,16 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import TypeVar
 
+import numpy as np
 import torch
 
 from detector.roundgen.layout import write_model
 from detector.roundgen.metadata import write_metadata
 from detector.roundgen.presets import Job, start_recipe
 from detector.roundgen.recipe import Recipe
-from detector.roundgen.training import train, train_until_accepted
+from detector.roundgen.training import Weights, train, train_until_accepted
 
 _POLL_SECONDS = 0.5
 
@@ -56,11 +58,12 @@ class Start:
 
 
 Task = Job | Start
+_T = TypeVar("_T", bound=Job | Start)
 
 
 def path_of(task: Task, folder: Path) -> Path:
     """Where the finished task is found."""
-    return folder / task.name if isinstance(task, Job) else folder / "starts" / f"{task.architecture}-{task.number}.pt"
+    return folder / task.name if isinstance(task, Job) else folder / "starts" / f"{task.architecture}-{task.number}.npz"
 
 
 def make_model(job: Job, folder: Path, report: Callable[[Progress], None], device: str = "cpu") -> None:
@@ -77,7 +80,7 @@ def make_model(job: Job, folder: Path, report: Callable[[Progress], None], devic
     recipe, begin = job.recipe, time.monotonic()
     start = None
     if recipe.start is not None:
-        start = torch.load(path_of(Start(recipe.architecture, recipe.start), folder), weights_only=True)
+        start = read_start(Start(recipe.architecture, recipe.start), folder)
     trained = train_until_accepted(recipe, job.bar, lambda *counts: report(Progress(job.name, *counts)), device, start)
     write_model(unfinished, recipe, trained, time.monotonic() - begin)
     unfinished.rename(finished)
@@ -91,8 +94,15 @@ def make_start(start: Start, folder: Path, report: Callable[[Progress], None], d
     finished.parent.mkdir(parents=True, exist_ok=True)
     network, _ = train(start.recipe, 1, lambda *counts: report(Progress(start.name, 1, *counts)), device)
     unfinished = finished.with_suffix(".unfinished")
-    torch.save(network.cpu().state_dict(), unfinished)
+    with unfinished.open("wb") as file:
+        np.savez(file, **{name: weight.numpy() for name, weight in network.cpu().state_dict().items()})
     unfinished.rename(finished)
+
+
+def read_start(start: Start, folder: Path) -> Weights:
+    """The weights of a finished network to start from: plain arrays, nothing is unpickled."""
+    with np.load(path_of(start, folder), allow_pickle=False) as arrays:
+        return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
 
 
 def make_round(
@@ -104,21 +114,24 @@ def make_round(
     None. Returns the names of what failed (its worker has written its traceback to stderr); the others are complete.
     Any exception, Ctrl-C included, ends the workers before it leaves.
     """
-    missing = [job for job in jobs if not path_of(job, folder).exists()]
-    numbered = [(job.recipe.architecture, job.recipe.start) for job in missing]
+    numbered = [(job.recipe.architecture, job.recipe.start) for job in _missing(jobs, folder)]
     starts = [Start(name, number) for name, number in dict.fromkeys(numbered) if number is not None]
     try:
         failed = _make(starts, folder, workers, watch, device)
-        return failed or _make(missing, folder, workers, watch, device)
+        return failed or _make(jobs, folder, workers, watch, device)
     finally:
         if folder.exists():
             write_metadata(folder)
 
 
+def _missing(tasks: Sequence[_T], folder: Path) -> list[_T]:
+    return [task for task in tasks if not path_of(task, folder).exists()]
+
+
 def _make(
     tasks: Sequence[Task], folder: Path, workers: int, watch: Callable[[Progress | None], None], device: str
 ) -> tuple[str, ...]:
-    waiting = [task for task in tasks if not path_of(task, folder).exists()]
+    waiting = _missing(tasks, folder)
     running: list[_Worker] = []
     failed: list[str] = []
     try:

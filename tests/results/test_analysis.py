@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from detector.configure.procedures import LEAK, PAPER, PUBLISHED, Family, Scope
 from detector.configure.regressions import make_parameters
+from detector.examples.preprocessing import PROFILES
 from detector.mapping.parameters import MappingKind
 from detector.pruning.theta import PruningMethod
 from detector.results.analysis import Effort, Results, analyse
@@ -88,7 +89,7 @@ def test_time_is_a_line(found: Results) -> None:
 def test_parameters_are_what_was_learned(found: Results) -> None:
     for one in found.learned:
         held_out = found.judgement(PUBLISHED, one.readings.architecture)
-        parameters = make_parameters(one, "by hand", "small", held_out)
+        parameters = make_parameters(one, "by hand", PROFILES["small"], held_out)
         assert parameters is not None
         (configuration,) = parameters.configurations
         assert configuration.kind is MappingKind.LOGISTIC
@@ -103,7 +104,7 @@ def test_parameters_are_what_was_learned(found: Results) -> None:
 def test_where_the_base_rate_is_best_there_are_no_parameters(found: Results) -> None:
     one = found.learned[0]
     useless = replace(one, conclusion=replace(one.conclusion, useful=False))
-    assert make_parameters(useless, "by hand", "small", found.judgement(PUBLISHED)) is None
+    assert make_parameters(useless, "by hand", PROFILES["small"], found.judgement(PUBLISHED)) is None
 
 
 def test_nothing_to_analyse() -> None:

@@ -10,7 +10,7 @@ import torch
 import detector.roundgen.rounds as rounds
 from detector.roundgen.presets import Job, Preset, draw_recipe, start_recipe
 from detector.roundgen.recipe import Phase, Poisoning, Recipe, Schedule
-from detector.roundgen.rounds import Progress, Start, make_model, make_round, make_start, path_of
+from detector.roundgen.rounds import Progress, Start, make_model, make_round, make_start, read_start
 from detector.roundgen.training import Bar
 
 SCHEDULE = Schedule((Phase(64, 2, 4),), 1e-3)
@@ -84,7 +84,7 @@ def test_a_start_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     make_start(start, tmp_path, seen.append)
     make_start(start, tmp_path, seen.append)
     assert seen == [Progress("start-1", 1, 1, 2), Progress("start-1", 1, 2, 2)]
-    assert torch.load(path_of(start, tmp_path), weights_only=True)["classifier.1.weight"].shape[0] == 42
+    assert read_start(start, tmp_path)["classifier.1.weight"].shape[0] == 42
 
 
 def test_models_begin_with_the_start_of_their_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ def test_models_begin_with_the_start_of_their_number(tmp_path: Path, monkeypatch
     still = Schedule((Phase(64, 1, 2),), 1e-12)  # so that what it began with is what it ends with
     make_model(replace(job, recipe=replace(job.recipe, start=1, schedule=still)), tmp_path, lambda _: None)
     network = torch.load(tmp_path / job.name / "model.pt", weights_only=False)
-    start = torch.load(path_of(Start("squeezenetv1_1", 1), tmp_path), weights_only=True)
+    start = read_start(Start("squeezenetv1_1", 1), tmp_path)
     assert torch.allclose(network.state_dict()["features.0.weight"], start["features.0.weight"], atol=1e-6)
 
 
