@@ -59,10 +59,10 @@ def _cells(model: Path, directory: Path, bundle: Path) -> Iterator[str]:
 
 def cell(detection: Detection, seconds: float) -> str:
     """How a run ended."""
-    theta = detection.report["theta"]
+    thetas = detection.report["thetas"]
     how = (
-        f"{theta['num_pruned_models']} x {theta['num_images']}"
-        if theta
+        f"{thetas[0]['num_pruned_models']} x {thetas[0]['num_images']}"
+        if thetas
         else detection.report["basis"].replace("_", " ")
     )
     return f"{how}, {detection.wall:.1f}" + (" LATE" if detection.wall > seconds else "")
@@ -93,4 +93,4 @@ def _bundle(directory: Path) -> Path:
 def _configuration(rng: np.random.Generator, num_pruned_models: int, num_images: int) -> Configuration:
     theta = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.067, num_pruned_models, num_images)
     coefficients = tuple(rng.normal(size=num_pruned_models).tolist())
-    return Configuration(theta, (Signal.ACCURACY,), Reduction.VARIANTS, MappingKind.LINEAR, 0.5, coefficients)
+    return Configuration((theta,), (Signal.ACCURACY,), Reduction.VARIANTS, MappingKind.LINEAR, 0.5, coefficients)

@@ -144,7 +144,7 @@ class Detection:
         if preprocessing.crop < SMALLEST_INPUT.get(parameters.architecture, 0):
             raise _too_small(parameters.architecture, preprocessing, self._request.examples_dirpath)
         selections = {
-            configuration: select(listing, configuration.theta.num_images, configuration.theta.rule)
+            configuration: select(listing, configuration.num_images, configuration.rule)
             for configuration in parameters.configurations
         }
         examples = decode(listing, sorted(set().union(*selections.values())), preprocessing)
@@ -183,11 +183,11 @@ class Detection:
         unpruned: Unpruned,
     ) -> NDArray[np.float32] | None:
         """Logits of all variants, or None where the configuration does not fit what is left of the budget."""
-        theta = configuration.theta
-        needed = measurer.predicted_seconds(unpruned.image_seconds, theta.num_pruned_models, len(chosen))
+        needed = measurer.predicted_seconds(unpruned.image_seconds, sum(configuration.num_pruned_models), len(chosen))
         pruned = None
         if self._budget.allows(needed):
-            variants = make_variants(record.tensors, reference_graph(architecture), theta)
+            graph = reference_graph(architecture)
+            variants = [one for theta in configuration.thetas for one in make_variants(record.tensors, graph, theta)]
             pruned = measurer.variants(variants, chosen.images, unpruned.image_seconds)
         if pruned is None:
             self._find(_does_not_fit(configuration, needed, self._budget.remaining()))
@@ -200,15 +200,16 @@ class Detection:
         logits = self.logits
         readings = variant_readings(logits.pruned, logits.unpruned, logits.labels)
         statistics = model_statistics(reference_graph(parameters.architecture), record.tensors)
-        vector = feature_vector(configuration.signals, configuration.reduction, readings, statistics)
+        by_theta = np.split(readings, np.cumsum(configuration.num_pruned_models)[:-1])
+        vector = feature_vector(configuration.signals, configuration.reduction, by_theta, statistics)
         prediction = predict(configuration, vector.tolist(), parameters.clip)
-        self._find(*shortage(configuration.theta.num_images, len(logits.names)))
+        self._find(*shortage(configuration.num_images, len(logits.names)))
         by_signal = dict(zip(PER_VARIANT, readings.T.tolist(), strict=True))
         self._tell(
             probability=prediction.probability,
             basis=Basis.MEASURED,
             examples=logits.names,
-            theta=configuration.theta,
+            thetas=configuration.thetas,
             signals=configuration.signals,
             reduction=configuration.reduction,
             readings={**by_signal, Signal.CLASSIFIER_WEIGHTS: statistics.tolist()},
@@ -274,9 +275,9 @@ def _too_small(architecture: str, preprocessing: Preprocessing, directory: Path)
 
 
 def _does_not_fit(configuration: Configuration, needed: float, remaining: float) -> Finding:
-    theta = configuration.theta
+    pruned_models, images = sum(configuration.num_pruned_models), configuration.num_images
     message = (
-        f"the configuration of {theta.num_pruned_models} pruned models on {theta.num_images} images was dropped: "
+        f"the configuration of {pruned_models} pruned models on {images} images was dropped: "
         f"it takes about {needed:.1f} s, {max(remaining, 0):.1f} s were left"
     )
     evidence = {"cost": configuration.cost, "needed_seconds": needed, "remaining_seconds": remaining}

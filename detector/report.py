@@ -11,11 +11,15 @@ import json
 import math
 import platform
 import textwrap
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum, StrEnum
 from importlib import metadata
+from itertools import accumulate, pairwise
 from pathlib import Path
+from statistics import fmean
+from types import MappingProxyType
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -34,8 +38,11 @@ from detector.model_file.records import ModelRecord
 from detector.pruning.layers import CHANNELWISE
 from detector.pruning.theta import LayerRange, Theta
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _WIDTH = 110  # characters, of the text beside the titles
+_USED: Mapping[Reduction | None, str] = MappingProxyType(
+    {Reduction.SUMMARY: "the mean, standard deviation, smallest and largest", Reduction.MEAN: "the mean"}
+)
 
 
 class Basis(StrEnum):
@@ -123,8 +130,8 @@ class Report:
     unpruned_accuracy
         Share of them that the network classifies correctly before pruning.
     readings
-        By signal, whether the mapping uses it or not: a number for each variant, relative to the unpruned network but
-        for the accuracy; of `classifier_weights` its statistics.
+        By signal, whether the mapping uses it or not: a number for each variant, theta by theta, relative to the
+        unpruned network but for the accuracy; of `classifier_weights` its statistics.
     features, signal_vector
         What the mapping was applied to: names and numbers, one for each coefficient.
     timings
@@ -142,7 +149,7 @@ class Report:
     preprocessing: Preprocessing | None = None
     examples: tuple[str, ...] | None = None
     unpruned_accuracy: float | None = None
-    theta: Theta | None = None
+    thetas: tuple[Theta, ...] | None = None
     signals: tuple[Signal, ...] | None = None
     reduction: Reduction | None = None
     readings: Mapping[str, Sequence[float]] | None = None
@@ -237,8 +244,8 @@ def _measured_lines(report: Report) -> list[str]:
         lines.append(f"{len(report.examples)} images, preprocessed as {report.preprocessing.name}")
     if report.unpruned_accuracy is not None:
         lines.append(f"before pruning {report.unpruned_accuracy:.1%} of them are classified correctly")
-    if report.theta is not None:
-        lines.append(_theta_line(report.theta))
+    if report.thetas is not None:
+        lines.append(_theta_line(*report.thetas) if len(report.thetas) == 1 else _thetas_line(report.thetas))
     return [*lines, *_reading_lines(report)] or ["nothing"]
 
 
@@ -246,10 +253,28 @@ def _reading_lines(report: Report) -> list[str]:
     """What the mapping was applied to: the readings that it uses, and how they were reduced."""
     if report.signals is None or report.readings is None:
         return []
-    lines = [f"{signal}: {' '.join(f'{value:.2f}' for value in report.readings[signal])}" for signal in report.signals]
-    if report.reduction is Reduction.SUMMARY:
-        lines.append("of each the mean, standard deviation, smallest and largest over the variants are used")
+    readings = {signal: _by_theta(report, signal) for signal in report.signals}
+    lines = [f"{signal}: {' '.join(f'{value:.2f}' for value in values)}" for signal, values in readings.items()]
+    if report.reduction in _USED:
+        lines.append(f"of each {_USED[report.reduction]} over the variants of a theta is used")
     return lines
+
+
+def _by_theta(report: Report, signal: Signal) -> Sequence[float]:
+    """The readings of a signal; of several thetas only the mean of each."""
+    assert report.readings is not None
+    values, thetas = report.readings[signal], report.thetas or ()
+    if len(thetas) < 2 or signal is Signal.CLASSIFIER_WEIGHTS:
+        return values
+    ends = [0, *accumulate(theta.num_pruned_models for theta in thetas)]
+    return [fmean(values[start:end]) for start, end in pairwise(ends)]
+
+
+def _thetas_line(thetas: Sequence[Theta]) -> str:
+    counts = Counter(theta.pruning_method for theta in thetas)
+    methods = ", ".join(f"{count} {method}" for method, count in counts.items())
+    total = sum(theta.num_pruned_models for theta in thetas)
+    return f"{total} pruned variants of {len(thetas)} thetas ({methods}); below the mean of each theta"
 
 
 def _theta_line(theta: Theta) -> str:

@@ -70,7 +70,7 @@ def configuration(pruned_models: int, images: int) -> Configuration:
     """The raw answer is the number of pruned models in per cent, as every accuracy is 1."""
     theta = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, pruned_models, images)
     return Configuration(
-        theta, (Signal.ACCURACY,), Reduction.VARIANTS, MappingKind.LINEAR, 0.0, (0.01,) * pruned_models
+        (theta,), (Signal.ACCURACY,), Reduction.VARIANTS, MappingKind.LINEAR, 0.0, (0.01,) * pruned_models
     )
 
 
@@ -123,11 +123,11 @@ def test_the_costliest_configuration_that_fits_is_measured(
     made = detection(UNPRUNED + seconds + RESERVE)
     report = made.run()
     assert report.basis is Basis.MEASURED
-    assert report.theta == chosen.theta
-    assert report.probability == pytest.approx(chosen.theta.num_pruned_models / 100)
+    assert report.thetas == chosen.thetas
+    assert report.probability == pytest.approx(chosen.thetas[0].num_pruned_models / 100)
     assert [evidence["cost"] for evidence in dropped(report)] == left_out
     assert made.logits is not None
-    assert made.logits.pruned.shape == (chosen.theta.num_pruned_models, chosen.theta.num_images, 5)
+    assert made.logits.pruned.shape == (chosen.thetas[0].num_pruned_models, chosen.thetas[0].num_images, 5)
     assert report.examples == made.logits.names
 
 
@@ -169,7 +169,7 @@ def test_a_configuration_that_becomes_too_slow_is_left_for_a_cheaper_one(
     report = detection(30.1 + RESERVE).run()
     # 17.1 s have passed, and a pass as slow as that one would not safely end within the 13 s left; ten fast ones would.
     assert calls == [1, 5] + [5] * 5 + [5] * 10
-    assert report.theta == MIDDLE.theta
+    assert report.thetas == MIDDLE.thetas
     assert [evidence["cost"] for evidence in dropped(report)] == [100]
     assert dropped(report)[0]["remaining_seconds"] == pytest.approx(13)
 
@@ -270,7 +270,7 @@ def small_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 THETA = Theta(PruningMethod.AMPLIFY, SamplingMethod.UNIFORM, RankingMethod.L2, 0.03, 3, 5, gain=2.0)
 EVERY = Configuration(
-    THETA, tuple(Signal), Reduction.SUMMARY, MappingKind.LOGISTIC, 0.1, tuple(k / 100 for k in range(30))
+    (THETA,), tuple(Signal), Reduction.SUMMARY, MappingKind.LOGISTIC, 0.1, tuple(k / 100 for k in range(30))
 )
 
 

@@ -44,7 +44,7 @@ def _full() -> Report:
         preprocessing=parameters.preprocessing,
         examples=tuple(f"class_{c}_example_0.png" for c in range(10)),
         unpruned_accuracy=0.9,
-        theta=configuration.theta,
+        thetas=configuration.thetas,
         signals=configuration.signals,
         reduction=configuration.reduction,
         readings={**dict.fromkeys(Signal, (0.5,)), Signal.ACCURACY: vector},
@@ -75,7 +75,7 @@ def test_a_full_report_holds_everything(tmp_path: Path) -> None:
     assert document["findings"][1] == {
         "severity": "error", "code": "grave", "message": "all is lost", "evidence": {"nan": "nan"}
     }  # fmt: skip
-    assert document["theta"]["rule"] == "nist"
+    assert document["thetas"][0]["rule"] == "nist"
     assert document["preprocessing"] == {
         "name": "round1",
         "crop": 224,
@@ -102,7 +102,7 @@ def test_a_failed_run_is_reported_with_what_is_known(tmp_path: Path) -> None:
     assert document["exit_code"] == 3
     assert document["basis"] == "neutral"
     unknown = {key for key, value in document.items() if value is None}
-    assert {"model", "theta", "prediction", "mapping", "signal_vector", "unpruned_accuracy"} <= unknown
+    assert {"model", "thetas", "prediction", "mapping", "signal_vector", "unpruned_accuracy"} <= unknown
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Report) if field.default is None])
@@ -164,11 +164,11 @@ def test_the_text_says_what_matters() -> None:
 
 def test_the_text_shows_what_was_provoked_and_which_readings_count() -> None:
     report = _full()
-    assert report.theta is not None
+    assert report.thetas is not None
     method = {"pruning_method": PruningMethod.STIMULATE, "gain": 2.5, "layers": LayerRange.EARLY}
     other = dataclasses.replace(
         report,
-        theta=dataclasses.replace(report.theta, **method),
+        thetas=(dataclasses.replace(report.thetas[0], **method),),
         signals=(Signal.CONCENTRATION, Signal.CLASSIFIER_WEIGHTS),
         reduction=Reduction.SUMMARY,
     )

@@ -73,7 +73,7 @@ def test_it_is_learned_from(configured: Any) -> None:
     configurations = json.loads(path.read_text())["configurations"]
     costs = [one["cost"] for one in configurations]
     assert costs == sorted(costs, reverse=True)
-    assert {one["theta"]["pruning_method"] for one in configurations} <= {
+    assert {theta["pruning_method"] for one in configurations for theta in one["thetas"]} <= {
         PruningMethod.REMOVE,
         PruningMethod.RESET,
         PruningMethod.TRIM,

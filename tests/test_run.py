@@ -49,7 +49,7 @@ def test_the_report_holds_everything_behind_the_answer(answer: Any, small_case: 
     report = answer.report
     jsonschema.validate(report, json.loads((HOME / "detector" / "report.schema.json").read_text()))
     assert (report["exit_code"], report["error"], report["basis"]) == (0, None, "measured")
-    assert report["theta"] == LEARNED["configurations"][0]["theta"]
+    assert report["thetas"] == LEARNED["configurations"][0]["thetas"]
     assert report["preprocessing"]["name"] == LEARNED["preprocessing"]
     assert report["examples"] == sorted(path.name for path in small_case.examples.iterdir())
     assert report["unpruned_accuracy"] == 1.0

@@ -56,12 +56,13 @@ def _measure(options: argparse.Namespace) -> tuple[MeasuredRound, tuple[LeftOut,
 
 
 def _best(bundle: Path | None) -> list[Theta]:
-    """The theta of the costliest configuration of each architecture."""
+    """Of each architecture the theta of the costliest configuration that takes no other beside it."""
     if bundle is None:
         return []
     found = [load_parameters(bundle, bundle.name, name) for name in ARCHITECTURES]
     learned = [one.configurations for one in found if one is not None]
-    return [max(configurations, key=lambda one: one.cost).theta for configurations in learned]
+    single = [[one for one in configurations if len(one.thetas) == 1] for configurations in learned]
+    return [max(some, key=lambda one: one.cost).thetas[0] for some in single if some]
 
 
 def _write(folder: Path, measured: MeasuredRound, skipped: Sequence[LeftOut]) -> None:

@@ -43,12 +43,17 @@ class Search:
 
 
 def winners(readings: Sequence[ArchitectureReadings], search: Search) -> tuple[Theta, ...]:
-    """theta_error of each architecture: the thetas whose other |S| and |D| are worth measuring for the second stage."""
+    """theta_error of each architecture: the thetas whose other |S| and |D| are worth measuring for the second stage.
+
+    Of an architecture whose best configuration takes several thetas together, the best one that stands alone.
+    """
     usable = [one for one in readings if not _unusable(one, search)]
     if not usable:
         return ()
     _, regressions = learn_all(usable, _design(usable, search))
-    return tuple(dict.fromkeys(one.conclusion.candidate.theta for one in regressions))
+    options = [(one.conclusion.candidate.thetas, *(other.thetas for other in one.cheaper)) for one in regressions]
+    single = [[thetas[0] for thetas in some if len(thetas) == 1] for some in options]
+    return tuple(dict.fromkeys(thetas[0] for thetas in single if thetas))
 
 
 def learn_automatically(readings: Sequence[ArchitectureReadings], search: Search) -> list[Learned]:

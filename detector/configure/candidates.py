@@ -1,13 +1,14 @@
-"""The search space of one regression: every theta with every set of signals and every reduction, as feature matrices.
+"""The search space of one regression: thetas, one or several together, with every set of signals and every reduction.
 
-Made from readings alone and blind to labels. Configurations that take longer than the budget are left out here, by the
-paper's L_exec = T / T_max <= 1, since time does not depend on labels.
+Each candidate is a feature matrix, made from readings alone and blind to labels. Configurations that take longer than
+the budget are left out here, by the paper's L_exec = T / T_max <= 1, since time does not depend on labels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,32 +18,45 @@ from detector.configure.readings import ArchitectureReadings
 from detector.mapping.features import Reduction, feature_matrix
 from detector.mapping.parameters import Configuration
 from detector.mapping.signals import PER_VARIANT, Signal
-from detector.pruning.theta import PruningMethod, Theta
+from detector.pruning.theta import PruningMethod, SelectionRule, Theta
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+_T = TypeVar("_T", tuple[int, int], tuple[int, int, SelectionRule])
 
 MAX_SECONDS = 60.0  # the paper's T_max
 PRUNING = (PruningMethod.REMOVE, PruningMethod.RESET, PruningMethod.TRIM)  # the paper's methods
+# Of thetas together the means alone, and few sets of signals: there are enough features, and each choice costs.
+SIGNALS_TOGETHER = (
+    (Signal.ACCURACY,),
+    (Signal.ACCURACY, Signal.MARGIN),
+    (Signal.ACCURACY, Signal.LOWEST_RECALL),
+    tuple(PER_VARIANT),
+)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to turn a model into features. Without a variant's signal theta only says which images are taken."""
+    """One way to turn a model into features. Without a variant's signal a theta only says which images are taken."""
 
-    theta: Theta
+    thetas: tuple[Theta, ...]
     signals: tuple[Signal, ...]
     reduction: Reduction
 
     def features(self, readings: ArchitectureReadings) -> Array:
         """The features (M, length) of the models of one architecture."""
-        variants = readings.variants[readings.thetas.index(self.theta)]
+        variants = [readings.variants[readings.thetas.index(theta)] for theta in self.thetas]
         return feature_matrix(self.signals, self.reduction, variants, readings.classifier)
 
     def configuration(self, fit: Fit) -> Configuration:
         """With the regression that was fitted on the features, and no figures yet."""
-        return Configuration(self.theta, self.signals, self.reduction, fit.kind, fit.intercept, fit.coefficients)
+        return Configuration(self.thetas, self.signals, self.reduction, fit.kind, fit.intercept, fit.coefficients)
+
+    @property
+    def cost(self) -> int:
+        """Forward passes that the measurement takes."""
+        return sum(theta.num_pruned_models * theta.num_images for theta in self.thetas)
 
     @property
     def pruned(self) -> bool:
@@ -61,7 +75,7 @@ class Bank:
     blocks
         Features, each (candidates of the block, N, d).
     group, reference
-        For the two stages of the search, (C,): equal numbers share theta_error, all of theta but |S| and |D|; and
+        For the two stages of the search, (C,): equal numbers share theta_error, all of the thetas but |S| and |D|; and
         whether |S| and |D| are those of the first stage.
     """
 
@@ -95,23 +109,63 @@ def seconds(readings: ArchitectureReadings, theta: Theta) -> float:
     return float(np.median(readings.seconds[readings.thetas.index(theta)]))
 
 
-def all_candidates(thetas: Sequence[Theta]) -> tuple[Candidate, ...]:
-    """Each signal alone, all of a variant's together, both beside the classifier's weights, and these alone."""
-    sets = [*((signal,) for signal in PER_VARIANT), tuple(PER_VARIANT)]
-    measured = [Candidate(theta, signals, reduction) for theta in thetas for signals in sets for reduction in Reduction]
+def all_candidates(thetas: Sequence[Theta], together: Sequence[tuple[Theta, ...]] = ()) -> tuple[Candidate, ...]:
+    """All that is searched: each theta by itself, the sets of thetas that are `together`, and no theta at all.
+
+    Of one theta each signal alone and all of a variant's, both also beside the classifier's weights; and these alone.
+    """
+    alone = [*((signal,) for signal in PER_VARIANT), tuple(PER_VARIANT)]
+    several = [Candidate(some, signals, Reduction.MEAN) for some in together for signals in SIGNALS_TOGETHER]
+    measured = [Candidate((theta,), signals, how) for theta in thetas for signals in alone for how in Reduction]
     both = [
         replace(one, signals=(*one.signals, Signal.CLASSIFIER_WEIGHTS))
         for one in measured
         if one.reduction is Reduction.SUMMARY
     ]
     cheapest = min(thetas, key=lambda theta: theta.num_pruned_models * theta.num_images)
-    return (Candidate(cheapest, (Signal.CLASSIFIER_WEIGHTS,), Reduction.SUMMARY), *measured, *both)
+    return (Candidate((cheapest,), (Signal.CLASSIFIER_WEIGHTS,), Reduction.SUMMARY), *measured, *both, *several)
+
+
+def sets_together(
+    readings: Sequence[ArchitectureReadings], thetas: Sequence[Theta], max_seconds: float = MAX_SECONDS
+) -> tuple[tuple[Theta, ...], ...]:
+    """Sets of these thetas that one detection may measure: those of pruning, of each other method, and all of them.
+
+    Of the |S| and |D| that most of the thetas have. Blind to labels, as the points themselves are. Of a set that takes
+    too long for one of the architectures every second theta is left, or every third, and so on.
+    """
+    usual = _usual([_size(theta) for theta in thetas])
+    alike = [theta for theta in thetas if _size(theta) == usual]
+    methods = (PRUNING, (PruningMethod.AMPLIFY,), (PruningMethod.STIMULATE,), tuple(PruningMethod))
+    sets = (tuple(theta for theta in alike if theta.pruning_method in some) for some in methods)
+    fitting = dict.fromkeys(_thinned(readings, one, max_seconds) for one in sets)
+    return tuple(one for one in fitting if len(one) > 1)
+
+
+def _thinned(
+    readings: Sequence[ArchitectureReadings], thetas: tuple[Theta, ...], max_seconds: float
+) -> tuple[Theta, ...]:
+    parts = (thetas[::step] for step in range(1, len(thetas) + 1))
+    return next((part for part in parts if max(_total(one, part) for one in readings) <= max_seconds), ())
+
+
+def _total(readings: ArchitectureReadings, thetas: Sequence[Theta]) -> float:
+    return sum(seconds(readings, theta) for theta in thetas)
+
+
+def _size(theta: Theta) -> tuple[int, int, SelectionRule]:
+    return theta.num_pruned_models, theta.num_images, theta.rule
+
+
+def _usual(sizes: Sequence[_T]) -> _T:
+    """The most frequent one, of equals the smallest."""
+    return max(sorted(set(sizes)), key=sizes.count)
 
 
 def paper_candidates(thetas: Sequence[Theta]) -> tuple[Candidate, ...]:
     """The paper's: the accuracies of the variants, one by one, under its three pruning methods."""
     pruned = (theta for theta in thetas if theta.pruning_method in PRUNING)
-    return tuple(Candidate(theta, (Signal.ACCURACY,), Reduction.VARIANTS) for theta in pruned)
+    return tuple(Candidate((theta,), (Signal.ACCURACY,), Reduction.VARIANTS) for theta in pruned)
 
 
 def _stages(candidates: Sequence[Candidate]) -> tuple[Indices, Mask]:
@@ -119,11 +173,14 @@ def _stages(candidates: Sequence[Candidate]) -> tuple[Indices, Mask]:
 
     The classifier's weights alone are a theta_error of their own.
     """
-    errors = [(replace(one.theta, num_pruned_models=1, num_images=1), one.pruned) for one in candidates]
+    errors = [
+        (tuple(replace(theta, num_pruned_models=1, num_images=1) for theta in one.thetas), one.pruned)
+        for one in candidates
+    ]
     numbers = {error: number for number, error in enumerate(dict.fromkeys(errors))}
-    sizes = [(one.theta.num_pruned_models, one.theta.num_images) for one in candidates]
-    usual = max(sorted(set(sizes)), key=sizes.count)
-    references: dict[tuple[Theta, bool], tuple[int, int]] = {}
+    sizes = [(one.thetas[0].num_pruned_models, one.thetas[0].num_images) for one in candidates]
+    usual = _usual(sizes)
+    references: dict[tuple[tuple[Theta, ...], bool], tuple[int, int]] = {}
     for error, size in zip(errors, sizes, strict=True):
         best = references.setdefault(error, size)
         references[error] = min(best, size, key=lambda one: (one != usual, one[0] * one[1], one))

@@ -211,8 +211,11 @@ def _chosen(one: Learned) -> str:
 
 
 def _in_words(configuration: Configuration) -> str:
-    theta = configuration.theta
+    read = f"{configuration.reduction} of {', '.join(configuration.signals)}"
+    theta, *others = configuration.thetas
+    if others:
+        sizes = f"|S|={sum(configuration.num_pruned_models)} in all, |D|={configuration.num_images}"
+        return f"{len(configuration.thetas)} thetas together, {sizes}, {read}"
     selected = f"{theta.pruning_method} {theta.sampling_method} {theta.ranking_method} p={theta.p:g}"
     sizes = f"|S|={theta.num_pruned_models} |D|={theta.num_images}"
-    read = f"{configuration.reduction} of {', '.join(configuration.signals)}"
     return f"{selected} in {theta.layers} layers, {sizes}, {read}"

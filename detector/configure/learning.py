@@ -92,7 +92,7 @@ def _learn_one(readings: ArchitectureReadings, recipe: Recipe) -> Learned:
 
 
 def _parameters(readings: ArchitectureReadings, recipe: Recipe) -> LearnedParameters:
-    candidate = Candidate(recipe.theta, recipe.signals, recipe.reduction)
+    candidate = Candidate((recipe.theta,), recipe.signals, recipe.reduction)
     vectors, labels = candidate.features(readings), readings.poisoned
     regression = fit(recipe.method, vectors, labels, recipe.seed)
     evaluation = evaluate(recipe.method, vectors, labels, clip=_CLIP, seed=recipe.seed)

@@ -13,12 +13,22 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.configure.candidates import PRUNING, Bank, Candidate, affordable, all_candidates, paper_candidates
+from detector.configure.candidates import (
+    PRUNING,
+    SIGNALS_TOGETHER,
+    Bank,
+    Candidate,
+    affordable,
+    all_candidates,
+    paper_candidates,
+    sets_together,
+)
 from detector.configure.crossvalidation import CrossValidated, better_of, cross_validate
 from detector.configure.design import Design
 from detector.configure.readings import ArchitectureReadings
 from detector.configure.searching import OLS_STRENGTHS, RIDGE_STRENGTHS
 from detector.configure.untouched import HISTORY
+from detector.mapping.features import Reduction
 from detector.mapping.parameters import Clip
 from detector.mapping.signals import Signal
 from detector.pruning.theta import PruningMethod
@@ -46,13 +56,15 @@ class Family(StrEnum):
     AMPLIFICATION = "all signals under amplification"
     STIMULATION = "all signals under stimulation"
     CLASSIFIER = "the classifier's weights alone"
+    ONE_THETA = "everything, one theta at a time"
+    TOGETHER = "as many thetas together as fit the time"
     EVERYTHING = "everything"
     BEST = "the best of these families"
     OBSERVABLE = "nothing pruned: the network as it is"
     UNTOUCHED = "nothing pruned: the network and its training log"
 
 
-PUBLISHED = (Family.BEST, Scope.CHOSEN)  # the default bundle's, fixed before any figure was seen
+PUBLISHED = (Family.TOGETHER, Scope.CHOSEN)  # the default bundle's
 PAPER = (Family.PAPER, Scope.ALONE)
 LEAK = (Family.UNTOUCHED, Scope.CHOSEN)
 
@@ -66,27 +78,38 @@ _MEMBERS: Mapping[Family, Callable[[Candidate], bool]] = MappingProxyType(
         Family.AMPLIFICATION: lambda one: _under(one, PruningMethod.AMPLIFY),
         Family.STIMULATION: lambda one: _under(one, PruningMethod.STIMULATE),
         Family.CLASSIFIER: lambda one: not one.pruned,
+        Family.ONE_THETA: lambda one: one.pruned and len(one.thetas) == 1,
         Family.EVERYTHING: lambda _: True,
     }
 )
 
 
 def _under(candidate: Candidate, *methods: PruningMethod) -> bool:
-    return Signal.CLASSIFIER_WEIGHTS not in candidate.signals and candidate.theta.pruning_method in methods
+    used = {theta.pruning_method for theta in candidate.thetas}
+    return Signal.CLASSIFIER_WEIGHTS not in candidate.signals and used <= set(methods)
 
 
 def families(bank: Bank) -> dict[str, Mask]:
     """The candidates of each family that has any."""
+    most = max(len(candidate.thetas) for candidate in bank.candidates)
+    members: Mapping[Family, Callable[[Candidate], bool]] = {**_MEMBERS, Family.TOGETHER: partial(_together, most)}
     masks = {
         family.value: np.array([member(candidate) for candidate in bank.candidates])
-        for family, member in _MEMBERS.items()
+        for family, member in members.items()
     }
     return {name: mask for name, mask in masks.items() if mask.any()}
 
 
+def _together(count: int, candidate: Candidate) -> bool:
+    """Of a single theta, where no more than that fit the time, the same signals and reduction as of several."""
+    means = candidate.reduction is Reduction.MEAN and candidate.signals in SIGNALS_TOGETHER
+    return means and len(candidate.thetas) == count
+
+
 def search_bank(readings: Sequence[ArchitectureReadings]) -> Bank:
     """Everything that is within the time budget."""
-    return Bank.of(readings, all_candidates(affordable(readings)))
+    thetas = affordable(readings)
+    return Bank.of(readings, all_candidates(thetas, sets_together(readings, thetas)))
 
 
 def untouched_names(readings: Sequence[ArchitectureReadings]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """What a bundle is made of: for each architecture its own regression or the pooled one, whichever did better inside.
 
-Behind the best configuration stand cheaper ones of the same theta, fewer variants or images, for short time budgets.
+Behind the best configuration stand cheaper ones, for short time budgets.
 An architecture of which nothing beats the base rate gets no parameters: it is answered with the base rate, and not
 measured.
 """
@@ -18,24 +18,25 @@ from detector.configure.concluding import Conclusion, conclude
 from detector.configure.design import Design
 from detector.configure.figures import Judgement, judge
 from detector.configure.fitting import Fit
-from detector.configure.procedures import CLIP, Family, Scope, families, search_bank
+from detector.configure.procedures import CLIP, PUBLISHED, Family, Scope, families, search_bank
 from detector.configure.readings import ArchitectureReadings
 from detector.examples.preprocessing import Preprocessing
 from detector.mapping.parameters import Configuration, Figures, LearnedParameters, Provenance
-from detector.pruning.theta import Theta
 
 Array = NDArray[np.float64]
 
-_NOTE = "The cheaper configurations, for short time budgets, have the same theta and no figures of their own."
+_NOTE = (
+    "The cheaper configurations, for short time budgets, are the best of those that take half as long, and so on; they "
+    "have no figures of their own."
+)
 _DIGITS = 6  # significant ones of coefficients: the last of all differ between machines
 
 
 @dataclass(frozen=True)
 class Regression:
-    """The regression of one architecture; `cheaper` holds the same at smaller |S| x |D|, costliest first."""
+    """The regression of one architecture; `cheaper` holds others for short time budgets, costliest first."""
 
     readings: ArchitectureReadings
-    family: Family
     scope: Scope
     conclusion: Conclusion
     fit: Fit
@@ -71,13 +72,11 @@ def _conclusions(readings: Sequence[ArchitectureReadings], design: Design) -> di
 def _best(
     readings: ArchitectureReadings, number: int, own: Mapping[str, Conclusion], pooled: Mapping[str, Conclusion]
 ) -> Regression:
-    """Of all families and both scopes the one that is best calibrated inside; the first of equals, as in the folds."""
-    options = []
-    for name in own:
-        for scope, conclusion, place in ((Scope.ALONE, own[name], 0), (Scope.POOLED, pooled[name], number)):
-            one = Regression(readings, Family(name), scope, conclusion, _rounded(conclusion.fits[place]))
-            options.append((conclusion.inner_losses[place], one))
-    return min(options, key=lambda option: option[0])[1]
+    """Of both scopes the one that is better calibrated inside; the first of equals, as in the folds."""
+    family, _ = PUBLISHED
+    options = ((Scope.ALONE, own[family], 0), (Scope.POOLED, pooled[family], number))
+    scope, conclusion, place = min(options, key=lambda option: option[1].inner_losses[option[2]])
+    return Regression(readings, scope, conclusion, _rounded(conclusion.fits[place]))
 
 
 def _rounded(fit: Fit) -> Fit:
@@ -88,18 +87,21 @@ def _rounded(fit: Fit) -> Fit:
 def _with_cheaper(one: Regression, number: int, readings: Sequence[ArchitectureReadings], design: Design) -> Regression:
     if one.scope is Scope.ALONE:
         readings, design, number = [one.readings], design.of(number), 0
-    cheaper = tuple(_refitted(candidate, number, readings, design) for candidate in _smaller(one))
+    cheaper = tuple(_refitted(candidate, number, readings, design) for candidate in _smaller(one.conclusion))
     return replace(one, cheaper=cheaper)
 
 
-def _smaller(one: Regression) -> list[Candidate]:
-    """The winner at every smaller |S| x |D| that was measured, costliest first."""
-    best = one.conclusion.candidate
-    if not best.pruned or not one.conclusion.useful:
-        return []
-    alike = [theta for theta in one.readings.thetas if _without_sizes(theta) == _without_sizes(best.theta)]
-    smaller = sorted({theta: _cost(theta) for theta in alike if _cost(theta) < _cost(best.theta)}, key=_cost)
-    return [replace(best, theta=theta) for theta in reversed(smaller)]
+def _smaller(conclusion: Conclusion) -> list[Candidate]:
+    """The best of the search that cost half of the winner or less, then half of that or less, and so on."""
+    best, found = conclusion.candidate, list[Candidate]()
+    measured = [one for one in zip(conclusion.tried, conclusion.candidates, strict=True) if one[1].pruned]
+    while conclusion.useful and best.pruned:
+        measured = [(loss, one) for loss, one in measured if one.cost <= best.cost / 2]
+        if not measured:
+            break
+        best = min(measured, key=lambda one: one[0])[1]
+        found.append(best)
+    return found
 
 
 def _refitted(
@@ -108,14 +110,6 @@ def _refitted(
     bank = Bank.of(readings, [candidate])
     fit = _rounded(conclude(bank, readings, design, {"": np.ones(1, dtype=bool)}, CLIP)[""].fits[number])
     return candidate.configuration(fit)
-
-
-def _cost(theta: Theta) -> int:
-    return theta.num_pruned_models * theta.num_images
-
-
-def _without_sizes(theta: Theta) -> Theta:
-    return replace(theta, num_pruned_models=1, num_images=1)
 
 
 def make_parameters(

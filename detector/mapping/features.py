@@ -19,13 +19,14 @@ Array = NDArray[np.float64]
 
 
 class Reduction(StrEnum):
-    """What is made of the |S| readings of one signal."""
+    """What is made of the |S| readings of one signal under one theta."""
 
     VARIANTS = "variants"  # all of them, one number a variant, as in the paper
     SUMMARY = "summary"  # mean, standard deviation, smallest and largest over the variants
+    MEAN = "mean"  # over the variants
 
 
-_SUMMARY: Mapping[str, Callable[[Array], Array]] = MappingProxyType(
+_STATISTICS: Mapping[str, Callable[[Array], Array]] = MappingProxyType(
     {
         "mean": lambda readings: readings.mean(axis=1),
         "deviation": lambda readings: readings.std(axis=1),
@@ -33,43 +34,56 @@ _SUMMARY: Mapping[str, Callable[[Array], Array]] = MappingProxyType(
         "largest": lambda readings: readings.max(axis=1),
     }
 )
+_REDUCED: Mapping[Reduction, tuple[str, ...]] = MappingProxyType(
+    {Reduction.SUMMARY: tuple(_STATISTICS), Reduction.MEAN: ("mean",)}
+)
 
 
-def feature_matrix(signals: Sequence[Signal], reduction: Reduction, variants: Array, classifier: Array) -> Array:
-    """The features (M, length) of M models, signal by signal in the order of `signals`.
+def feature_matrix(
+    signals: Sequence[Signal], reduction: Reduction, variants: Sequence[Array], classifier: Array
+) -> Array:
+    """The features (M, length) of M models, signal by signal in the order of `signals`, in each theta by theta.
 
     Parameters
     ----------
     variants
-        Readings (M, |S|, F), the columns in the order of PER_VARIANT: all of them, whatever `signals` asks for.
+        For each theta readings (M, |S|, F), the columns in the order of PER_VARIANT: all of them, whatever `signals`
+        asks for.
     classifier
         Statistics of the classifier's weights, (M, K); they are features as they are.
     """
-    parts = [_features(signal, reduction, variants, classifier) for signal in signals]
+    parts = [part for signal in signals for part in _features(signal, reduction, variants, classifier)]
     return np.concatenate(parts, axis=1)
 
 
-def _features(signal: Signal, reduction: Reduction, variants: Array, classifier: Array) -> Array:
+def _features(signal: Signal, reduction: Reduction, variants: Sequence[Array], classifier: Array) -> list[Array]:
     if signal is Signal.CLASSIFIER_WEIGHTS:
-        return classifier
-    readings = variants[:, :, PER_VARIANT.index(signal)]
+        return [classifier]
+    readings = [one[:, :, PER_VARIANT.index(signal)] for one in variants]
     if reduction is Reduction.VARIANTS:
         return readings
-    return np.stack([function(readings) for function in _SUMMARY.values()], axis=1)
+    return [np.stack([_STATISTICS[name](one) for name in _REDUCED[reduction]], axis=1) for one in readings]
 
 
-def feature_vector(signals: Sequence[Signal], reduction: Reduction, variants: Array, classifier: Array) -> Array:
-    """The features (length,) of one model, from its readings (|S|, F) and statistics (K,)."""
-    vector: Array = feature_matrix(signals, reduction, variants[None], classifier[None])[0]
+def feature_vector(
+    signals: Sequence[Signal], reduction: Reduction, variants: Sequence[Array], classifier: Array
+) -> Array:
+    """The features (length,) of one model, from its readings (|S|, F) under each theta and its statistics (K,)."""
+    vector: Array = feature_matrix(signals, reduction, [one[None] for one in variants], classifier[None])[0]
     return vector
 
 
-def feature_names(signals: Sequence[Signal], reduction: Reduction, num_pruned_models: int) -> tuple[str, ...]:
-    """A name for each feature, in order, such as accuracy_00 or margin_mean."""
-    summary = reduction is Reduction.SUMMARY
-    endings = tuple(_SUMMARY) if summary else tuple(f"{variant:02d}" for variant in range(num_pruned_models))
+def feature_names(signals: Sequence[Signal], reduction: Reduction, num_pruned_models: Sequence[int]) -> tuple[str, ...]:
+    """A name for each feature, in order, given |S| of each theta: accuracy_00, or theta03_margin_mean of several."""
+    measured = [
+        (f"theta{number:02d}_" if len(num_pruned_models) > 1 else "", ending)
+        for number, count in enumerate(num_pruned_models)
+        for ending in _REDUCED.get(reduction) or [f"{variant:02d}" for variant in range(count)]
+    ]
     return tuple(
-        f"{signal}_{ending}"
+        f"{prefix}{signal}_{ending}"
         for signal in signals
-        for ending in (CLASSIFIER_STATISTICS if signal is Signal.CLASSIFIER_WEIGHTS else endings)
+        for prefix, ending in (
+            [("", name) for name in CLASSIFIER_STATISTICS] if signal is Signal.CLASSIFIER_WEIGHTS else measured
+        )
     )

@@ -105,7 +105,7 @@ def _parameters(table: _Table, row: _Row, architecture: Architecture) -> Learned
     figures = Figures(row.num_models, row.num_erroneous / row.num_models, row.cross_entropy)
     intercept, *coefficients = row.coefficients
     configuration = Configuration(
-        THETA,
+        (THETA,),
         (Signal.ACCURACY,),
         Reduction.VARIANTS,
         MappingKind.LINEAR,

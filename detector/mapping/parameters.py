@@ -18,7 +18,7 @@ from detector.mapping.features import Reduction, feature_names
 from detector.mapping.signals import Signal
 from detector.pruning.theta import LayerRange, PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 class MappingKind(StrEnum):
@@ -54,12 +54,13 @@ class Figures:
 class Configuration:
     """One way to measure, and the regression fitted on such measurements.
 
-    `coefficients` has one entry for each feature: `signals` in their order, reduced over the variants as `reduction`
-    says. `held_out` figures come from models that took no part in the fit, `in_sample` figures from the models of the
-    fit; None says that there are none.
+    All `thetas` are measured on the same images, so |D| and the rule that selects them are the same. `coefficients` has
+    one entry for each feature: `signals` in their order, in each theta by theta, reduced over the variants as
+    `reduction` says. `held_out` figures come from models that took no part in the fit, `in_sample` figures from the
+    models of the fit; None says that there are none.
     """
 
-    theta: Theta
+    thetas: tuple[Theta, ...]
     signals: tuple[Signal, ...]
     reduction: Reduction
     kind: MappingKind
@@ -71,6 +72,10 @@ class Configuration:
     def __post_init__(self) -> None:
         if not self.signals or len(set(self.signals)) < len(self.signals):
             raise ValueError(f"expected one or more signals, each once, got {', '.join(self.signals) or 'none'}")
+        if not self.thetas or len(set(self.thetas)) < len(self.thetas):
+            raise ValueError(f"expected one or more thetas, each once, got {len(self.thetas)}")
+        if len({(theta.num_images, theta.rule) for theta in self.thetas}) > 1:
+            raise ValueError("expected thetas that are measured on the same images: one |D|, one rule")
         expected = len(self.features)
         if len(self.coefficients) != expected:
             raise ValueError(f"expected {expected} coefficients, one a feature, got {len(self.coefficients)}")
@@ -80,12 +85,27 @@ class Configuration:
     @property
     def features(self) -> tuple[str, ...]:
         """Names of the features, one for each coefficient."""
-        return feature_names(self.signals, self.reduction, self.theta.num_pruned_models)
+        return feature_names(self.signals, self.reduction, self.num_pruned_models)
+
+    @property
+    def num_pruned_models(self) -> tuple[int, ...]:
+        """|S| of each theta."""
+        return tuple(theta.num_pruned_models for theta in self.thetas)
+
+    @property
+    def num_images(self) -> int:
+        """|D|."""
+        return self.thetas[0].num_images
+
+    @property
+    def rule(self) -> SelectionRule:
+        """The rule that selects the images."""
+        return self.thetas[0].rule
 
     @property
     def cost(self) -> int:
-        """Forward passes that the measurement takes, |S| * |D|."""
-        return self.theta.num_pruned_models * self.theta.num_images
+        """Forward passes that the measurement takes, |S| * |D|, summed over the thetas."""
+        return sum(self.num_pruned_models) * self.num_images
 
 
 @dataclass(frozen=True)
@@ -164,7 +184,7 @@ def from_document(document: Document) -> LearnedParameters:
 
 def _configuration(document: Document) -> Configuration:
     configuration = Configuration(
-        theta=theta_from_document(document["theta"]),
+        thetas=tuple(map(theta_from_document, document["thetas"])),
         signals=tuple(map(Signal, document["signals"])),
         reduction=Reduction(document["reduction"]),
         kind=MappingKind(document["kind"]),

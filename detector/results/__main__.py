@@ -42,7 +42,7 @@ def _rebuild(options: argparse.Namespace) -> None:
 
     measured, unseen = (_read(options.measurements / name) for name in (options.round, options.unseen))
     _log.info("%d models of %d architectures; this takes minutes", sum(map(_size, measured)), len(measured))
-    effort = Effort(repeats=options.repeats, permutations=options.permutations, draws=options.draws)
+    effort = Effort(options.repeats, options.permutations, options.draws, explored=options.explored)
     results = analyse(measured, unseen, effort)
     options.docs.mkdir(parents=True, exist_ok=True)
     (options.docs / "results.md").write_text(page(results, options.round, options.unseen), encoding="utf-8")
@@ -93,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=int, default=effort.repeats, help="of the cross-validation")
     parser.add_argument("--permutations", type=int, default=effort.permutations, help="of the labels")
     parser.add_argument("--draws", type=int, default=effort.draws, help="of each point of the learning curve")
+    parser.add_argument("--explored", type=int, default=0, help="first models that the search was designed with")
     return parser
 
 

@@ -28,12 +28,16 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is repeated; `seed` decides about folds, permutations, resamples and the draws of the learning curve."""
+    """How much is repeated; `seed` decides about folds, permutations, resamples and the draws of the learning curve.
+
+    `explored` models, the first by name, were looked at while the search was designed.
+    """
 
     repeats: int = 3
     permutations: int = PERMUTATIONS
     draws: int = 8
     seed: int = 0
+    explored: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Results:
     ----------
     left_out, too_slow
         Architectures with too few models, and points of the search space beyond the time budget.
+    unexplored
+        Figures of the published procedure on the models that nobody had looked at; None if no model was explored.
     beyond_leak
         By how much the published procedure beats what can be told without pruning.
     """
@@ -62,6 +68,7 @@ class Results:
     left_out: tuple[str, ...]
     too_slow: tuple[Theta, ...]
     rows: tuple[Row, ...]
+    unexplored: Judgement | None
     beyond_leak: Difference
     in_sample: tuple[InSample, ...]
     curve: tuple[LearningPoint, ...]
@@ -99,6 +106,7 @@ def analyse(
         left_out=tuple(one.architecture for one in measured if not _enough(one)),
         too_slow=tuple(theta for theta in readings[0].thetas if theta not in affordable(readings)),
         rows=_rows(answers, design, readings, seed),
+        unexplored=_unexplored(answers[PUBLISHED], design, readings, effort),
         beyond_leak=difference(answers[PUBLISHED][..., 0], answers[LEAK][..., 0], design.labels[:, 0], seed),
         in_sample=tuple(in_sample(one, affordable([one]), seed) for one in readings),
         curve=learning_curve(search_bank(readings), design, effort.draws, seed),
@@ -111,6 +119,15 @@ def analyse(
 
 def _enough(readings: ArchitectureReadings) -> bool:
     return int(np.bincount(readings.poisoned, minlength=2).min()) >= FOLDS
+
+
+def _unexplored(
+    answers: Array, design: Design, readings: Sequence[ArchitectureReadings], effort: Effort
+) -> Judgement | None:
+    names = [name for one in readings for name in one.names]
+    explored = sorted(names)[: effort.explored]
+    others = np.array([name not in explored for name in names])
+    return judge(answers[:, others], design.labels[others], effort.seed) if explored else None
 
 
 def _rows(answers: Answers, design: Design, readings: Sequence[ArchitectureReadings], seed: int) -> tuple[Row, ...]:

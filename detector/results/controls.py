@@ -57,7 +57,7 @@ def in_sample(readings: ArchitectureReadings, thetas: Sequence[Theta], seed: int
     noise = [_scored([rng.random(one.shape) for one in vectors], readings.poisoned, seed) for _ in range(_NOISE_DRAWS)]
     return InSample(
         readings.architecture,
-        candidates[best].theta,
+        candidates[best].thetas[0],
         found[best],
         min(one.cross_entropy for one in found),
         float(np.mean([min(one.error_rate for one in draw) for draw in noise])),

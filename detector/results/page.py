@@ -6,6 +6,7 @@ of linear algebra, which differ between machines, do not show.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -57,6 +58,8 @@ def _summary(results: Results, round_name: str, unseen_name: str) -> str:
         ("cross-entropy, held out", "at most 0.45", _loss(found), found.cross_entropy <= _TARGET_CROSS_ENTROPY),
         ("permutation test of the ROC-AUC", "p < 0.01", f"p = {p:.3f}", p < _TARGET_P),
     ]
+    if results.unexplored:
+        rows.append(_unexplored_row(results.unexplored))
     if unseen:
         met = unseen.judgement.roc_auc >= _TARGET_UNSEEN
         rows.append((f"ROC-AUC on {unseen_name}, never fitted on", "at least 0.75", _auc(unseen.judgement), met))
@@ -65,7 +68,27 @@ def _summary(results: Results, round_name: str, unseen_name: str) -> str:
     verdict = f"Not met: {'; '.join(missed)}." if missed else "All targets are met."
     return (
         f"## In short\n\nThe default bundle's procedure on the round `{round_name}` ({found.num_models} models, "
-        f"{found.num_poisoned} poisoned), with 95 % intervals:\n\n{table}\n\n{verdict} {_worth(found)}"
+        f"{found.num_poisoned} poisoned), with 95 % intervals:\n\n{table}\n\n"
+        f"{verdict} {_worth(found)}{_explored(results)}"
+    )
+
+
+def _unexplored_row(fresh: Judgement) -> tuple[str, str, str, bool]:
+    return (
+        f"the same of the {fresh.num_models} unexplored models",
+        "at least 0.90",
+        _auc(fresh),
+        fresh.roc_auc >= _TARGET_AUC,
+    )
+
+
+def _explored(results: Results) -> str:
+    if not results.unexplored:
+        return ""
+    return (
+        f" The procedure (how many thetas, variants and images, which signals) was designed with the first "
+        f"{results.effort.explored} models at hand, so figures that hold them flatter; on the other models it has a "
+        f"cross-entropy of {_loss(results.unexplored)}."
     )
 
 
@@ -99,9 +122,10 @@ def _models(results: Results, round_name: str) -> str:
     return (
         f"## What was measured and tried\n\nThe round `{round_name}`, made by `detector.roundgen`:\n\n{table}{out}\n\n"
         f"Signals: {', '.join(Signal)}. Each signal of the variants alone, all of them together, either beside the "
-        f"classifier's weights, and these alone; {' and '.join(f'`{one}`' for one in Reduction)} of the variants. "
-        "theta: " + _methods(results) + f". {_slow(results)}\n\nMappings: least squares on the accuracies as in the "
-        f"paper, clipped; and ridge regression (penalty per model {', '.join(map(str, RIDGE_STRENGTHS))}), its score "
+        f"classifier's weights, and these alone; {', '.join(f'`{one}`' for one in Reduction)} of the variants. theta: "
+        f"{_methods(results)}, each alone, and all of a method measured together. {_slow(results)}\n\n"
+        "Mappings: least squares on the accuracies as in the paper, clipped; and ridge regression (penalty per model "
+        f"{', '.join(map(str, RIDGE_STRENGTHS))}), its score "
         "calibrated by a logistic regression of one variable. Where that gains less than a parameter costs (Schwarz), "
         "the base rate is the answer. Features are standardised within each architecture.\n\n"
         "Everything that learns from labels happens inside the fold: the two stages of the search, signals, reduction, "
@@ -112,7 +136,7 @@ def _models(results: Results, round_name: str) -> str:
 
 
 def _methods(results: Results) -> str:
-    thetas = {candidate.theta for candidate in results.searches.pooled.candidates}
+    thetas = {theta for candidate in results.searches.pooled.candidates for theta in candidate.thetas}
     counts = [(sum(theta.pruning_method is method for theta in thetas), method) for method in PruningMethod]
     return ", ".join(f"{count} {method}" for count, method in counts if count)
 
@@ -249,7 +273,7 @@ def _time(results: Results) -> str:
 
 def _bundle(results: Results) -> str:
     rows = [_bundle_row(one) for one in results.learned]
-    table = _table(("architecture", "family", "fitted", "signals", "reduction", "theta", "T (s)"), rows)
+    table = _table(("architecture", "fitted", "signals", "reduction", "theta", "T (s)"), rows)
     useless = [one.readings.architecture for one in results.learned if not one.conclusion.useful]
     note = f"\n\nNothing beats the base rate for {', '.join(useless)}: it is the answer there." if useless else ""
     return f"## The default bundle\n\n{table}{note}"
@@ -257,11 +281,11 @@ def _bundle(results: Results) -> str:
 
 def _bundle_row(one: Regression) -> tuple[str, ...]:
     candidate = one.conclusion.candidate
-    time = seconds(one.readings, candidate.theta)
+    time = sum(seconds(one.readings, theta) for theta in candidate.thetas)
     if not one.conclusion.useful:
-        return one.readings.architecture, "base rate", "", "", "", "", ""
-    signals, theta = ", ".join(candidate.signals), theta_text(candidate.theta)
-    return one.readings.architecture, one.family, one.scope, signals, candidate.reduction, theta, f"{time:.1f}"
+        return one.readings.architecture, "base rate", "", "", "", ""
+    signals, thetas = ", ".join(candidate.signals), thetas_text(candidate.thetas)
+    return one.readings.architecture, one.scope, signals, candidate.reduction, thetas, f"{time:.1f}"
 
 
 def _tried(results: Results) -> str:
@@ -289,8 +313,16 @@ def tried_table(results: Results) -> str:
 
 
 def _candidate_text(candidate: Candidate) -> tuple[str, str, str]:
-    theta = theta_text(candidate.theta) if candidate.pruned else "none"
-    return theta, " + ".join(candidate.signals), candidate.reduction if candidate.pruned else "none"
+    thetas = thetas_text(candidate.thetas) if candidate.pruned else "none"
+    return thetas, " + ".join(candidate.signals), candidate.reduction if candidate.pruned else "none"
+
+
+def thetas_text(thetas: Sequence[Theta]) -> str:
+    """The points of a candidate: the only one, or how many of which methods are measured together."""
+    if len(thetas) == 1:
+        return theta_text(thetas[0])
+    methods = " + ".join(f"{count} {method}" for method, count in Counter(one.pruning_method for one in thetas).items())
+    return f"{methods} S={thetas[0].num_pruned_models} D={thetas[0].num_images} together"
 
 
 def theta_text(theta: Theta) -> str:

@@ -29,14 +29,14 @@ def test_missed_targets_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("theta", "basis", "wall", "told"),
+    ("thetas", "basis", "wall", "told"),
     [
-        ({"num_pruned_models": 15, "num_images": 10}, "measured", 7.94, "15 x 10, 7.9"),
-        ({"num_pruned_models": 5, "num_images": 10}, "measured", 8.06, "5 x 10, 8.1 LATE"),
+        ([{"num_pruned_models": 15, "num_images": 10}], "measured", 7.94, "15 x 10, 7.9"),
+        ([{"num_pruned_models": 5, "num_images": 10}], "measured", 8.06, "5 x 10, 8.1 LATE"),
         (None, "base_rate", 7.0, "base rate, 7.0"),
     ],
 )
 def test_cells_say_what_answered_and_whether_in_time(
-    theta: dict[str, int] | None, basis: str, wall: float, told: str
+    thetas: list[dict[str, int]] | None, basis: str, wall: float, told: str
 ) -> None:
-    assert cell(Detection(wall, wall, 1, {"theta": theta, "basis": basis}), 8) == told
+    assert cell(Detection(wall, wall, 1, {"thetas": thetas, "basis": basis}), 8) == told

@@ -70,7 +70,8 @@ def test_the_bundle_holds_what_was_learned(configured: Any) -> None:
     assert (parameters.clip.low, parameters.clip.high) == (0.01, 0.99)
     (configuration,) = parameters.configurations
     assert configuration.kind is MappingKind.LINEAR
-    assert (configuration.theta.num_pruned_models, configuration.theta.num_images, configuration.theta.p) == (2, 2, 0.3)
+    (theta,) = configuration.thetas
+    assert (theta.num_pruned_models, theta.num_images, theta.p) == (2, 2, 0.3)
     for figures in (configuration.held_out, configuration.in_sample):
         assert figures is not None
         assert figures.num_models == 8

@@ -63,7 +63,7 @@ def test_a_planted_signal_is_found_and_calibrated(make_readings: Make) -> None:
     assert judgement.cross_entropy < 0.45
     assert judgement.chance.p_roc_auc == judgement.chance.p_cross_entropy == 1 / 61
     assert judgement.chance.cross_entropy > 0.65
-    chosen = [bank.candidates[number].theta.pruning_method for number in found.chosen.ravel()]
+    chosen = [bank.candidates[number].thetas[0].pruning_method for number in found.chosen.ravel()]
     assert chosen.count(PruningMethod.AMPLIFY) >= 9
 
 
@@ -128,7 +128,7 @@ def test_the_conclusion_is_the_search_on_all_models(make_readings: Make) -> None
     design = make_design([one.poisoned for one in readings], 0, repeats=1, permutations=1)
     conclusion = conclude(bank, readings, design, {"all": np.ones(len(bank.candidates), dtype=bool)}, CLIP)["all"]
     assert conclusion.useful
-    assert conclusion.candidate.theta == GRID[2]
+    assert conclusion.candidate.thetas[0] == GRID[2]
     assert conclusion.loss == conclusion.tried[bank.candidates.index(conclusion.candidate)]
     for one, fit in zip(readings, conclusion.fits, strict=True):
         answers = fit.probabilities(conclusion.candidate.features(one), CLIP)

@@ -81,7 +81,7 @@ def test_logistic_on_separable_models_stays_finite() -> None:
 def test_probabilities_are_those_of_predict(method: FitMethod) -> None:
     theta = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 5, 10)
     made, clip = fit(method, VECTORS, LABELS, 0), Clip(0.3, 0.6)
-    chosen = (theta, (Signal.ACCURACY,), Reduction.VARIANTS)
+    chosen = ((theta,), (Signal.ACCURACY,), Reduction.VARIANTS)
     configuration = Configuration(*chosen, made.kind, made.intercept, made.coefficients)
     expected = [predict(configuration, vector.tolist(), clip).probability for vector in VECTORS]
     np.testing.assert_allclose(made.probabilities(VECTORS, clip), expected, atol=1e-12)

@@ -53,7 +53,7 @@ def test_readings_are_written_and_the_rest_listed(
 
 
 def test_the_ladder_of_a_bundle_is_measured_too(small_round: Path, tmp_path: Path) -> None:
-    configuration = Configuration(THETA, (Signal.ACCURACY,), Reduction.VARIANTS, MappingKind.LINEAR, 0.0, (0.0, 0.0))
+    configuration = Configuration((THETA,), (Signal.ACCURACY,), Reduction.VARIANTS, MappingKind.LINEAR, 0.0, (0.0, 0.0))
     origin = Provenance("by hand", 2, 1, "none", "this test")
     learned = LearnedParameters("resnet18", PROFILES["small"], 0.5, Clip(), (configuration,), origin)
     bundle = write_bundle(tmp_path, Bundle("by-hand", "1", "for this test", 0.5), [learned])

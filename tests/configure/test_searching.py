@@ -8,7 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from detector.configure.candidates import Bank, Candidate, affordable, all_candidates, paper_candidates
+from detector.configure.candidates import (
+    Bank,
+    Candidate,
+    affordable,
+    all_candidates,
+    paper_candidates,
+    sets_together,
+)
 from detector.configure.readings import ArchitectureReadings
 from detector.configure.searching import RIDGE_STRENGTHS, Fits
 from detector.mapping.features import Reduction
@@ -33,13 +40,32 @@ def searched(readings: ArchitectureReadings, bank: Bank, family: np.ndarray | No
 def test_everything_is_tried() -> None:
     candidates = all_candidates(GRID)
     assert len(set(candidates)) == len(candidates)
-    assert len(candidates) == 1 + 4 * (7 * 2 + 7)
+    assert len(candidates) == 1 + 4 * (7 * 3 + 7)
     (alone,) = [one for one in candidates if not one.pruned]
     assert alone.signals == (Signal.CLASSIFIER_WEIGHTS,)
-    assert alone.theta == SMALL
-    assert Candidate(TRIM, tuple(PER_VARIANT), Reduction.VARIANTS) in candidates
+    assert alone.thetas == (SMALL,)
+    assert Candidate((TRIM,), tuple(PER_VARIANT), Reduction.VARIANTS) in candidates
     amplified = replace(SMALL, pruning_method=PruningMethod.AMPLIFY)
-    assert [one.theta for one in paper_candidates((*GRID, amplified))] == list(GRID)
+    assert [one.thetas[0] for one in paper_candidates((*GRID, amplified))] == list(GRID)
+
+
+def test_thetas_that_are_measured_together_fit_the_budget_together(make_readings: Make) -> None:
+    """5 s each at the usual size: both Resets and Trim take 15 s, with Amplify 20; a lonely Stimulate is no set."""
+    usual = (SMALL, replace(SMALL, p=0.3), TRIM, replace(SMALL, pruning_method=PruningMethod.AMPLIFY))
+    usual = tuple(replace(theta, num_pruned_models=5, num_images=10) for theta in usual)
+    thetas = (*usual, LARGE, replace(SMALL, pruning_method=PruningMethod.STIMULATE, num_images=77))
+    readings = make_readings("resnet18", 0, thetas)
+    assert sets_together([readings], thetas, 21.0) == (usual[:3], usual)
+    assert sets_together([readings], thetas, 19.0) == (usual[:3], usual[::2])
+    slower = replace(readings, seconds=tuple(2 * one for one in readings.seconds))
+    assert sets_together([readings, slower], thetas, 21.0) == (usual[::2],)
+    assert sets_together([slower], thetas, 19.0) == ()
+    candidates = all_candidates(thetas, [usual])
+    several = [one for one in candidates if len(one.thetas) > 1]
+    assert len(several) == 4
+    assert Candidate(usual, (Signal.ACCURACY, Signal.LOWEST_RECALL), Reduction.MEAN) in several
+    features = several[0].features(readings)
+    np.testing.assert_allclose(features[:, 0], readings.variants[0][:, :, 0].mean(axis=1))
 
 
 def test_what_takes_longer_than_the_budget_is_left_out(make_readings: Make) -> None:
@@ -58,7 +84,7 @@ def test_features_are_in_the_order_of_the_candidates(make_readings: Make) -> Non
     assert len(features) == len(bank.candidates)
     for candidate, made in zip(bank.candidates, features, strict=True):
         np.testing.assert_array_equal(made[30:], candidate.features(readings[1]))
-    accuracies = bank.candidates.index(Candidate(LARGE, (Signal.ACCURACY,), Reduction.VARIANTS))
+    accuracies = bank.candidates.index(Candidate((LARGE,), (Signal.ACCURACY,), Reduction.VARIANTS))
     np.testing.assert_array_equal(features[accuracies][:30], readings[0].variants[2][:, :, 0])
 
 
@@ -66,7 +92,7 @@ def test_features_are_in_the_order_of_the_candidates(make_readings: Make) -> Non
 def test_a_planted_signal_is_found(planted: int, make_readings: Make) -> None:
     readings = make_readings("resnet18", 2, GRID, models=40, planted={planted: 3.0})
     best = searched(readings, Bank.of([readings], all_candidates(GRID)))
-    assert best.theta == GRID[planted]
+    assert best.thetas[0] == GRID[planted]
     assert Signal.LOG_PROBABILITY in best.signals
 
 
@@ -76,9 +102,9 @@ def test_the_second_stage_is_bound_to_the_first_ones_theta_error(make_readings: 
     thetas = (*usual, LARGE, replace(TRIM, num_images=20))
     readings = make_readings("resnet18", 3, thetas, models=40, planted={3: 4.0, 1: 1.5, 4: 3.0})
     bank = Bank.of([readings], all_candidates(thetas))
-    assert searched(readings, bank).theta == thetas[4]
+    assert searched(readings, bank).thetas[0] == thetas[4]
     clearer = make_readings("resnet18", 3, thetas, models=40, planted={3: 4.0, 0: 3.0, 1: 1.5})
-    assert searched(clearer, Bank.of([clearer], all_candidates(thetas))).theta == LARGE
+    assert searched(clearer, Bank.of([clearer], all_candidates(thetas))).thetas[0] == LARGE
 
 
 def test_a_theta_without_the_usual_size_competes_at_its_smallest(make_readings: Make) -> None:
@@ -86,12 +112,12 @@ def test_a_theta_without_the_usual_size_competes_at_its_smallest(make_readings: 
     thetas = (SMALL, TRIM, replace(lonely, num_images=30), replace(lonely, num_images=15))
     candidates = paper_candidates(thetas)
     bank = Bank.of([make_readings("resnet18", 0, thetas)], candidates)
-    reference = {bank.candidates[number].theta for number in np.flatnonzero(bank.reference)}
+    reference = {bank.candidates[number].thetas[0] for number in np.flatnonzero(bank.reference)}
     assert reference == {SMALL, TRIM, thetas[3]}
 
 
 def test_a_family_is_searched_alone(make_readings: Make) -> None:
     readings = make_readings("resnet18", 2, GRID, models=40, planted={0: 3.0})
     bank = Bank.of([readings], all_candidates(GRID))
-    family = np.array([one.theta.pruning_method is PruningMethod.TRIM and one.pruned for one in bank.candidates])
-    assert searched(readings, bank, family).theta.pruning_method is PruningMethod.TRIM
+    family = np.array([one.thetas[0].pruning_method is PruningMethod.TRIM and one.pruned for one in bank.candidates])
+    assert searched(readings, bank, family).thetas[0].pruning_method is PruningMethod.TRIM

@@ -18,7 +18,7 @@ from detector.configure.sweeping import ModelReadings, Sweep, sweep_model
 from detector.detect import Detection, Request
 from detector.examples.preprocessing import PROFILES
 from detector.mapping.bundles import Bundle, write_bundle
-from detector.mapping.features import Reduction
+from detector.mapping.features import Reduction, feature_names
 from detector.mapping.parameters import Clip, Configuration, LearnedParameters, MappingKind, Provenance
 from detector.mapping.signals import PER_VARIANT, Signal
 from detector.measurement.engine import PackedEngine
@@ -56,8 +56,8 @@ def swept(model: LabelledModel, *thetas: Theta, scratch: Path | None = None, pro
 
 def detection(model: LabelledModel, theta: Theta, directory: Path) -> Report:
     every = tuple(Signal)
-    length = len(Configuration.features.fget(_Unchecked(theta)))  # type: ignore[attr-defined]
-    configuration = Configuration(theta, every, Reduction.VARIANTS, MappingKind.LINEAR, 0.0, (0.0,) * length)
+    length = len(feature_names(every, Reduction.VARIANTS, [theta.num_pruned_models]))
+    configuration = Configuration((theta,), every, Reduction.VARIANTS, MappingKind.LINEAR, 0.0, (0.0,) * length)
     origin = Provenance("by hand", 2, 1, "none", "this test")
     learned = LearnedParameters("squeezenetv1_1", PROFILE, 0.5, Clip(), (configuration,), origin)
     write_bundle(directory, Bundle("by-hand", "1", "for this test", 0.5), [learned])
@@ -65,13 +65,6 @@ def detection(model: LabelledModel, theta: Theta, directory: Path) -> Report:
     clock = SystemClock()
     request = Request(model.model_filepath, model.examples_dirpath, directory)
     return Detection(request, settings, Budget(clock, clock.now(), 600.0)).run()
-
-
-class _Unchecked:
-    """What the names of a configuration's features depend on."""
-
-    def __init__(self, theta: Theta) -> None:
-        self.theta, self.signals, self.reduction = theta, tuple(Signal), Reduction.VARIANTS
 
 
 OTHERS = (

@@ -35,7 +35,7 @@ BUNDLE = Bundle("mine", "3", "For the tests.", 0.5)
 def _parameters(architecture: str, intercept: float = 0.25) -> LearnedParameters:
     theta = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 2, 10)
     configuration = Configuration(
-        theta,
+        (theta,),
         (Signal.ACCURACY,),
         Reduction.VARIANTS,
         MappingKind.LINEAR,
@@ -107,12 +107,12 @@ INVALID_FIELDS = [
     ("configurations/0/intercept", True), ("configurations/0/cost", 21), ("configurations/0/signals", ["loss"]),
     ("configurations/0/signals", []), ("configurations/0/signals", ["accuracy"] * 2),
     ("configurations/0/signals", ["accuracy", "margin"]), ("configurations/0/reduction", "median"),
-    ("configurations/0/reduction", "summary"), ("configurations/0/theta/gain", 0),
-    ("configurations/0/theta/layers", "last"),
-    ("configurations/0/kind", "forest"), ("configurations/0/theta/num_pruned_models", 5),
-    ("configurations/0/theta/num_pruned_models", 0), ("configurations/0/theta/num_images", 10**12),
-    ("configurations/0/theta/p", 0), ("configurations/0/theta/p", 1), ("configurations/0/theta/trim_k", 0),
-    ("configurations/0/theta/rule", "mine"), ("configurations/0/theta/pruning_method", "reset"),
+    ("configurations/0/reduction", "summary"), ("configurations/0/thetas/0/gain", 0),
+    ("configurations/0/thetas/0/layers", "last"),
+    ("configurations/0/kind", "forest"), ("configurations/0/thetas/0/num_pruned_models", 5),
+    ("configurations/0/thetas/0/num_pruned_models", 0), ("configurations/0/thetas/0/num_images", 10**12),
+    ("configurations/0/thetas/0/p", 0), ("configurations/0/thetas/0/p", 1), ("configurations/0/thetas/0/trim_k", 0),
+    ("configurations/0/thetas/0/rule", "mine"), ("configurations/0/thetas/0/pruning_method", "reset"),
     ("configurations/0/in_sample/error_rate", 10), ("configurations/0/held_out", {}), ("provenance", {}),
     ("provenance/num_models", 0), ("provenance/notes", "note"), ("provenance/evaluation", ""),
 ]  # fmt: skip
@@ -194,7 +194,7 @@ def test_integers_may_be_written_with_a_point(directory: Path) -> None:
     file.write_text(file.read_text().replace('"num_pruned_models": 2', '"num_pruned_models": 2.0'))
     parameters = load_parameters(directory, "mine", "resnet18")
     assert parameters is not None
-    assert isinstance(parameters.configurations[0].theta.num_pruned_models, int)
+    assert isinstance(parameters.configurations[0].thetas[0].num_pruned_models, int)
 
 
 # --- writing

@@ -13,9 +13,9 @@ STATISTICS = np.arange(100, 106, dtype=np.float64)
 
 def test_one_number_a_variant_signal_by_signal() -> None:
     signals = (Signal.MARGIN, Signal.CLASSIFIER_WEIGHTS, Signal.ACCURACY)
-    vector = feature_vector(signals, Reduction.VARIANTS, READINGS, STATISTICS)
+    vector = feature_vector(signals, Reduction.VARIANTS, [READINGS], STATISTICS)
     assert vector.tolist() == [2, 12, 100, 101, 102, 103, 104, 105, 0, 10]
-    assert feature_names(signals, Reduction.VARIANTS, 2) == (
+    assert feature_names(signals, Reduction.VARIANTS, [2]) == (
         "margin_00",
         "margin_01",
         *(f"classifier_weights_{name}" for name in CLASSIFIER_STATISTICS),
@@ -27,24 +27,37 @@ def test_one_number_a_variant_signal_by_signal() -> None:
 def test_summary_by_hand() -> None:
     """Of 4 and 14: mean 9, standard deviation 5."""
     signals = (Signal.CONCENTRATION, Signal.LOWEST_RECALL)
-    vector = feature_vector(signals, Reduction.SUMMARY, READINGS, STATISTICS)
+    vector = feature_vector(signals, Reduction.SUMMARY, [READINGS], STATISTICS)
     assert vector.tolist() == [9, 5, 4, 14, 10, 5, 5, 15]
-    names = feature_names(signals, Reduction.SUMMARY, 2)
+    names = feature_names(signals, Reduction.SUMMARY, [2])
     assert names[:4] == tuple(f"concentration_{word}" for word in ("mean", "deviation", "smallest", "largest"))
     assert len(names) == 8
+
+
+def test_several_thetas_follow_each_other_within_a_signal() -> None:
+    """A second theta has one variant only."""
+    signals = (Signal.LOG_PROBABILITY, Signal.CLASSIFIER_WEIGHTS, Signal.ACCURACY)
+    vector = feature_vector(signals, Reduction.MEAN, [READINGS, READINGS[:1] + 50], STATISTICS)
+    assert vector.tolist() == [6, 51, 100, 101, 102, 103, 104, 105, 5, 50]
+    names = feature_names(signals, Reduction.MEAN, [2, 1])
+    assert names[:2] == ("theta00_log_probability_mean", "theta01_log_probability_mean")
+    assert names[2] == f"classifier_weights_{CLASSIFIER_STATISTICS[0]}"
+    vector = feature_vector(signals[:1], Reduction.VARIANTS, [READINGS, READINGS[:1] + 50], STATISTICS)
+    assert vector.tolist() == [1, 11, 51]
 
 
 @pytest.mark.parametrize("reduction", Reduction)
 @pytest.mark.parametrize("signals", [(Signal.ACCURACY,), (Signal.CLASSIFIER_WEIGHTS,), tuple(Signal)[::-1]])
 def test_learning_and_detection_see_the_same_numbers(signals: tuple[Signal, ...], reduction: Reduction) -> None:
     rng = np.random.default_rng(0)
-    variants, classifier = rng.normal(size=(4, 5, 6)), rng.normal(size=(4, 6))
+    variants = [rng.normal(size=(4, 5, 6)), rng.normal(size=(4, 3, 6))]
+    classifier = rng.normal(size=(4, 6))
     matrix = feature_matrix(signals, reduction, variants, classifier)
-    assert matrix.shape == (4, len(feature_names(signals, reduction, 5)))
-    for row, readings, statistics in zip(matrix, variants, classifier, strict=True):
+    assert matrix.shape == (4, len(feature_names(signals, reduction, [5, 3])))
+    for row, *readings, statistics in zip(matrix, *variants, classifier, strict=True):
         assert row.tolist() == feature_vector(signals, reduction, readings, statistics).tolist()
 
 
 def test_the_order_of_variants_is_no_matter_to_a_summary() -> None:
-    one = feature_vector(tuple(Signal), Reduction.SUMMARY, READINGS, STATISTICS)
-    assert one.tolist() == feature_vector(tuple(Signal), Reduction.SUMMARY, READINGS[::-1], STATISTICS).tolist()
+    one = feature_vector(tuple(Signal), Reduction.SUMMARY, [READINGS], STATISTICS)
+    assert one.tolist() == feature_vector(tuple(Signal), Reduction.SUMMARY, [READINGS[::-1]], STATISTICS).tolist()

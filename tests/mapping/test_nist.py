@@ -59,7 +59,7 @@ def test_every_file_says_what_it_is(bundle: str) -> None:
     for architecture in FITTED[bundle]:
         parameters = _load(bundle, architecture)
         (configuration,) = parameters.configurations
-        assert configuration.theta == expected
+        assert configuration.thetas == (expected,)
         assert configuration.cost == 150
         assert configuration.held_out is None
         assert configuration.in_sample is not None

@@ -38,7 +38,7 @@ THETA = Theta(
     layers=LayerRange.LATE,
 )
 CONFIGURATION = Configuration(
-    THETA,
+    (THETA,),
     (Signal.ACCURACY,),
     Reduction.VARIANTS,
     MappingKind.LOGISTIC,
@@ -97,6 +97,19 @@ def test_a_coefficient_for_each_feature() -> None:
     assert reduced.features[-4:] == ("accuracy_mean", "accuracy_deviation", "accuracy_smallest", "accuracy_largest")
     both = dataclasses.replace(PARAMETERS, configurations=(every, reduced))
     assert from_document(json.loads(json.dumps(to_document(both)))) == both
+
+
+def test_several_thetas_are_measured_on_the_same_images() -> None:
+    """|S| = 3 and 2 of |D| = 7: 5 coefficients, 35 forward passes."""
+    other = dataclasses.replace(THETA, num_pruned_models=2)
+    both = dataclasses.replace(CONFIGURATION, thetas=(THETA, other), coefficients=(1.0,) * 5)
+    assert (both.cost, both.num_images, both.rule) == (35, 7, SelectionRule.NIST)
+    assert both.features[2:4] == ("theta00_accuracy_02", "theta01_accuracy_00")
+    parameters = dataclasses.replace(PARAMETERS, configurations=(both,))
+    assert from_document(json.loads(json.dumps(to_document(parameters)))) == parameters
+    for thetas in ((), (THETA, THETA), (THETA, dataclasses.replace(other, num_images=8))):
+        with pytest.raises(ValueError, match="thetas"):
+            dataclasses.replace(both, thetas=thetas)
 
 
 @pytest.mark.parametrize("signals", [(), (Signal.ACCURACY, Signal.ACCURACY)])

@@ -20,7 +20,7 @@ def _configuration(
     coefficients: list[float], intercept: float = 0.0, kind: MappingKind = MappingKind.LINEAR
 ) -> Configuration:
     theta = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, len(coefficients), 10)
-    return Configuration(theta, (Signal.ACCURACY,), Reduction.VARIANTS, kind, intercept, tuple(coefficients))
+    return Configuration((theta,), (Signal.ACCURACY,), Reduction.VARIANTS, kind, intercept, tuple(coefficients))
 
 
 def _fitted(seed: int, models: int = 60) -> tuple[np.ndarray, np.ndarray]:

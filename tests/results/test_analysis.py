@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from detector.configure.procedures import LEAK, PAPER, PUBLISHED, Family, Scope
+from detector.configure.readings import ArchitectureReadings
 from detector.configure.regressions import make_parameters
 from detector.examples.preprocessing import PROFILES
 from detector.mapping.parameters import MappingKind
@@ -27,22 +29,31 @@ def test_a_planted_signal_is_found_where_it_is(found: Results) -> None:
         for blind in (Family.PRUNING, Family.ACCURACY, Family.CLASSIFIER, Family.UNTOUCHED):
             assert found.judgement((blind, scope)).roc_auc < 0.75
     assert found.judgement(PAPER).roc_auc < 0.75
-    assert all(one.conclusion.candidate.theta.pruning_method is PruningMethod.AMPLIFY for one in found.learned)
+    for one in found.learned:
+        assert PruningMethod.AMPLIFY in {theta.pruning_method for theta in one.conclusion.candidate.thetas}
 
 
 def test_every_procedure_has_a_row(found: Results) -> None:
     everywhere = [row.procedure for row in found.rows if row.architecture is None]
-    assert len(everywhere) == len(set(everywhere)) == 5 * 3 + 1 + 2 * 3 + 1  # no stimulation was measured
+    assert len(everywhere) == len(set(everywhere)) == 7 * 3 + 1 + 2 * 3 + 1  # no stimulation was measured
     assert (Family.STIMULATION, Scope.ALONE) not in everywhere
     assert found.judgement(PUBLISHED, "resnet18").num_models == 30
     with pytest.raises(KeyError):
         found.judgement(PUBLISHED, "vgg11bn")
 
 
+def test_models_that_were_explored_are_told_apart(make_round: Callable[..., Sequence[ArchitectureReadings]]) -> None:
+    """Both architectures have models of the same names: the first 10 names are the first 5 of each."""
+    few = analyse(make_round(0, 2.5), [], Effort(repeats=1, permutations=19, draws=2, explored=10))
+    assert few.unexplored is not None
+    assert few.unexplored.num_models == 50
+    assert few.unexplored.num_poisoned == sum(int(one.poisoned[5:].sum()) for one in few.readings)
+
+
 def test_what_is_too_slow_or_too_small_is_told(found: Results) -> None:
     assert [theta.num_images for theta in found.too_slow] == [1000]
     assert found.left_out == ("vgg11bn",)
-    assert all(candidate.theta.num_images == 10 for candidate in found.searches.pooled.candidates)
+    assert all(candidate.thetas[0].num_images == 10 for candidate in found.searches.pooled.candidates)
 
 
 def test_the_unseen_round_is_judged_by_the_final_fit(found: Results) -> None:
@@ -91,7 +102,7 @@ def test_parameters_are_what_was_learned(found: Results) -> None:
         held_out = found.judgement(PUBLISHED, one.readings.architecture)
         parameters = make_parameters(one, "by hand", PROFILES["small"], held_out)
         assert parameters is not None
-        (configuration,) = parameters.configurations
+        configuration = parameters.configurations[0]
         assert configuration.kind is MappingKind.LOGISTIC
         assert configuration.held_out is not None
         assert configuration.held_out.roc_auc == pytest.approx(held_out.roc_auc, abs=1e-4)

@@ -51,6 +51,17 @@ def test_targets(changes: dict[str, object], line: str, met: str, found: Results
     assert row.endswith(f"| {met} |")
 
 
+def test_models_of_the_design_are_set_apart(found: Results) -> None:
+    assert "unexplored" not in text(found)
+    fresh = replace(found.judgement(PUBLISHED), num_models=40, roc_auc=0.85, cross_entropy=0.501)
+    shown = text(replace(found, unexplored=fresh, effort=replace(found.effort, explored=20)))
+    assert re.search(
+        r"^\| the same of the 40 unexplored models \| at least 0.90 \| 0.850 .*\*\*no\*\* \|$", shown, re.M
+    )
+    assert "the first 20 models" in shown
+    assert "0.501" in shown
+
+
 def test_what_is_missed_is_named(found: Results) -> None:
     good = with_row(found, PUBLISHED, roc_auc=0.95, cross_entropy=0.3, chance=Chance(200, 0.5, 0.7, 0.005, 0.005))
     assert "All targets are met." in text(good)
@@ -99,7 +110,7 @@ def test_every_row_of_figures_has_its_permutations_beside_it(found: Results) -> 
     lines = text(found).split("## Held out")[1].split("## By architecture")[0].splitlines()
     rows = [line for line in lines if re.match(r"\| [a-zA-Z]", line)]
     assert rows[0].endswith("| permuted CE | p | permuted AUC | p |")
-    assert len(rows) == 1 + 5 * 3 + 1 + 2 * 3 + 1  # header, families, best, two leaks, paper
+    assert len(rows) == 1 + 7 * 3 + 1 + 2 * 3 + 1  # header, families, best, two leaks, paper
 
 
 def test_what_was_left_out_is_told(found: Results) -> None:
@@ -117,7 +128,7 @@ def test_a_useless_regression_is_a_base_rate(found: Results) -> None:
 def test_everything_that_was_tried_is_listed(found: Results) -> None:
     lines = [line.split(";") for line in tried_table(found).splitlines()]
     assert lines[0] == ["theta", "signals", "reduction", "pooled", "resnet18", "squeezenetv1_1"]
-    assert len(lines) == 1 + len(found.searches.pooled.candidates) == 1 + 1 + 3 * 21
+    assert len(lines) == 1 + len(found.searches.pooled.candidates) == 1 + 1 + 3 * 28 + 4
     assert len({tuple(line[:3]) for line in lines}) == len(lines)
     best = min(lines[1:], key=lambda line: float(line[3]))
     assert best[0].startswith("Amplify x3")
