@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from detector.configure.candidates import Bank, paper_candidates
 from detector.configure.design import FOLDS, Design
-from detector.configure.evaluation import roc_auc
+from detector.configure.evaluation import cross_entropies, roc_auc
 from detector.configure.figures import Judgement, judge
 from detector.configure.fitting import FitMethod, fit
 from detector.configure.readings import ArchitectureReadings
@@ -51,23 +51,34 @@ def in_sample(readings: ArchitectureReadings, thetas: Sequence[Theta], seed: int
     """Of the given points of the search space."""
     candidates = paper_candidates(thetas)
     vectors = [candidate.features(readings) for candidate in candidates]
-    found = _scored(vectors, readings.poisoned, seed)
-    best = min(range(len(candidates)), key=lambda number: found[number].error_rate)
-    rng = np.random.default_rng(seed)
-    noise = [_scored([rng.random(one.shape) for one in vectors], readings.poisoned, seed) for _ in range(_NOISE_DRAWS)]
+    labels, rng = readings.poisoned, np.random.default_rng(seed)
+    answers = _fitted(vectors, labels)
+    errors, losses = _errors(answers, labels), _losses(answers, labels)
+    best = int(errors.argmin())
+    noise = [_fitted([rng.random(one.shape) for one in vectors], labels) for _ in range(_NOISE_DRAWS)]
     return InSample(
         readings.architecture,
         candidates[best].thetas[0],
-        found[best],
-        min(one.cross_entropy for one in found),
-        float(np.mean([min(one.error_rate for one in draw) for draw in noise])),
-        float(np.mean([min(one.cross_entropy for one in draw) for draw in noise])),
+        judge(answers[best][None, :, None], labels[:, None], seed),
+        float(losses.min()),
+        float(np.mean([_errors(one, labels).min() for one in noise])),
+        float(np.mean([_losses(one, labels).min() for one in noise])),
     )
 
 
-def _scored(vectors: Sequence[Array], labels: Indices, seed: int) -> list[Judgement]:
-    answers = [fit(FitMethod.OLS, one, labels, seed).probabilities(one, _UNCLIPPED) for one in vectors]
-    return [judge(one[None, :, None], labels[:, None], seed) for one in answers]
+def _fitted(vectors: Sequence[Array], labels: Indices) -> Array:
+    """Answers (fits, M) to the models of the fit."""
+    return np.array([fit(FitMethod.OLS, one, labels, 0).probabilities(one, _UNCLIPPED) for one in vectors])
+
+
+def _errors(answers: Array, labels: Indices) -> Array:
+    errors: Array = np.mean(np.abs(answers - labels) >= 0.5, axis=1)
+    return errors
+
+
+def _losses(answers: Array, labels: Indices) -> Array:
+    losses: Array = cross_entropies(answers, labels).mean(axis=1)
+    return losses
 
 
 @dataclass(frozen=True)
