@@ -25,12 +25,13 @@ from detector.configure.candidates import (
 )
 from detector.configure.crossvalidation import CrossValidated, better_of, cross_validate
 from detector.configure.design import Design
+from detector.configure.logistic import logistic_answers
 from detector.configure.readings import ArchitectureReadings
 from detector.configure.searching import OLS_STRENGTHS, RIDGE_STRENGTHS
 from detector.configure.untouched import HISTORY
 from detector.mapping.features import Reduction
 from detector.mapping.parameters import Clip
-from detector.mapping.signals import Signal
+from detector.mapping.signals import PER_VARIANT, Signal
 from detector.pruning.theta import PruningMethod
 
 Array = NDArray[np.float64]
@@ -58,6 +59,7 @@ class Family(StrEnum):
     CLASSIFIER = "the classifier's weights alone"
     ONE_THETA = "everything, one theta at a time"
     TOGETHER = "as many thetas together as fit the time"
+    LOGISTIC = "the same, by L2 logistic regression"
     EVERYTHING = "everything"
     BEST = "the best of these families"
     OBSERVABLE = "nothing pruned: the network as it is"
@@ -131,6 +133,7 @@ def all_answers(readings: Sequence[ArchitectureReadings], design: Design) -> Ans
     """What every procedure says of every model that it has not seen."""
 
     answers = _in_all_scopes(readings, design, search_bank, families)
+    answers[Family.LOGISTIC, Scope.POOLED] = _logistic(readings, design)
     everything = untouched_names(readings)
     visible = [name for name in everything if name not in HISTORY]  # not so the log, which no detector is given
     for family, names in ((Family.OBSERVABLE, visible), (Family.UNTOUCHED, everything)):
@@ -143,6 +146,15 @@ def all_answers(readings: Sequence[ArchitectureReadings], design: Design) -> Ans
 
 def _whole(family: Family, bank: Bank) -> dict[str, Mask]:
     return {family.value: np.ones(len(bank.group), dtype=bool)}
+
+
+def _logistic(readings: Sequence[ArchitectureReadings], design: Design) -> Array:
+    """On what is measured together, but for all signals at once: too many features for so many fits."""
+    bank = search_bank(readings)
+    family = families(bank)[Family.TOGETHER]
+    together = [one for one, member in zip(bank.candidates, family, strict=True) if member]
+    few = [one for one in together if len(one.signals) < len(PER_VARIANT)]
+    return logistic_answers(readings, few, design, CLIP)
 
 
 def _paper(readings: ArchitectureReadings, design: Design) -> Array:

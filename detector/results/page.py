@@ -13,6 +13,7 @@ import numpy as np
 
 from detector.configure.candidates import MAX_SECONDS, Candidate, seconds
 from detector.configure.figures import Judgement
+from detector.configure.logistic import STRENGTHS as LOGISTIC_STRENGTHS
 from detector.configure.procedures import LEAK, PAPER, PUBLISHED, untouched_names
 from detector.configure.regressions import Regression
 from detector.configure.searching import RIDGE_STRENGTHS
@@ -127,7 +128,8 @@ def _models(results: Results, round_name: str) -> str:
         "Mappings: least squares on the accuracies as in the paper, clipped; and ridge regression (penalty per model "
         f"{', '.join(map(str, RIDGE_STRENGTHS))}), its score "
         "calibrated by a logistic regression of one variable. Where that gains less than a parameter costs (Schwarz), "
-        "the base rate is the answer. Features are standardised within each architecture.\n\n"
+        "the base rate is the answer. Beside it, L2 logistic regression (penalty per model "
+        f"{', '.join(map(str, LOGISTIC_STRENGTHS))}). Features are standardised within each architecture.\n\n"
         "Everything that learns from labels happens inside the fold: the two stages of the search, signals, reduction, "
         f"penalty, calibration, and the choice of family and scope. Nested cross-validation of 5 folds, repeated "
         f"{effort.repeats} times; {effort.permutations} permutations, each through all of it. Folds hold pairs of a "

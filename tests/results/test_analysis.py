@@ -35,7 +35,7 @@ def test_a_planted_signal_is_found_where_it_is(found: Results) -> None:
 
 def test_every_procedure_has_a_row(found: Results) -> None:
     everywhere = [row.procedure for row in found.rows if row.architecture is None]
-    assert len(everywhere) == len(set(everywhere)) == 7 * 3 + 1 + 2 * 3 + 1  # no stimulation was measured
+    assert len(everywhere) == len(set(everywhere)) == 7 * 3 + 2 + 2 * 3 + 1  # no stimulation was measured
     assert (Family.STIMULATION, Scope.ALONE) not in everywhere
     assert found.judgement(PUBLISHED, "resnet18").num_models == 30
     with pytest.raises(KeyError):

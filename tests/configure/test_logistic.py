@@ -1,0 +1,64 @@
+"""The pooled L2 logistic regression: coefficients as scikit-learn's, and answers blind to the labels of their fold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from detector.configure.candidates import Candidate
+from detector.configure.design import make_design
+from detector.configure.logistic import fit_logistic, logistic_answers
+from detector.configure.readings import ArchitectureReadings
+from detector.mapping.features import Reduction
+from detector.mapping.parameters import Clip
+from detector.mapping.signals import Signal
+from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
+
+Make = Callable[..., ArchitectureReadings]
+THETA = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 5, 10)
+OTHER = replace(THETA, p=0.2)
+BOTH = [
+    Candidate((THETA, OTHER), (Signal.LOG_PROBABILITY,), Reduction.MEAN),
+    Candidate((THETA, OTHER), (Signal.ACCURACY,), Reduction.MEAN),
+]
+
+
+@pytest.mark.parametrize("strength", [0.003, 0.3])
+@pytest.mark.parametrize("gap", [0.0, 3.0, 30.0])
+def test_coefficients_are_those_of_scikit_learn(strength: float, gap: float) -> None:
+    """Also where the classes are separable."""
+    rng = np.random.default_rng(0)
+    labels = np.array([rng.permutation(np.arange(40) % 2) for _ in range(3)]).T
+    inputs = np.column_stack([np.ones(40), rng.normal(size=(40, 4)) + gap * labels[:, :1]])
+    found = fit_logistic(inputs, labels, strength)
+    for column, expected in enumerate(labels.T):
+        theirs = LogisticRegression(C=1 / (40 * strength), tol=1e-10, max_iter=10_000).fit(inputs[:, 1:], expected)
+        np.testing.assert_allclose(found[1:, column], theirs.coef_[0], atol=1e-4)
+        assert found[0, column] == pytest.approx(theirs.intercept_[0], abs=1e-3)
+
+
+def test_a_planted_signal_is_found_and_permuted_labels_are_not(make_readings: Make) -> None:
+    readings = [make_readings(name, seed, (THETA, OTHER), planted={1: 2.0}) for seed, name in enumerate(("a", "b"))]
+    design = make_design([one.poisoned for one in readings], 0, repeats=2, permutations=19)
+    answers = logistic_answers(readings, BOTH, design, Clip())
+    assert answers.shape == (2, 60, 20)
+    assert (answers.min(), answers.max()) >= (0.01, 0.5) and answers.max() <= 0.99
+    aucs = [roc_auc_score(design.labels[:, column], answers[0, :, column]) for column in range(20)]
+    assert aucs[0] > 0.9
+    assert np.mean(aucs[1:]) == pytest.approx(0.5, abs=0.1)
+
+
+def test_labels_of_a_fold_do_not_reach_its_answers(make_readings: Make) -> None:
+    readings = [make_readings("a", 0, (THETA, OTHER), planted={1: 2.0})]
+    design = make_design([readings[0].poisoned], 0, repeats=1, permutations=1)
+    inside = design.folds[0] == 2
+    labels = design.labels.copy()
+    labels[inside] = 1 - labels[inside]
+    first, second = (logistic_answers(readings, BOTH, one, Clip()) for one in (design, replace(design, labels=labels)))
+    np.testing.assert_array_equal(first[0, inside], second[0, inside])
+    assert np.abs(first[0, ~inside] - second[0, ~inside]).max() > 0.1
