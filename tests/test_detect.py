@@ -24,9 +24,9 @@ from detector.examples.preprocessing import PROFILES, SMALL_INPUT_SIZE, SMALL_UN
 from detector.findings import Severity
 from detector.graph.reference import reference_graph
 from detector.mapping.bundles import Bundle, write_bundle
-from detector.mapping.features import Reduction
+from detector.mapping.features import Reduction, feature_names
 from detector.mapping.parameters import Clip, Configuration, LearnedParameters, MappingKind, Provenance
-from detector.mapping.signals import Signal
+from detector.mapping.signals import PER_VARIANT, Signal
 from detector.measurement.measure import SAFETY
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.pruning.variant import RowPatch
@@ -274,9 +274,9 @@ EVERY = Configuration(
 )
 
 
-def learned(directory: Path, preprocessing: str) -> Path:
+def learned(directory: Path, preprocessing: str, configuration: Configuration = EVERY) -> Path:
     provenance = Provenance("by hand", 2, 1, "not at all", "this test")
-    made = LearnedParameters("squeezenetv1_1", PROFILES[preprocessing], 0.5, Clip(), (EVERY,), provenance)
+    made = LearnedParameters("squeezenetv1_1", PROFILES[preprocessing], 0.5, Clip(), (configuration,), provenance)
     write_bundle(directory, Bundle("by-hand", "1", "for this test", 0.5), [made])
     return directory
 
@@ -318,6 +318,27 @@ def test_a_small_round_end_to_end(
     )
     odds = math.exp(report.prediction.raw)
     assert report.probability == pytest.approx(min(max(odds / (1 + odds), 0.01), 0.99))
+
+
+def test_several_thetas_are_measured_as_each_would_be_alone(
+    small_case: Any, small_images: Path, tmp_path: Path
+) -> None:
+    thetas = (THETA, replace(THETA, pruning_method=PruningMethod.REMOVE, num_pruned_models=2, p=0.2))
+
+    def report_of(*some: Theta) -> Report:
+        names = feature_names(EVERY.signals, Reduction.MEAN, [theta.num_pruned_models for theta in some])
+        chosen = replace(EVERY, thetas=some, reduction=Reduction.MEAN, coefficients=(0.1,) * len(names))
+        request = Request(small_case.model, small_images, learned(tmp_path, "small", chosen))
+        return Detection(request, SETTINGS, Budget(HandClock(), 0.0, 1e6)).run()
+
+    together, *alone = report_of(*thetas), report_of(thetas[0]), report_of(thetas[1])
+    assert together.readings is not None and together.signal_vector is not None and together.features is not None
+    assert together.thetas == thetas
+    for signal in PER_VARIANT:
+        expected = [one.readings[signal] for one in alone if one.readings is not None]
+        assert together.readings[signal] == [*expected[0], *expected[1]]
+        vector = dict(zip(together.features, together.signal_vector, strict=True))
+        assert vector[f"theta01_{signal}_mean"] == pytest.approx(np.mean(expected[1]))
 
 
 @pytest.mark.parametrize(("fitted", "used"), [("small", "round2"), ("round1", "small"), ("rgb_minmax", "small")])

@@ -60,13 +60,14 @@ def output(tmp_path: Path) -> Path:
 
 
 def test_rounds_1_to_4_with_relative_paths_and_blanks_from_anywhere(
-    answer: Any, small_case: Any, run_process: Run, tmp_path: Path
+    answer: Any, small_case: Any, run_process: Run, metaparameters: Run, tmp_path: Path
 ) -> None:
     """A measured answer from a process of its own: the same to the bit as in this one."""
     folder = tmp_path / "a folder with blanks"
     shutil.copytree(small_case.model.parent, folder / "active model")
     options = ["--model_filepath", "active model/model.pt", "--result_filepath", "out put/result.txt"]
     options += ["--scratch_dirpath", "./out put/scratch", "--examples_dirpath", "active model/example_data"]
+    options += metaparameters()
     outcome = run_process(options, folder / "out put", cwd=folder, env={"HOME": None, "LANG": None, "LC_ALL": "C"})
     assert (outcome.code, outcome.stderr) == (0, "")
     assert outcome.result == answer.result
