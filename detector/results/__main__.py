@@ -43,7 +43,7 @@ def _rebuild(options: argparse.Namespace) -> None:
     measured, unseen = (_read(options.measurements / name) for name in (options.round, options.unseen))
     _log.info("%d models of %d architectures; this takes minutes", sum(map(_size, measured)), len(measured))
     effort = Effort(options.repeats, options.permutations, options.draws, explored=options.explored)
-    results = analyse(measured, unseen, effort)
+    results = analyse(measured, unseen, effort, _starts(options.round))
     options.docs.mkdir(parents=True, exist_ok=True)
     (options.docs / "results.md").write_text(page(results, options.round, options.unseen), encoding="utf-8")
     (options.docs / "tried.csv").write_text(tried_table(results), encoding="utf-8")
@@ -57,6 +57,16 @@ def _size(readings: ArchitectureReadings) -> int:
 
 def _read(folder: Path) -> list[ArchitectureReadings]:
     return [read_readings(path) for path in sorted(folder.glob("*.npz"))]
+
+
+def _starts(round_name: str) -> dict[str, int]:
+    """Of a round that has a preset's name and is made as that is by default, which network each model starts from."""
+    from detector.roundgen.presets import Preset, default_plan, round_of
+
+    if round_name not in list(Preset):
+        return {}
+    recipes = {job.name: job.recipe for job in round_of(default_plan(Preset(round_name)))}
+    return {name: recipe.start for name, recipe in recipes.items() if recipe.start is not None}
 
 
 def _write_bundle(results: Results, options: argparse.Namespace) -> Path:

@@ -6,8 +6,9 @@ in-sample is called so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from detector.configure.readings import ArchitectureReadings
 from detector.configure.regressions import Regression, Searches, learn_all
 from detector.pruning.theta import Theta
 from detector.results.controls import InSample, LearningPoint, in_sample, learning_curve
+from detector.results.starts import OtherStarts, judge_other_starts
 from detector.results.timing import Timing, timing
 from detector.results.unseen import Unseen, judge_unseen
 
@@ -75,6 +77,7 @@ class Results:
     timings: tuple[Timing, ...]
     searches: Searches
     learned: tuple[Regression, ...]
+    other_starts: OtherStarts | None
     unseen: Unseen | None
 
     def judgement(self, procedure: Procedure, architecture: str | None = None) -> Judgement:
@@ -84,9 +87,14 @@ class Results:
 
 
 def analyse(
-    measured: Sequence[ArchitectureReadings], unseen: Sequence[ArchitectureReadings], effort: Effort
+    measured: Sequence[ArchitectureReadings],
+    unseen: Sequence[ArchitectureReadings],
+    effort: Effort,
+    starts: Mapping[str, int] = MappingProxyType({}),
 ) -> Results:
     """Everything about the models of a round, and about those of another one that nothing is fitted on.
+
+    `starts` says of models by name which network their training began at, where it began at one.
 
     Raises
     ------
@@ -113,6 +121,7 @@ def analyse(
         timings=tuple(map(timing, readings)),
         searches=searches,
         learned=learned,
+        other_starts=judge_other_starts(readings, design, starts),
         unseen=judge_unseen(learned, unseen, seed),
     )
 

@@ -40,6 +40,7 @@ def page(results: Results, round_name: str, unseen_name: str) -> str:
         _by_architecture(results),
         _in_sample(results),
         _leak(results),
+        _other_starts(results),
         _unseen(results, unseen_name),
         _learning(results),
         _time(results),
@@ -224,6 +225,19 @@ def _leak(results: Results) -> str:
         "(p < 0.01, or an interval above 0.5, would say that they can). The default bundle's procedure "
         f"{beats} that, by {gap.value:+.3f} in ROC-AUC ({gap.interval[0]:+.3f} to {gap.interval[1]:+.3f}, "
         "models resampled in pairs)."
+    )
+
+
+def _other_starts(results: Results) -> str:
+    title = "## Networks that no fitted model started from\n\n"
+    if results.other_starts is None:
+        return f"{title}Training began at nothing, or that is not known."
+    found = results.other_starts
+    aucs = ", ".join(f"{auc:.3f}" for auc in found.aucs.values())
+    return (
+        f"{title}The models of each architecture start from one of {len(found.aucs)} networks that know signs already, "
+        "clean and poisoned ones alike. Searched and fitted, pooled, on the models of all starts but one, the others "
+        f"have a ROC-AUC of {aucs}, {np.mean(list(found.aucs.values())):.3f} in the mean (p = {found.p_value:.3f})."
     )
 
 
