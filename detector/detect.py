@@ -25,7 +25,6 @@ from detector.errors import DeadlineError, ExamplesError
 from detector.examples.images import Examples, Listing, decode, list_examples, select, shortage, takes_any
 from detector.examples.preprocessing import PROFILES, Preprocessing
 from detector.findings import Finding, Json, Severity
-from detector.graph.ir import Graph
 from detector.graph.reference import load_references, reference_graph
 from detector.mapping.bundles import Bundle, load_bundle, load_parameters
 from detector.mapping.features import feature_vector
@@ -35,8 +34,6 @@ from detector.mapping.signals import PER_VARIANT, Signal, model_statistics, unpr
 from detector.measurement.measure import Measurer, Unpruned
 from detector.model_file import read_model
 from detector.model_file.records import ModelRecord
-from detector.pruning.theta import Theta
-from detector.pruning.variant import Variant
 from detector.pruning.variants import make_variants
 from detector.quality.accuracy import clean_accuracy_finding
 from detector.quality.check import check_model
@@ -59,7 +56,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Logits:
-    """Everything that was measured: unpruned (N, classes), pruned (|S|, N, classes), labels (N,), file names (N)."""
+    """All that was measured: unpruned (N, classes), pruned (variants, N, classes), labels (N,), file names (N)."""
 
     unpruned: NDArray[np.float32]
     pruned: NDArray[np.float32]
@@ -190,7 +187,8 @@ class Detection:
         needed = measurer.predicted_seconds(unpruned.image_seconds, sum(configuration.num_pruned_models), len(chosen))
         pruned = None
         if self._budget.allows(needed):
-            variants = _variants(record, reference_graph(architecture), configuration.thetas)
+            graph = reference_graph(architecture)
+            variants = chain.from_iterable(make_variants(record.tensors, graph, one) for one in configuration.thetas)
             pruned = measurer.variants(variants, chosen.images, unpruned.image_seconds)
         if pruned is None:
             self._find(_does_not_fit(configuration, needed, self._budget.remaining()))
@@ -235,12 +233,6 @@ class Detection:
 
     def _find(self, *findings: Finding) -> None:
         self._tell(findings=(*self.report.findings, *findings))
-
-
-def _variants(record: ModelRecord, graph: Graph, thetas: Sequence[Theta]) -> Iterator[Variant]:
-    """Those of all thetas, numbered throughout."""
-    made = chain.from_iterable(make_variants(record.tensors, graph, theta) for theta in thetas)
-    return (replace(one, index=number) for number, one in enumerate(made))
 
 
 def _costliest_first(configurations: Sequence[Configuration]) -> list[Configuration]:

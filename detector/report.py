@@ -39,6 +39,7 @@ from detector.pruning.layers import CHANNELWISE
 from detector.pruning.theta import LayerRange, Theta
 
 FORMAT_VERSION = 3
+_NO_FIGURES = "the bundle's costliest configuration has figures; this one, which fits the time, has none of its own"
 _WIDTH = 110  # characters, of the text beside the titles
 _USED: Mapping[Reduction | None, str] = MappingProxyType(
     {Reduction.SUMMARY: "the mean, standard deviation, smallest and largest", Reduction.MEAN: "the mean"}
@@ -324,7 +325,7 @@ def _worth_lines(report: Report) -> list[str]:
         f"{origin.num_poisoned} of them poisoned",
         _figures_line("held out", mapping.held_out),
         _figures_line("in-sample (the models of the fit itself)", mapping.in_sample),
-        origin.evaluation,
+        origin.evaluation if mapping.held_out or mapping.in_sample else _NO_FIGURES,
     ]
     return lines + [f"note: {note}" for note in origin.notes]
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from detector import __version__
 from detector.configure.candidates import affordable
-from detector.configure.design import FOLDS, PERMUTATIONS, Design, make_design
+from detector.configure.design import FOLDS, PERMUTATIONS, REPEATS, Design, make_design
 from detector.configure.figures import Judgement, judge
 from detector.configure.learning import Learned, doubtful_note, nothing_learned, too_few
-from detector.configure.procedures import PUBLISHED, all_answers
+from detector.configure.procedures import published_answers
 from detector.configure.readings import ArchitectureReadings
 from detector.configure.regressions import Regression, learn_all, make_parameters
 from detector.examples.preprocessing import Preprocessing
@@ -26,7 +26,7 @@ from detector.pruning.theta import Theta
 _log = logging.getLogger(__name__)
 
 _TOO_SLOW = "no measurement fits the time budget of a detection on this machine"
-_NO_BETTER = "nothing that was tried beats the base rate on models held out"
+_NO_BETTER = "what was measured does not beat the base rate on models held out"
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class Search:
     seed: int
     round_name: str
     doubtful: Collection[str] = ()
-    repeats: int = 3
+    repeats: int = REPEATS
     permutations: int = PERMUTATIONS
 
 
 def winners(readings: Sequence[ArchitectureReadings], search: Search) -> tuple[Theta, ...]:
     """theta_error of each architecture: the thetas whose other |S| and |D| are worth measuring for the second stage.
 
-    Of an architecture whose best configuration takes several thetas together, the best one that stands alone.
+    Of an architecture whose best configuration takes several thetas together, the costliest behind it that takes one.
     """
     usable = [one for one in readings if not _unusable(one, search)]
     if not usable:
@@ -79,7 +79,7 @@ def _searched(readings: Sequence[ArchitectureReadings], search: Search) -> list[
     _log.info("searching %d points of %d architectures", len(readings[0].thetas), len(readings))
     _, regressions = learn_all(readings, design)
     _log.info("judging the search by %d permutations", search.permutations)
-    answers = all_answers(readings, design)[PUBLISHED]
+    answers = published_answers(readings, design)
     results = []
     for number, one in enumerate(regressions):
         own = design.architecture == number

@@ -23,7 +23,7 @@ from detector.pruning.theta import PruningMethod, SelectionRule, Theta
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-_T = TypeVar("_T", tuple[int, int], tuple[int, int, SelectionRule])
+_T = TypeVar("_T", tuple[int, int], tuple[int, SelectionRule])
 
 MAX_SECONDS = 60.0  # the paper's T_max
 PRUNING = (PruningMethod.REMOVE, PruningMethod.RESET, PruningMethod.TRIM)  # the paper's methods
@@ -129,32 +129,30 @@ def all_candidates(thetas: Sequence[Theta], together: Sequence[tuple[Theta, ...]
 def sets_together(
     readings: Sequence[ArchitectureReadings], thetas: Sequence[Theta], max_seconds: float = MAX_SECONDS
 ) -> tuple[tuple[Theta, ...], ...]:
-    """Sets of these thetas that one detection may measure: those of pruning, of each other method, and all of them.
+    """Sets of these thetas that one detection may measure: all of them, those of pruning, and of each other method.
 
-    Of the |S| and |D| that most of the thetas have. Blind to labels, as the points themselves are. Of a set that takes
-    too long for one of the architectures every second theta is left, or every third, and so on.
+    Of the |D| that most thetas have, each at the first of its |S|. Blind to labels, as the points themselves are. Where
+    a set takes too long for one of the architectures, as many as fit are kept, evenly spread. The seconds are those of
+    one thread: on a single core `infer`, which plans with a margin, may take a cheaper configuration.
     """
-    usual = _usual([_size(theta) for theta in thetas])
-    alike = [theta for theta in thetas if _size(theta) == usual]
-    methods = (PRUNING, (PruningMethod.AMPLIFY,), (PruningMethod.STIMULATE,), tuple(PruningMethod))
-    sets = (tuple(theta for theta in alike if theta.pruning_method in some) for some in methods)
-    fitting = dict.fromkeys(_thinned(readings, one, max_seconds) for one in sets)
+    usual = _usual([(theta.num_images, theta.rule) for theta in thetas])
+    alike = [theta for theta in thetas if (theta.num_images, theta.rule) == usual]
+    first = {replace(theta, num_pruned_models=1): theta for theta in reversed(alike)}
+    distinct = [theta for theta in alike if theta in first.values()]
+    methods = (tuple(PruningMethod), PRUNING, (PruningMethod.AMPLIFY,), (PruningMethod.STIMULATE,))
+    sets = ([theta for theta in distinct if theta.pruning_method in some] for some in methods)
+    fitting = dict.fromkeys(_fitting(readings, one, max_seconds) for one in sets)
     return tuple(one for one in fitting if len(one) > 1)
 
 
-def _thinned(
-    readings: Sequence[ArchitectureReadings], thetas: tuple[Theta, ...], max_seconds: float
+def _fitting(
+    readings: Sequence[ArchitectureReadings], thetas: Sequence[Theta], max_seconds: float
 ) -> tuple[Theta, ...]:
-    parts = (thetas[::step] for step in range(1, len(thetas) + 1))
-    return next((part for part in parts if max(_total(one, part) for one in readings) <= max_seconds), ())
-
-
-def _total(readings: ArchitectureReadings, thetas: Sequence[Theta]) -> float:
-    return sum(seconds(readings, theta) for theta in thetas)
-
-
-def _size(theta: Theta) -> tuple[int, int, SelectionRule]:
-    return theta.num_pruned_models, theta.num_images, theta.rule
+    for count in range(len(thetas), 0, -1):
+        part = tuple(thetas[number * len(thetas) // count] for number in range(count))
+        if max(sum(seconds(one, theta) for theta in part) for one in readings) <= max_seconds:
+            return part
+    return ()
 
 
 def _usual(sizes: Sequence[_T]) -> _T:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Indices = NDArray[np.int64]
 
 FOLDS = 5
-REPEATS = 5  # of the cross-validation, each with folds of its own
+REPEATS = 3  # of the cross-validation, each with folds of its own
 PERMUTATIONS = 200  # the smallest p-value is then 0.005
 
 

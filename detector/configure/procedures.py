@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import partial, reduce
+from itertools import compress
 from types import MappingProxyType
 
 import numpy as np
@@ -59,7 +60,7 @@ class Family(StrEnum):
     CLASSIFIER = "the classifier's weights alone"
     ONE_THETA = "everything, one theta at a time"
     TOGETHER = "as many thetas together as fit the time"
-    LOGISTIC = "the same, by L2 logistic regression"
+    LOGISTIC = "as many thetas together as fit the time, L2 logistic"
     EVERYTHING = "everything"
     BEST = "the best of these families"
     OBSERVABLE = "nothing pruned: the network as it is"
@@ -91,27 +92,44 @@ def _under(candidate: Candidate, *methods: PruningMethod) -> bool:
     return Signal.CLASSIFIER_WEIGHTS not in candidate.signals and used <= set(methods)
 
 
-def families(bank: Bank) -> dict[str, Mask]:
-    """The candidates of each family that has any."""
-    most = max(len(candidate.thetas) for candidate in bank.candidates)
+def families(candidates: Sequence[Candidate]) -> dict[str, Mask]:
+    """Which of the candidates are in each family that has any."""
+    most = max(map(_variety, candidates))
     members: Mapping[Family, Callable[[Candidate], bool]] = {**_MEMBERS, Family.TOGETHER: partial(_together, most)}
     masks = {
-        family.value: np.array([member(candidate) for candidate in bank.candidates])
-        for family, member in members.items()
+        family.value: np.array([member(candidate) for candidate in candidates]) for family, member in members.items()
     }
     return {name: mask for name, mask in masks.items() if mask.any()}
 
 
-def _together(count: int, candidate: Candidate) -> bool:
-    """Of a single theta, where no more than that fit the time, the same signals and reduction as of several."""
+def _variety(candidate: Candidate) -> tuple[int, int]:
+    return len({theta.pruning_method for theta in candidate.thetas}), len(candidate.thetas)
+
+
+def _together(most: tuple[int, int], candidate: Candidate) -> bool:
+    """Of single thetas, where no more than one fits the time, those with signals and reduction as of several."""
     means = candidate.reduction is Reduction.MEAN and candidate.signals in SIGNALS_TOGETHER
-    return means and len(candidate.thetas) == count
+    return means and _variety(candidate) == most
 
 
 def search_bank(readings: Sequence[ArchitectureReadings]) -> Bank:
     """Everything that is within the time budget."""
+    return Bank.of(readings, _candidates(readings))
+
+
+def published_bank(readings: Sequence[ArchitectureReadings]) -> Bank:
+    """The part of it that the published procedure searches."""
+    return Bank.of(readings, _published_candidates(readings))
+
+
+def _candidates(readings: Sequence[ArchitectureReadings]) -> tuple[Candidate, ...]:
     thetas = affordable(readings)
-    return Bank.of(readings, all_candidates(thetas, sets_together(readings, thetas)))
+    return all_candidates(thetas, sets_together(readings, thetas))
+
+
+def _published_candidates(readings: Sequence[ArchitectureReadings]) -> list[Candidate]:
+    candidates = _candidates(readings)
+    return list(compress(candidates, families(candidates)[PUBLISHED[0]]))
 
 
 def untouched_names(readings: Sequence[ArchitectureReadings]) -> tuple[str, ...]:
@@ -129,10 +147,15 @@ def untouched_bank(readings: Sequence[ArchitectureReadings], names: Sequence[str
     return Bank((), blocks, np.arange(count), np.ones(count, dtype=bool))
 
 
+def published_answers(readings: Sequence[ArchitectureReadings], design: Design) -> Array:
+    """What the published procedure says, (repeats, N, P); all that a single bundle needs of `all_answers`."""
+    return _in_all_scopes(readings, design, published_bank, partial(_whole, PUBLISHED[0]))[PUBLISHED]
+
+
 def all_answers(readings: Sequence[ArchitectureReadings], design: Design) -> Answers:
     """What every procedure says of every model that it has not seen."""
 
-    answers = _in_all_scopes(readings, design, search_bank, families)
+    answers = _in_all_scopes(readings, design, search_bank, lambda bank: families(bank.candidates))
     answers[Family.LOGISTIC, Scope.POOLED] = _logistic(readings, design)
     everything = untouched_names(readings)
     visible = [name for name in everything if name not in HISTORY]  # not so the log, which no detector is given
@@ -150,10 +173,7 @@ def _whole(family: Family, bank: Bank) -> dict[str, Mask]:
 
 def _logistic(readings: Sequence[ArchitectureReadings], design: Design) -> Array:
     """On what is measured together, but for all signals at once: too many features for so many fits."""
-    bank = search_bank(readings)
-    family = families(bank)[Family.TOGETHER]
-    together = [one for one, member in zip(bank.candidates, family, strict=True) if member]
-    few = [one for one in together if len(one.signals) < len(PER_VARIANT)]
+    few = [one for one in _published_candidates(readings) if len(one.signals) < len(PER_VARIANT)]
     return logistic_answers(readings, few, design, CLIP)
 
 

@@ -66,7 +66,7 @@ def learn_all(readings: Sequence[ArchitectureReadings], design: Design) -> tuple
 
 def _conclusions(readings: Sequence[ArchitectureReadings], design: Design) -> dict[str, Conclusion]:
     bank = search_bank(readings)
-    return conclude(bank, readings, design, families(bank), CLIP)
+    return conclude(bank, readings, design, families(bank.candidates), CLIP)
 
 
 def _best(
@@ -87,8 +87,8 @@ def _rounded(fit: Fit) -> Fit:
 def _with_cheaper(one: Regression, number: int, readings: Sequence[ArchitectureReadings], design: Design) -> Regression:
     if one.scope is Scope.ALONE:
         readings, design, number = [one.readings], design.of(number), 0
-    cheaper = tuple(_refitted(candidate, number, readings, design) for candidate in _smaller(one.conclusion))
-    return replace(one, cheaper=cheaper)
+    fitted = (_refitted(candidate, number, readings, design) for candidate in _smaller(one.conclusion))
+    return replace(one, cheaper=tuple(configuration for configuration in fitted if configuration is not None))
 
 
 def _smaller(conclusion: Conclusion) -> list[Candidate]:
@@ -106,14 +106,15 @@ def _smaller(conclusion: Conclusion) -> list[Candidate]:
 
 def _refitted(
     candidate: Candidate, number: int, readings: Sequence[ArchitectureReadings], design: Design
-) -> Configuration:
+) -> Configuration | None:
+    """None if it says nothing but the base rate."""
     bank = Bank.of(readings, [candidate])
-    fit = _rounded(conclude(bank, readings, design, {"": np.ones(1, dtype=bool)}, CLIP)[""].fits[number])
-    return candidate.configuration(fit)
+    conclusion = conclude(bank, readings, design, {"": np.ones(1, dtype=bool)}, CLIP)[""]
+    return candidate.configuration(_rounded(conclusion.fits[number])) if conclusion.useful else None
 
 
 def make_parameters(
-    one: Regression, round_name: str, preprocessing: Preprocessing, held_out: Judgement
+    one: Regression, round_name: str, preprocessing: Preprocessing, held_out: Judgement, notes: Sequence[str] = ()
 ) -> LearnedParameters | None:
     """The parameters of one architecture, with the figures of the procedure; None if the base rate is all there is."""
     if not one.conclusion.useful:
@@ -127,7 +128,7 @@ def make_parameters(
         float(labels.mean()),
         CLIP,
         (best, *one.cheaper),
-        _provenance(one, round_name, held_out),
+        _provenance(one, round_name, held_out, notes),
     )
 
 
@@ -137,13 +138,14 @@ def _published(judgement: Judgement) -> Figures:
     return Figures(figures.num_models, round(figures.error_rate, 4), round(figures.cross_entropy, 4), auc)
 
 
-def _provenance(one: Regression, round_name: str, held_out: Judgement) -> Provenance:
+def _provenance(one: Regression, round_name: str, held_out: Judgement, notes: Sequence[str]) -> Provenance:
     chance = held_out.chance
     assert chance is not None  # the published procedure is permuted
     evaluation = (
-        "Held out: repeated nested cross-validation of the whole search, of theta, signals, penalty and calibration; "
-        f"the 95 % interval of the cross-entropy is +- {held_out.half_width:.3f}, that of the ROC-AUC "
-        f"{held_out.auc_interval[0]:.3f} to {held_out.auc_interval[1]:.3f}. Under {chance.permutations} permutations "
+        "Held out: repeated nested cross-validation of all that is learned, of signals, penalty, calibration, and "
+        "whether architectures are pooled; the 95 % interval of the cross-entropy is "
+        f"+- {held_out.half_width:.3f}, that of the ROC-AUC {held_out.auc_interval[0]:.3f} to "
+        f"{held_out.auc_interval[1]:.3f}. Under {chance.permutations} permutations "
         f"of the labels the same procedure has a mean ROC-AUC of {chance.roc_auc:.3f}; p = {chance.p_roc_auc:.3f}. "
         "In-sample: on the very models of the fit."
     )
@@ -153,5 +155,5 @@ def _provenance(one: Regression, round_name: str, held_out: Judgement) -> Proven
         num_poisoned=int(one.readings.poisoned.sum()),
         evaluation=evaluation,
         source=f"python -m detector.results, ridge regression {one.scope}, calibrated",
-        notes=(_NOTE,) if one.cheaper else (),
+        notes=(*notes, _NOTE) if one.cheaper else tuple(notes),
     )

@@ -98,15 +98,15 @@ class Measurer:
         return SAFETY * image_seconds * rounds * num_images
 
     def variants(self, variants: Iterable[Variant], images: Images, image_seconds: float) -> Logits | None:
-        """Logits (|S|, N, classes), or None as soon as the next variant is not expected to end within the budget."""
+        """Logits (variants, N, classes), or None as soon as the next one is not expected to end within the budget."""
         slowest = image_seconds
         stopped = False
 
         def work() -> Iterator[_Work]:
             nonlocal stopped
-            for variant in variants:
-                size = len(images) if variant.index else _CHUNK
-                for one in _chunks(variant.index, images, variant.patches, size):
+            for number, variant in enumerate(variants):
+                size = len(images) if number else _CHUNK
+                for one in _chunks(number, images, variant.patches, size):
                     if not self._budget.allows(SAFETY * slowest * len(one.images)):
                         stopped = True
                         return

@@ -23,6 +23,8 @@ from detector.results.page import FIGURES, page, tried_table
 
 _log = logging.getLogger(__name__)
 
+_EXPLORED = "Models up to {} were at hand when the procedure was designed; the page of results tells the others apart."
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; returns 0, or 2 if there is nothing to analyse."""
@@ -71,9 +73,14 @@ def _starts(round_name: str) -> dict[str, int]:
 
 def _write_bundle(results: Results, options: argparse.Namespace) -> Path:
     made = [
-        make_parameters(one, options.round, PROFILES[options.preprocessing], results.judgement(PUBLISHED, architecture))
+        make_parameters(
+            one,
+            options.round,
+            PROFILES[options.preprocessing],
+            results.judgement(PUBLISHED, one.readings.architecture),
+            [_EXPLORED.format(options.explored)] if options.explored else [],
+        )
         for one in results.learned
-        for architecture in [one.readings.architecture]
     ]
     bundle = _bundle(options.bundle, options.round, results.learned)
     return write_bundle(options.learned_params, bundle, [one for one in made if one is not None])
@@ -103,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=int, default=effort.repeats, help="of the cross-validation")
     parser.add_argument("--permutations", type=int, default=effort.permutations, help="of the labels")
     parser.add_argument("--draws", type=int, default=effort.draws, help="of each point of the learning curve")
-    parser.add_argument("--explored", type=int, default=0, help="first models that the search was designed with")
+    parser.add_argument("--explored", default="", metavar="NAME", help="last model that the search was designed with")
     return parser
 
 

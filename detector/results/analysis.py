@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.configure.candidates import affordable
-from detector.configure.design import FOLDS, PERMUTATIONS, Design, make_design
+from detector.configure.design import FOLDS, PERMUTATIONS, REPEATS, Design, make_design
 from detector.configure.figures import Difference, Judgement, difference, judge
-from detector.configure.procedures import LEAK, PAPER, PUBLISHED, Answers, Procedure, all_answers, search_bank
+from detector.configure.procedures import LEAK, PAPER, PUBLISHED, Answers, Procedure, all_answers, published_bank
 from detector.configure.readings import ArchitectureReadings
 from detector.configure.regressions import Regression, Searches, learn_all
 from detector.pruning.theta import Theta
@@ -32,14 +32,14 @@ Array = NDArray[np.float64]
 class Effort:
     """How much is repeated; `seed` decides about folds, permutations, resamples and the draws of the learning curve.
 
-    `explored` models, the first by name, were looked at while the search was designed.
+    The models up to the name `explored`, in the order of text, were looked at while the search was designed.
     """
 
-    repeats: int = 3
+    repeats: int = REPEATS
     permutations: int = PERMUTATIONS
     draws: int = 8
     seed: int = 0
-    explored: int = 0
+    explored: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def analyse(
         unexplored=_unexplored(answers[PUBLISHED], design, readings, effort),
         beyond_leak=difference(answers[PUBLISHED][..., 0], answers[LEAK][..., 0], design.labels[:, 0], seed),
         in_sample=tuple(in_sample(one, affordable([one]), seed) for one in readings),
-        curve=learning_curve(search_bank(readings), design, effort.draws, seed),
+        curve=learning_curve(published_bank(readings), design, effort.draws, seed),
         timings=tuple(map(timing, readings)),
         searches=searches,
         learned=learned,
@@ -133,10 +133,8 @@ def _enough(readings: ArchitectureReadings) -> bool:
 def _unexplored(
     answers: Array, design: Design, readings: Sequence[ArchitectureReadings], effort: Effort
 ) -> Judgement | None:
-    names = [name for one in readings for name in one.names]
-    explored = sorted(names)[: effort.explored]
-    others = np.array([name not in explored for name in names])
-    return judge(answers[:, others], design.labels[others], effort.seed) if explored else None
+    others = np.array([name > effort.explored for one in readings for name in one.names])
+    return None if others.all() else judge(answers[:, others], design.labels[others], effort.seed)
 
 
 def _rows(answers: Answers, design: Design, readings: Sequence[ArchitectureReadings], seed: int) -> tuple[Row, ...]:

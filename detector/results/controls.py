@@ -90,7 +90,7 @@ class LearningPoint:
 
 
 def learning_curve(bank: Bank, design: Design, draws: int, seed: int) -> tuple[LearningPoint, ...]:
-    """The pooled search on ever more models, half of them poisoned, drawn anew each time; a fifth or more stays out."""
+    """A search of the bank on ever more models, half of them poisoned, drawn anew each time; a fifth stays out."""
     rarer = min(min(np.bincount(design.of(int(number)).labels[:, 0])) for number in np.unique(design.architecture))
     largest = int(rarer * (FOLDS - 1) / FOLDS)
     sizes = sorted({max(2, round(largest * share)) for share in (0.25, 0.5, 0.75, 1.0)})

@@ -19,7 +19,7 @@ from detector.roundgen.rounds import Progress, make_round
 
 _HELP = {
     Preset.SAMPLES: "the four small models that ship with the project",
-    Preset.SMALL: "64-px models that a CPU trains in minutes each",
+    Preset.SMALL: "48-px models that a CPU trains in minutes each",
     Preset.ROUND1: "after NIST's Round 1: 224 px, 5 classes, polygons, all classes to one target; wants a GPU",
     Preset.ROUND2: "after NIST's Round 2: 224 px, 5-25 classes, polygons and filters, 23 architectures; wants a GPU",
 }

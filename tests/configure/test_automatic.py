@@ -60,6 +60,16 @@ def test_the_planted_theta_wins(found: Learned, planted: ArchitectureReadings) -
     assert winner.p == OTHER.p
 
 
+def test_the_second_stage_follows_a_single_theta_where_the_best_are_several(make_readings: Make) -> None:
+    """All three thetas tell, so they win together; the clearest of them stands behind them."""
+    thetas = (THETA, OTHER, replace(THETA, pruning_method=PruningMethod.TRIM))
+    readings = make_readings("resnet18", 4, thetas, planted={0: 0.9, 1: 1.4, 2: 0.9}, models=60)
+    (one,) = learn_automatically([readings], SEARCH)
+    assert one.parameters is not None
+    assert one.parameters.configurations[0].thetas == thetas
+    assert winners([readings], SEARCH) == (OTHER,)
+
+
 def test_cheaper_configurations_stand_behind_it_and_answer_too(found: Learned, planted: ArchitectureReadings) -> None:
     assert found.parameters is not None
     first, *others = found.parameters.configurations

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from detector.configure.candidates import (
+    SIGNALS_TOGETHER,
     Bank,
     Candidate,
     affordable,
@@ -16,6 +17,7 @@ from detector.configure.candidates import (
     paper_candidates,
     sets_together,
 )
+from detector.configure.procedures import Family, families, published_bank
 from detector.configure.readings import ArchitectureReadings
 from detector.configure.searching import RIDGE_STRENGTHS, Fits
 from detector.mapping.features import Reduction
@@ -55,10 +57,10 @@ def test_thetas_that_are_measured_together_fit_the_budget_together(make_readings
     usual = tuple(replace(theta, num_pruned_models=5, num_images=10) for theta in usual)
     thetas = (*usual, LARGE, replace(SMALL, pruning_method=PruningMethod.STIMULATE, num_images=77))
     readings = make_readings("resnet18", 0, thetas)
-    assert sets_together([readings], thetas, 21.0) == (usual[:3], usual)
-    assert sets_together([readings], thetas, 19.0) == (usual[:3], usual[::2])
+    assert sets_together([readings], thetas, 21.0) == (usual, usual[:3])
+    assert sets_together([readings], thetas, 14.0) == (usual[::2], usual[:2])
     slower = replace(readings, seconds=tuple(2 * one for one in readings.seconds))
-    assert sets_together([readings, slower], thetas, 21.0) == (usual[::2],)
+    assert sets_together([readings, slower], thetas, 21.0) == (usual[::2], usual[:2])
     assert sets_together([slower], thetas, 19.0) == ()
     candidates = all_candidates(thetas, [usual])
     several = [one for one in candidates if len(one.thetas) > 1]
@@ -66,6 +68,29 @@ def test_thetas_that_are_measured_together_fit_the_budget_together(make_readings
     assert Candidate(usual, (Signal.ACCURACY, Signal.LOWEST_RECALL), Reduction.MEAN) in several
     features = several[0].features(readings)
     np.testing.assert_allclose(features[:, 0], readings.variants[0][:, :, 0].mean(axis=1))
+
+
+def test_of_a_theta_with_several_sizes_the_first_is_measured_together(make_readings: Make) -> None:
+    """As when the second stage has added other |S| of one that the grid holds."""
+    other = replace(TRIM, num_pruned_models=7)
+    thetas = (SMALL, other, replace(other, num_pruned_models=9), replace(SMALL, num_images=30))
+    assert sets_together([make_readings("resnet18", 0, thetas)], thetas) == ((SMALL, other),)
+
+
+def test_what_is_published_is_the_set_of_most_methods(make_readings: Make) -> None:
+    """Not the set of pruning, however long; of one theta, where no set fits, the same signals."""
+    amplified = replace(SMALL, pruning_method=PruningMethod.AMPLIFY)
+    several = [(SMALL, amplified), (SMALL, replace(SMALL, p=0.2), replace(SMALL, p=0.3))]
+    candidates = all_candidates((*several[1], amplified), several)
+    together = [one for one, member in zip(candidates, families(candidates)[Family.TOGETHER], strict=True) if member]
+    assert {one.thetas for one in together} == {several[0]}
+    assert [one.signals for one in together] == list(SIGNALS_TOGETHER)
+    alone = all_candidates(several[1])
+    chosen = [one for one, member in zip(alone, families(alone)[Family.TOGETHER], strict=True) if member]
+    assert len(chosen) == 3 * 2  # the accuracy, and all signals
+    assert {one.reduction for one in chosen} == {Reduction.MEAN}
+    bank = published_bank([make_readings("resnet18", 0, several[1])])
+    assert [one.thetas for one in bank.candidates] == [several[1]] * len(SIGNALS_TOGETHER)
 
 
 def test_what_takes_longer_than_the_budget_is_left_out(make_readings: Make) -> None:

@@ -43,8 +43,8 @@ def test_every_procedure_has_a_row(found: Results) -> None:
 
 
 def test_models_that_were_explored_are_told_apart(make_round: Callable[..., Sequence[ArchitectureReadings]]) -> None:
-    """Both architectures have models of the same names: the first 10 names are the first 5 of each."""
-    few = analyse(make_round(0, 2.5), [], Effort(repeats=1, permutations=19, draws=2, explored=10))
+    """Both architectures have models of the same names: up to the fifth, there are five of each."""
+    few = analyse(make_round(0, 2.5), [], Effort(1, 19, 2, explored="id-00000004"))
     assert few.unexplored is not None
     assert few.unexplored.num_models == 50
     assert few.unexplored.num_poisoned == sum(int(one.poisoned[5:].sum()) for one in few.readings)
