@@ -70,6 +70,7 @@ class Family(StrEnum):
 PUBLISHED = (Family.TOGETHER, Scope.CHOSEN)  # the default bundle's
 PAPER = (Family.PAPER, Scope.ALONE)
 LEAK = (Family.UNTOUCHED, Scope.CHOSEN)
+OBSERVABLE = (Family.OBSERVABLE, Scope.CHOSEN)
 
 Procedure = tuple[Family, Scope]
 Answers = dict[Procedure, Array]  # probabilities (repeats, N, P)

@@ -9,6 +9,7 @@ import argparse
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,8 +19,11 @@ from detector.configure.regressions import Regression, make_parameters
 from detector.errors import DetectorError
 from detector.examples.preprocessing import PROFILES
 from detector.mapping.bundles import Bundle, write_bundle
-from detector.results.analysis import Effort, Results, analyse
+from detector.results.analysis import Effort, Made, Results, analyse
 from detector.results.page import FIGURES, page, tried_table
+
+if TYPE_CHECKING:
+    from detector.roundgen.recipe import Recipe
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +49,7 @@ def _rebuild(options: argparse.Namespace) -> None:
     measured, unseen = (_read(options.measurements / name) for name in (options.round, options.unseen))
     _log.info("%d models of %d architectures; this takes minutes", sum(map(_size, measured)), len(measured))
     effort = Effort(options.repeats, options.permutations, options.draws, explored=options.explored)
-    results = analyse(measured, unseen, effort, _starts(options.round))
+    results = analyse(measured, unseen, effort, _made(options.round))
     options.docs.mkdir(parents=True, exist_ok=True)
     (options.docs / "results.md").write_text(page(results, options.round, options.unseen), encoding="utf-8")
     (options.docs / "tried.csv").write_text(tried_table(results), encoding="utf-8")
@@ -61,14 +65,19 @@ def _read(folder: Path) -> list[ArchitectureReadings]:
     return [read_readings(path) for path in sorted(folder.glob("*.npz"))]
 
 
-def _starts(round_name: str) -> dict[str, int]:
-    """Of a round that has a preset's name and is made as that is by default, which network each model starts from."""
+def _made(round_name: str) -> dict[str, Made]:
+    """Of a round that has a preset's name and is made as that is by default, how each model is made."""
     from detector.roundgen.presets import Preset, default_plan, round_of
 
     if round_name not in list(Preset):
         return {}
     recipes = {job.name: job.recipe for job in round_of(default_plan(Preset(round_name)))}
-    return {name: recipe.start for name, recipe in recipes.items() if recipe.start is not None}
+    return {name: Made(one.start, _sources(one)) for name, one in recipes.items() if one.start is not None}
+
+
+def _sources(recipe: Recipe) -> str:
+    count = len(recipe.poisoning.sources) if recipe.poisoning else 0
+    return "all classes" if count == recipe.num_classes else f"{count} of the classes"
 
 
 def _write_bundle(results: Results, options: argparse.Namespace) -> Path:

@@ -21,6 +21,7 @@ from detector.configure.readings import ArchitectureReadings
 from detector.configure.regressions import Regression, Searches, learn_all
 from detector.pruning.theta import Theta
 from detector.results.controls import InSample, LearningPoint, in_sample, learning_curve
+from detector.results.sources import BySources, judge_by_sources
 from detector.results.starts import OtherStarts, judge_other_starts
 from detector.results.timing import Timing, timing
 from detector.results.unseen import Unseen, judge_unseen
@@ -40,6 +41,14 @@ class Effort:
     draws: int = 8
     seed: int = 0
     explored: str = ""
+
+
+@dataclass(frozen=True)
+class Made:
+    """Of one model: the number of the network that training began at, and on which classes the trigger works."""
+
+    start: int
+    sources: str
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,7 @@ class Results:
     searches: Searches
     learned: tuple[Regression, ...]
     other_starts: OtherStarts | None
+    by_sources: tuple[BySources, ...]
     unseen: Unseen | None
 
     def judgement(self, procedure: Procedure, architecture: str | None = None) -> Judgement:
@@ -90,11 +100,11 @@ def analyse(
     measured: Sequence[ArchitectureReadings],
     unseen: Sequence[ArchitectureReadings],
     effort: Effort,
-    starts: Mapping[str, int] = MappingProxyType({}),
+    made: Mapping[str, Made] = MappingProxyType({}),
 ) -> Results:
     """Everything about the models of a round, and about those of another one that nothing is fitted on.
 
-    `starts` says of models by name which network their training began at, where it began at one.
+    `made` says how models were made, by name, as far as that is known.
 
     Raises
     ------
@@ -121,7 +131,10 @@ def analyse(
         timings=tuple(map(timing, readings)),
         searches=searches,
         learned=learned,
-        other_starts=judge_other_starts(readings, design, starts),
+        other_starts=judge_other_starts(readings, design, {name: one.start for name, one in made.items()}),
+        by_sources=judge_by_sources(
+            answers[PUBLISHED], design.labels, readings, {name: one.sources for name, one in made.items()}, seed
+        ),
         unseen=judge_unseen(learned, unseen, seed),
     )
 

@@ -14,7 +14,7 @@ import numpy as np
 from detector.configure.candidates import MAX_SECONDS, SIGNALS_TOGETHER, Candidate, seconds
 from detector.configure.figures import Judgement
 from detector.configure.logistic import STRENGTHS as LOGISTIC_STRENGTHS
-from detector.configure.procedures import LEAK, PAPER, PUBLISHED, untouched_names
+from detector.configure.procedures import LEAK, OBSERVABLE, PAPER, PUBLISHED, untouched_names
 from detector.configure.regressions import Regression
 from detector.configure.searching import RIDGE_STRENGTHS
 from detector.mapping.features import Reduction
@@ -40,6 +40,7 @@ def page(results: Results, round_name: str, unseen_name: str) -> str:
         _by_architecture(results),
         _in_sample(results),
         _leak(results),
+        _by_sources(results),
         _other_starts(results),
         _unseen(results, unseen_name),
         _learning(results),
@@ -228,7 +229,35 @@ def _leak(results: Results) -> str:
         f"{_auc(found)}, p = {chance.p_roc_auc:.3f}, cross-entropy {_loss(found)}. {verdict} from these numbers "
         "(p < 0.01, or an interval above 0.5, would say that they can). The default bundle's procedure "
         f"{beats} that, by {gap.value:+.3f} in ROC-AUC ({gap.interval[0]:+.3f} to {gap.interval[1]:+.3f}, "
-        "models resampled in pairs)."
+        f"models resampled in pairs). {_observable(results)}"
+    )
+
+
+def _observable(results: Results) -> str:
+    found = results.judgement(OBSERVABLE)
+    chance = found.chance
+    assert chance is not None
+    return (
+        "Without the training log, which no detector is given (its accuracy counts triggered images too), the network "
+        f"as it is has a ROC-AUC of {_auc(found)}, p = {chance.p_roc_auc:.3f}."
+    )
+
+
+def _by_sources(results: Results) -> str:
+    title = "## Which triggers are found\n\n"
+    if not results.by_sources:
+        return f"{title}On which classes the triggers work is not known."
+    rows = [
+        (one.sources, str(one.judgement.num_poisoned), _auc(one.judgement), _loss(one.judgement))
+        for one in results.by_sources
+    ]
+    table = _table(("the trigger works on", "poisoned models", "ROC-AUC", "CE"), rows)
+    best = max(results.by_sources, key=lambda one: one.judgement.roc_auc)
+    worst = min(results.by_sources, key=lambda one: one.judgement.roc_auc)
+    return (
+        f"{title}The held-out answers of the default bundle's procedure for all clean models and a part of the "
+        f"poisoned ones:\n\n{table}\n\nFound best are triggers that work on {best.sources}, worst those that work on "
+        f"{worst.sources}."
     )
 
 
