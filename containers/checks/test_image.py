@@ -209,12 +209,17 @@ def test_configure_into_a_writable_bind_then_infer(
         options = ["configure", "--configure_models_dirpath", models, "--scratch_dirpath", scratch]
         return [*options, "--learned_parameters_dirpath", learned]
 
-    own = tmp_path / "metaparameters.json"  # it is rewritten where that is possible: not the repository's, then
-    shutil.copy(REPOSITORY / "metaparameters.json", own)
+    shipped = json.loads((REPOSITORY / "metaparameters.json").read_text(encoding="utf-8"))
+    for folder in ("own", "settings"):  # the file is rewritten where that is possible: not the repository's, then
+        (tmp_path / folder).mkdir()
+        settings = json.dumps(shipped | {"train_preprocessing": "small"})
+        (tmp_path / folder / "metaparameters.json").write_text(settings, encoding="utf-8")
     arguments = configure(str(round_of_two), str(tmp_path / "scratch"), str(tmp_path / "learned"))
-    output([sys.executable, str(REPOSITORY / "entrypoint.py"), *arguments, "--metaparameters_filepath", str(own)])
-    box = Box((*binds, Bind(round_of_two, "/round")))
-    output(runtime.command(box, configure("/round", "/out/scratch", "/out/learned")))
+    arguments += ["--metaparameters_filepath", str(tmp_path / "own" / "metaparameters.json")]
+    output([sys.executable, str(REPOSITORY / "entrypoint.py"), *arguments])
+    box = Box((*binds, Bind(round_of_two, "/round"), Bind(tmp_path / "settings", "/settings")))
+    inside = ["--metaparameters_filepath", "/settings/metaparameters.json"]
+    output(runtime.command(box, [*configure("/round", "/out/scratch", "/out/learned"), *inside]))
     assert fingerprints(out / "learned") == fingerprints(tmp_path / "learned")
     with_it = ["--learned_parameters_dirpath", "/out/learned"]
     output(

@@ -66,7 +66,9 @@ def learn_all(readings: Sequence[ArchitectureReadings], design: Design) -> tuple
 
 def _conclusions(readings: Sequence[ArchitectureReadings], design: Design) -> dict[str, Conclusion]:
     bank = search_bank(readings)
-    return conclude(bank, readings, design, families(bank.candidates), CLIP)
+    masks = families(bank.candidates)
+    wanted = {name.value: masks[name] for name in (Family.EVERYTHING, PUBLISHED[0])}
+    return conclude(bank, readings, design, wanted, CLIP)
 
 
 def _best(
