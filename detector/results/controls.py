@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from detector.configure.candidates import Bank, paper_candidates
 from detector.configure.design import FOLDS, Design
-from detector.configure.evaluation import cross_entropies, roc_auc
+from detector.configure.evaluation import cross_entropies, error_rate, roc_auc
 from detector.configure.figures import Judgement, judge
 from detector.configure.fitting import FitMethod, fit
 from detector.configure.readings import ArchitectureReadings
@@ -72,8 +72,7 @@ def _fitted(vectors: Sequence[Array], labels: Indices) -> Array:
 
 
 def _errors(answers: Array, labels: Indices) -> Array:
-    errors: Array = np.mean(np.abs(answers - labels) >= 0.5, axis=1)
-    return errors
+    return np.array([error_rate(one, labels) for one in answers])
 
 
 def _losses(answers: Array, labels: Indices) -> Array:

@@ -52,16 +52,12 @@ def page(results: Results, round_name: str, unseen_name: str) -> str:
 
 
 def _summary(results: Results, round_name: str, unseen_name: str) -> str:
-    found, unseen = results.judgement(PUBLISHED), results.unseen
-    chance = found.chance
-    assert chance is not None  # every row of an analysis is permuted
-    p = chance.p_roc_auc
-    rows = [
-        ("ROC-AUC, held out", "at least 0.90", _auc(found), found.roc_auc >= _TARGET_AUC),
-        ("cross-entropy, held out", "at most 0.45", _loss(found), found.cross_entropy <= _TARGET_CROSS_ENTROPY),
-        ("permutation test of the ROC-AUC", "p < 0.01", f"p = {p:.3f}", p < _TARGET_P),
-    ]
-    rows += _unexplored_rows(results.unexplored) if results.unexplored else []
+    found, unseen, fresh = results.judgement(PUBLISHED), results.unseen, results.unexplored
+    rows = _target_rows(found, ("ROC-AUC, held out", "cross-entropy, held out", "permutation test of the ROC-AUC"))
+    if fresh:
+        models = f"of the {fresh.num_models} unexplored models"
+        names = (f"the same {models}: ROC-AUC", f"cross-entropy {models}", f"permutation test {models}")
+        rows += _target_rows(fresh, names)
     reached = _auc(unseen.judgement) if unseen else "not measured"
     met = unseen is not None and unseen.judgement.roc_auc >= _TARGET_UNSEEN
     rows.append((f"ROC-AUC on {unseen_name}, never fitted on", "at least 0.75", reached, met))
@@ -75,14 +71,16 @@ def _summary(results: Results, round_name: str, unseen_name: str) -> str:
     )
 
 
-def _unexplored_rows(fresh: Judgement) -> list[tuple[str, str, str, bool]]:
-    chance = fresh.chance
-    assert chance is not None  # as every answer of an analysis
-    p, models = chance.p_roc_auc, f"of the {fresh.num_models} unexplored models"
+def _target_rows(found: Judgement, names: tuple[str, str, str]) -> list[tuple[str, str, str, bool]]:
+    """The ROC-AUC, the cross-entropy and the permutation test, each with its target and whether it is met."""
+    chance = found.chance
+    assert chance is not None  # every row of an analysis is permuted
+    auc, loss, test = names
+    p = chance.p_roc_auc
     return [
-        (f"the same {models}: ROC-AUC", "at least 0.90", _auc(fresh), fresh.roc_auc >= _TARGET_AUC),
-        (f"cross-entropy {models}", "at most 0.45", _loss(fresh), fresh.cross_entropy <= _TARGET_CROSS_ENTROPY),
-        (f"permutation test {models}", "p < 0.01", f"p = {p:.3f}", p < _TARGET_P),
+        (auc, "at least 0.90", _auc(found), found.roc_auc >= _TARGET_AUC),
+        (loss, "at most 0.45", _loss(found), found.cross_entropy <= _TARGET_CROSS_ENTROPY),
+        (test, "p < 0.01", f"p = {p:.3f}", p < _TARGET_P),
     ]
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detector.configure.candidates import Bank
 from detector.configure.design import Design
 from detector.configure.evaluation import roc_auc
 from detector.configure.procedures import published_bank
@@ -40,14 +41,14 @@ def judge_other_starts(
     groups = sorted({number for number in numbers if number is not None})
     if None in numbers or len(groups) < 2:
         return None
-    aucs = np.array([_aucs_of(readings, design, np.array(numbers) == group) for group in groups])
+    bank = published_bank(readings)
+    aucs = np.array([_aucs_of(bank, design, np.array(numbers) == group) for group in groups])
     means = aucs.mean(axis=0)
     return OtherStarts(dict(zip(groups, aucs[:, 0].tolist(), strict=True)), float(np.mean(means >= means[0])))
 
 
-def _aucs_of(readings: Sequence[ArchitectureReadings], design: Design, held_out: np.ndarray) -> np.ndarray:
+def _aucs_of(bank: Bank, design: Design, held_out: np.ndarray) -> np.ndarray:
     """ROC-AUCs (P,) under each set of labels. An architecture is standardised by its models of the fit."""
-    bank = published_bank(readings)
     rows = np.flatnonzero(held_out)
     fits = Fits.of(bank, design.architecture, design.labels, np.flatnonzero(~held_out), rows, RIDGE_STRENGTHS)
     scores = fits.scores(fits.search(np.ones(len(bank.candidates), dtype=bool)))
