@@ -184,14 +184,15 @@ class Detection:
         unpruned: Unpruned,
     ) -> NDArray[np.float32] | None:
         """Logits of all variants, or None where the configuration does not fit what is left of the budget."""
-        needed = measurer.predicted_seconds(unpruned.image_seconds, sum(configuration.num_pruned_models), len(chosen))
+        number = sum(configuration.num_pruned_models)
+        needed = measurer.predicted_seconds(unpruned.image_seconds, number, len(chosen))
         pruned = None
-        if self._budget.allows(needed):
+        if fits := self._budget.allows(needed):
             graph = reference_graph(architecture)
             variants = chain.from_iterable(make_variants(record.tensors, graph, one) for one in configuration.thetas)
-            pruned = measurer.variants(variants, chosen.images, unpruned.image_seconds)
+            pruned = measurer.variants(variants, number, chosen.images, unpruned.image_seconds)
         if pruned is None:
-            self._find(_does_not_fit(configuration, needed, self._budget.remaining()))
+            self._find(_dropped(configuration, needed, self._budget.remaining(), begun=fits))
         return pruned
 
     def _classify(
@@ -275,11 +276,13 @@ def _too_small(architecture: str, preprocessing: Preprocessing, directory: Path)
     )
 
 
-def _does_not_fit(configuration: Configuration, needed: float, remaining: float) -> Finding:
+def _dropped(configuration: Configuration, needed: float, remaining: float, *, begun: bool) -> Finding:
     pruned_models, images = sum(configuration.num_pruned_models), configuration.num_images
-    message = (
-        f"the configuration of {pruned_models} pruned models on {images} images was dropped: "
-        f"it takes about {needed:.1f} s, {max(remaining, 0):.1f} s were left"
+    left = f"{max(remaining, 0):.1f} s were left"
+    message = f"the configuration of {pruned_models} pruned models on {images} images was dropped: " + (
+        f"about {needed:.1f} s were foreseen, but the machine became slower, and when it was given up {left}"
+        if begun
+        else f"it takes about {needed:.1f} s, {left}"
     )
     evidence = {"cost": configuration.cost, "needed_seconds": needed, "remaining_seconds": remaining}
     return Finding(Severity.WARNING, "configuration_dropped", message, evidence)

@@ -172,6 +172,9 @@ def test_a_configuration_that_becomes_too_slow_is_left_for_a_cheaper_one(
     assert report.thetas == MIDDLE.thetas
     assert [evidence["cost"] for evidence in dropped(report)] == [100]
     assert dropped(report)[0]["remaining_seconds"] == pytest.approx(13)
+    (finding,) = [finding for finding in report.findings if finding.code == "configuration_dropped"]
+    assert "about 15.0 s were foreseen, but the machine became slower" in finding.message
+    assert "13.0 s were left" in finding.message
 
 
 @pytest.mark.parametrize("seconds", [1.0, RESERVE, RESERVE + UNPRUNED])

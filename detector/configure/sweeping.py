@@ -204,7 +204,8 @@ class _Network:
         rows = sorted({row for one in alike for row in images.rows(one)})
         chosen = images.examples.images[rows]
         began = self._clock.now()
-        logits = self._measurer.variants(make_variants(self._record.tensors, self._graph, largest), chosen, 0.0)
+        variants = make_variants(self._record.tensors, self._graph, largest)
+        logits = self._measurer.variants(variants, largest.num_pruned_models, chosen, 0.0)
         assert logits is not None
         names = tuple(self._examples.names[row] for row in rows)
         self._shelf.put(largest, Answers(names, logits, self._clock.now() - began))

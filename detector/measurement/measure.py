@@ -1,16 +1,18 @@
 """Measures the variants of one network within a budget: logits, the raw reading from which every signal is derived.
 
 Knows nothing of files, probabilities or learned parameters. Variants spread over worker threads, each of which computes
-alone; so the logits do not depend on how many there are. A forward pass is only started where it is expected to end
-in time, judged by the slowest one so far.
+alone; so the logits do not depend on how many there are. A measurement goes on as long as all of it is expected to end
+in time, judged by the median of the latest forward passes, for a single hiccup of the machine says nothing about the
+rest; and a forward pass is only started where it would end in time even if it were as slow as the slowest so far.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from statistics import median
 from typing import Protocol
 
 import numpy as np
@@ -22,13 +24,18 @@ from detector.pruning.variant import RowPatch, Variant
 Images = NDArray[np.float32]
 Logits = NDArray[np.float32]
 
-# Passes vary on a shared machine: one is only started where this multiple of the slowest one so far fits.
+# Times vary on a shared machine: work is only started where this multiple of the expected time fits.
 SAFETY = 1.5
 
-# The unpruned network and the first variant answer in chunks of this many images, so that workers share them: with two,
-# 15 variants take as long as 7.5. It is so whatever the number of workers: the size of a batch may change the last bits
-# of an answer, the number of workers must not.
-_CHUNK = 5
+# Forward passes by whose median the rest is foreseen: enough to pass over hiccups, few enough to notice a slowdown.
+_LATEST = 9
+
+# The unpruned network and the first variant answer in chunks, so that workers share them: with two, 15 variants take as
+# long as 7.5. Small chunks take longer an image than large ones, so many images are cut into quarters. It is so
+# whatever the number of workers: the size of a batch may change the last bits of an answer, the number of workers must
+# not.
+_SMALLEST_CHUNK = 5
+_CHUNKS = 4
 
 
 class Engine(Protocol):
@@ -40,7 +47,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Unpruned:
-    """The network as it is: logits (N, classes) and the seconds that a worker takes for one image."""
+    """The network as it is: logits (N, classes) and the seconds that a worker takes for one image, as a rule."""
 
     logits: Logits
     image_seconds: float
@@ -86,37 +93,46 @@ class Measurer:
         pays for what is done only once, and is not counted.
         """
         first = self._timed(_Work(0, 0, images[:1], ()))
-        chunks = list(_chunks(0, images, ()))
+        chunks = list(_chunks(0, images, (), _chunk_size(len(images))))
         if not self._budget.allows(self.predicted_seconds(first.image_seconds, len(chunks), len(chunks[0].images))):
             return None
         passes = list(self._passes(chunks))
-        return Unpruned(_stacked(passes)[0], max(one.image_seconds for one in passes))
+        return Unpruned(_stacked(passes)[0], median(one.image_seconds for one in passes))
 
     def predicted_seconds(self, image_seconds: float, num_passes: int, num_images: int) -> float:
         """Expected time for so many passes over so many images each, with the safety factor."""
-        rounds = -(-num_passes // self._workers)
-        return SAFETY * image_seconds * rounds * num_images
+        return SAFETY * self._seconds(image_seconds, num_passes, num_images)
 
-    def variants(self, variants: Iterable[Variant], images: Images, image_seconds: float) -> Logits | None:
-        """Logits (variants, N, classes), or None as soon as the next one is not expected to end within the budget."""
+    def variants(
+        self, variants: Iterable[Variant], num_variants: int, images: Images, image_seconds: float
+    ) -> Logits | None:
+        """Logits (variants, N, classes), or None as soon as they are not expected to be complete within the budget."""
+        latest = deque([image_seconds], _LATEST)
         slowest = image_seconds
         stopped = False
 
         def work() -> Iterator[_Work]:
             nonlocal stopped
             for number, variant in enumerate(variants):
-                size = len(images) if number else _CHUNK
+                size = len(images) if number else _chunk_size(len(images))
+                rest = self._seconds(median(latest), num_variants - number, len(images))
                 for one in _chunks(number, images, variant.patches, size):
-                    if not self._budget.allows(SAFETY * slowest * len(one.images)):
+                    alone = SAFETY * slowest * len(one.images)
+                    if not self._budget.allows(alone if one.start else max(alone, rest)):
                         stopped = True
                         return
                     yield one
 
         passes: list[_Pass] = []
         for one in self._passes(work()):
+            latest.append(one.image_seconds)
             slowest = max(slowest, one.image_seconds)
             passes.append(one)
         return None if stopped else _stacked(passes)
+
+    def _seconds(self, image_seconds: float, num_passes: int, num_images: int) -> float:
+        rounds = -(-num_passes // self._workers)
+        return image_seconds * rounds * num_images
 
     def _passes(self, work: Iterable[_Work]) -> Iterator[_Pass]:
         """Do the work, at most one pass a worker at a time; it is taken from `work` only when it can start."""
@@ -135,7 +151,11 @@ class Measurer:
         return _Pass(work, logits, (self._budget.clock.now() - began) / len(work.images))
 
 
-def _chunks(index: int, images: Images, patches: Sequence[RowPatch], size: int = _CHUNK) -> Iterator[_Work]:
+def _chunk_size(num_images: int) -> int:
+    return max(_SMALLEST_CHUNK, -(-num_images // _CHUNKS))
+
+
+def _chunks(index: int, images: Images, patches: Sequence[RowPatch], size: int) -> Iterator[_Work]:
     for start in range(0, len(images), size):
         yield _Work(index, start, images[start : start + size], patches)
 
