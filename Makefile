@@ -69,7 +69,7 @@ samples: $(READY) ## Train sample models where they are missing (48 px, some min
 	$(BIN)/python -m detector.roundgen samples --output $(SAMPLES)
 
 results: $(READY) ## Rebuild docs/results.md, its figures and the default bundle from the measurements (minutes)
-	OMP_NUM_THREADS=1 $(BIN)/python -m detector.results --explored id-00000060
+	OMP_NUM_THREADS=1 $(BIN)/python -m detector.results
 
 # Containers (docs/containers.md)
 ENGINE ?= $(shell command -v docker || command -v podman)

@@ -26,11 +26,19 @@ from detector.examples.images import Examples, Listing, decode, list_examples, s
 from detector.examples.preprocessing import PROFILES, Preprocessing
 from detector.findings import Finding, Json, Severity
 from detector.graph.reference import load_references, reference_graph
+from detector.mapping.attraction import Attraction
 from detector.mapping.bundles import Bundle, load_bundle, load_parameters
 from detector.mapping.features import feature_vector
 from detector.mapping.parameters import Clip, Configuration, LearnedParameters
 from detector.mapping.predict import predict
-from detector.mapping.signals import PER_VARIANT, Signal, model_statistics, unpruned_readings, variant_readings
+from detector.mapping.signals import (
+    PER_VARIANT,
+    Signal,
+    model_statistics,
+    unpruned_readings,
+    unpruned_statistics,
+    variant_readings,
+)
 from detector.measurement.measure import Measurer, Unpruned
 from detector.model_file import read_model
 from detector.model_file.records import ModelRecord
@@ -201,7 +209,11 @@ class Detection:
         assert self.logits is not None
         logits = self.logits
         readings = variant_readings(logits.pruned, logits.unpruned, logits.labels)
-        statistics = model_statistics(reference_graph(parameters.architecture), record.tensors)
+        statistics = {
+            Signal.CLASSIFIER_WEIGHTS: model_statistics(reference_graph(parameters.architecture), record.tensors),
+            Signal.UNPRUNED: unpruned_statistics(logits.unpruned, logits.labels),
+            Signal.ATTRACTION: Attraction.of(logits.unpruned, logits.labels).statistics(),
+        }
         by_theta = np.split(readings, np.cumsum(configuration.num_pruned_models)[:-1])
         vector = feature_vector(configuration.signals, configuration.reduction, by_theta, statistics)
         prediction = predict(configuration, vector.tolist(), parameters.clip)
@@ -214,7 +226,7 @@ class Detection:
             thetas=configuration.thetas,
             signals=configuration.signals,
             reduction=configuration.reduction,
-            readings={**by_signal, Signal.CLASSIFIER_WEIGHTS: statistics.tolist()},
+            readings={**by_signal, **{signal: numbers.tolist() for signal, numbers in statistics.items()}},
             features=configuration.features,
             signal_vector=tuple(vector.tolist()),
             prediction=prediction,

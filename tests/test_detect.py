@@ -23,6 +23,7 @@ from detector.errors import DeadlineError, ExamplesError, ModelRefusedError, Par
 from detector.examples.preprocessing import PROFILES, SMALL_INPUT_SIZE, SMALL_UNCROPPED_SIZE
 from detector.findings import Severity
 from detector.graph.reference import reference_graph
+from detector.mapping.attraction import ATTRACTION_STATISTICS, Attraction
 from detector.mapping.bundles import Bundle, write_bundle
 from detector.mapping.features import Reduction, feature_names
 from detector.mapping.parameters import Clip, Configuration, LearnedParameters, MappingKind, Provenance
@@ -273,7 +274,7 @@ def small_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 THETA = Theta(PruningMethod.AMPLIFY, SamplingMethod.UNIFORM, RankingMethod.L2, 0.03, 3, 5, gain=2.0)
 EVERY = Configuration(
-    (THETA,), tuple(Signal), Reduction.SUMMARY, MappingKind.LOGISTIC, 0.1, tuple(k / 100 for k in range(30))
+    (THETA,), tuple(Signal), Reduction.SUMMARY, MappingKind.LOGISTIC, 0.1, tuple(k / 100 for k in range(45))
 )
 
 
@@ -314,7 +315,10 @@ def test_a_small_round_end_to_end(
     assert vector["concentration_largest"] == pytest.approx((shares[1:].max() - shares[0]).item(), abs=1e-4)
     assert vector["log_probability_mean"] == pytest.approx((losses[0] - losses[1:].mean()).item(), abs=1e-4)
     assert report.features[0] == "accuracy_mean"
-    assert report.features[-1] == "classifier_weights_norm_gap"
+    assert vector["unpruned_log_probability"] == pytest.approx(-losses[0].item(), abs=1e-4)
+    assert vector["unpruned_log_classes"] == pytest.approx(math.log(5))
+    attraction = Attraction.of(logits[0], labels.numpy()).statistics()
+    assert [vector[f"attraction_{name}"] for name in ATTRACTION_STATISTICS] == pytest.approx(attraction, abs=1e-4)
     assert report.prediction is not None
     assert report.prediction.contributions[1:] == pytest.approx(
         [k / 100 * value for k, value in enumerate(report.signal_vector)]
@@ -376,7 +380,7 @@ def test_the_readings_of_the_chosen_configuration_are_told(detection: Callable[.
     report = detection(UNPRUNED + NEEDED["small"] + 0.1 + RESERVE).run()
     assert report.readings is not None
     assert set(report.readings) == set(Signal)
-    for signal in list(Signal)[:-1]:
+    for signal in PER_VARIANT:
         assert list(report.readings[signal]) == [1.0 if signal is Signal.ACCURACY else 0.0] * 12
     assert report.features == tuple(f"accuracy_{variant:02d}" for variant in range(12))
     assert report.signal_vector == (1.0,) * 12

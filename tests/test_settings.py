@@ -84,12 +84,14 @@ def test_train_settings_are_made_of_every_train_metaparameter(tmp_path: Path) ->
         "train_seed": 7,
         "train_selection_rule": "nist",
         "train_signal_accuracy": False,
+        "train_signal_attraction": True,
         "train_signal_classifier_weights": True,
         "train_signal_concentration": False,
         "train_signal_entropy": True,
         "train_signal_log_probability": False,
         "train_signal_lowest_recall": False,
         "train_signal_margin": True,
+        "train_signal_unpruned": False,
         "train_trim_k": 1.5,
     }
     assert {key for key in json.loads(SHIPPED.read_text()) if key.startswith("train_")} == set(values)
@@ -107,7 +109,7 @@ def test_train_settings_are_made_of_every_train_metaparameter(tmp_path: Path) ->
         gain=2.5,
         layers=LayerRange.MIDDLE,
     )
-    signals = (Signal.MARGIN, Signal.ENTROPY, Signal.CLASSIFIER_WEIGHTS)
+    signals = (Signal.MARGIN, Signal.ENTROPY, Signal.CLASSIFIER_WEIGHTS, Signal.ATTRACTION)
     expected = TrainSettings(
         theta, signals, Reduction.SUMMARY, PROFILES["round1"], FitMethod.LOGISTIC, Grid.PAPER_ROUND1, 12, 7
     )

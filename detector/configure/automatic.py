@@ -16,7 +16,7 @@ from detector.configure.candidates import affordable
 from detector.configure.design import FOLDS, PERMUTATIONS, REPEATS, Design, make_design
 from detector.configure.figures import Judgement, judge
 from detector.configure.learning import Learned, doubtful_note, nothing_learned, too_few
-from detector.configure.procedures import published_answers
+from detector.configure.procedures import published
 from detector.configure.readings import ArchitectureReadings
 from detector.configure.regressions import Regression, learn_all, make_parameters
 from detector.examples.preprocessing import Preprocessing
@@ -50,7 +50,7 @@ def winners(readings: Sequence[ArchitectureReadings], search: Search) -> tuple[T
     usable = [one for one in readings if not _unusable(one, search)]
     if not usable:
         return ()
-    _, regressions = learn_all(usable, _design(usable, search))
+    regressions = learn_all(usable, _design(usable, search))
     options = [(one.conclusion.candidate.thetas, *(other.thetas for other in one.cheaper)) for one in regressions]
     single = [[thetas[0] for thetas in some if len(thetas) == 1] for some in options]
     return tuple(dict.fromkeys(thetas[0] for thetas in single if thetas))
@@ -77,9 +77,9 @@ def _design(readings: Sequence[ArchitectureReadings], search: Search) -> Design:
 def _searched(readings: Sequence[ArchitectureReadings], search: Search) -> list[Learned]:
     design = _design(readings, search)
     _log.info("searching %d points of %d architectures", len(readings[0].thetas), len(readings))
-    _, regressions = learn_all(readings, design)
+    regressions = learn_all(readings, design)
     _log.info("judging the search by %d permutations", search.permutations)
-    answers = published_answers(readings, design)
+    answers = published(readings, design).held_out()
     results = []
     for number, one in enumerate(regressions):
         own = design.architecture == number

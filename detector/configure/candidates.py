@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from detector.configure.fitting import Fit
 from detector.configure.readings import ArchitectureReadings
-from detector.mapping.features import Reduction, feature_matrix
+from detector.mapping.features import PER_MODEL, Reduction, feature_matrix
 from detector.mapping.parameters import Configuration
 from detector.mapping.signals import PER_VARIANT, Signal
 from detector.pruning.theta import PruningMethod, SelectionRule, Theta
@@ -34,6 +34,9 @@ SIGNALS_TOGETHER = (
     (Signal.ACCURACY, Signal.LOWEST_RECALL),
     tuple(PER_VARIANT),
 )
+# Beside what is measured, the network as it is: what its accuracies depend on, and a trojan's traces in its answers.
+AS_IT_IS = (Signal.ATTRACTION, Signal.UNPRUNED)
+SIGNALS_BESIDE = ((Signal.ACCURACY, Signal.MARGIN, *AS_IT_IS), (Signal.MARGIN, *AS_IT_IS))
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,13 @@ class Candidate:
 
     def features(self, readings: ArchitectureReadings) -> Array:
         """The features (M, length) of the models of one architecture."""
-        variants = [readings.variants[readings.thetas.index(theta)] for theta in self.thetas]
-        return feature_matrix(self.signals, self.reduction, variants, readings.classifier)
+        numbers = [readings.thetas.index(theta) for theta in self.thetas]
+        statistics = {
+            Signal.CLASSIFIER_WEIGHTS: readings.classifier,
+            Signal.UNPRUNED: readings.unpruned[numbers[0]],  # all thetas of a candidate have the same images
+            Signal.ATTRACTION: readings.attraction[numbers[0]],
+        }
+        return feature_matrix(self.signals, self.reduction, [readings.variants[k] for k in numbers], statistics)
 
     def configuration(self, fit: Fit) -> Configuration:
         """With the regression that was fitted on the features, and no figures yet."""
@@ -61,7 +69,7 @@ class Candidate:
     @property
     def pruned(self) -> bool:
         """Whether any variant is measured."""
-        return self.signals != (Signal.CLASSIFIER_WEIGHTS,)
+        return not PER_MODEL.keys() >= set(self.signals)
 
 
 @dataclass(frozen=True)
@@ -113,17 +121,36 @@ def all_candidates(thetas: Sequence[Theta], together: Sequence[tuple[Theta, ...]
     """All that is searched: each theta by itself, the sets of thetas that are `together`, and no theta at all.
 
     Of one theta each signal alone and all of a variant's, both also beside the classifier's weights; and these alone.
+    Of one and of several the means beside the network as it is; and that alone.
     """
     alone = [*((signal,) for signal in PER_VARIANT), tuple(PER_VARIANT)]
     several = [Candidate(some, signals, Reduction.MEAN) for some in together for signals in SIGNALS_TOGETHER]
+    beside = [
+        Candidate(some, signals, Reduction.MEAN)
+        for some in (*((theta,) for theta in thetas), *together)
+        for signals in SIGNALS_BESIDE
+    ]
     measured = [Candidate((theta,), signals, how) for theta in thetas for signals in alone for how in Reduction]
     both = [
         replace(one, signals=(*one.signals, Signal.CLASSIFIER_WEIGHTS))
         for one in measured
         if one.reduction is Reduction.SUMMARY
     ]
-    cheapest = min(thetas, key=lambda theta: theta.num_pruned_models * theta.num_images)
-    return (Candidate((cheapest,), (Signal.CLASSIFIER_WEIGHTS,), Reduction.SUMMARY), *measured, *both, *several)
+    as_it_is = [
+        Candidate((theta,), signals, Reduction.SUMMARY)
+        for theta, signals in ((_cheapest(thetas), (Signal.CLASSIFIER_WEIGHTS,)), (_cheapest(_alike(thetas)), AS_IT_IS))
+    ]
+    return (*as_it_is, *measured, *both, *several, *beside)
+
+
+def _cheapest(thetas: Sequence[Theta]) -> Theta:
+    return min(thetas, key=lambda theta: theta.num_pruned_models * theta.num_images)
+
+
+def _alike(thetas: Sequence[Theta]) -> list[Theta]:
+    """Those of the images that most of them have."""
+    usual = _usual([(theta.num_images, theta.rule) for theta in thetas])
+    return [theta for theta in thetas if (theta.num_images, theta.rule) == usual]
 
 
 def sets_together(
@@ -135,8 +162,7 @@ def sets_together(
     a set takes too long for one of the architectures, as many as fit are kept, evenly spread. The seconds are those of
     one thread: on a single core `infer`, which plans with a margin, may take a cheaper configuration.
     """
-    usual = _usual([(theta.num_images, theta.rule) for theta in thetas])
-    alike = [theta for theta in thetas if (theta.num_images, theta.rule) == usual]
+    alike = _alike(thetas)
     first = {replace(theta, num_pruned_models=1): theta for theta in reversed(alike)}
     distinct = [theta for theta in alike if theta in first.values()]
     methods = (tuple(PruningMethod), PRUNING, (PruningMethod.AMPLIFY,), (PruningMethod.STIMULATE,))

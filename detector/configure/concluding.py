@@ -1,4 +1,4 @@
-"""The regression that goes into a bundle: the whole search once more, on all models, its score calibrated.
+"""The regression that goes into a bundle: the whole search once more, on all models.
 
 The same procedure that the nested cross-validation judges. Standardisation and calibration are folded into the
 coefficients, so that a logistic `Configuration` of the raw features is all that is left.
@@ -18,6 +18,7 @@ from detector.configure.crossvalidation import inner_scores
 from detector.configure.design import Design
 from detector.configure.evaluation import cross_entropies
 from detector.configure.fitting import Fit
+from detector.configure.logistic import STRENGTHS, Logistic
 from detector.configure.readings import ArchitectureReadings
 from detector.configure.ridge import Scale
 from detector.configure.searching import RIDGE_STRENGTHS, Choice, Families, Fits
@@ -33,15 +34,16 @@ class Conclusion:
     Attributes
     ----------
     candidate, strength, loss
-        The winner, its penalty per model and its squared leave-one-out error.
+        The winner, its penalty per model and its squared leave-one-out error; of logistic regression its cross-entropy
+        held out.
     fits
         For each architecture the regression of the raw features.
     inner_losses
-        For each architecture the mean cross-entropy of held-out and calibrated scores, known without an outer fold.
+        For each architecture the mean cross-entropy of held-out answers, known without an outer fold.
     useful
         Whether anything beats the base rate: if not, the fits say nothing else.
     candidates, tried
-        The whole bank, and the squared leave-one-out error of each of its candidates at its best strength.
+        All of them, and the loss of each at its best strength.
     """
 
     candidate: Candidate
@@ -88,6 +90,33 @@ def _concluded(
         useful=slope > 0,
         candidates=fits.bank.candidates,
         tried=fits.losses[:, 0],
+    )
+
+
+def conclude_logistic(
+    readings: Sequence[ArchitectureReadings],
+    wanted: Sequence[Candidate],
+    others: Sequence[Candidate],
+    design: Design,
+    clip: Clip,
+) -> Conclusion:
+    """The best of the `wanted` candidates by pooled logistic regression; the `others` are tried, and not chosen."""
+    design = design.with_true_labels_only()
+    fitted = Logistic.of(readings, [*wanted, *others], design, clip)
+    losses = fitted.inner_losses(np.ones(len(design.labels), dtype=bool))[..., 0]
+    means = losses.mean(axis=1)
+    best = int(means[: len(wanted) * len(STRENGTHS)].argmin())
+    return Conclusion(
+        candidate=fitted.candidates[best // len(STRENGTHS)],
+        strength=STRENGTHS[best % len(STRENGTHS)],
+        loss=float(means[best]),
+        fits=fitted.fits(best),
+        inner_losses=tuple(
+            float(losses[best, design.architecture == number].mean()) for number in range(len(readings))
+        ),
+        useful=STRENGTHS[best % len(STRENGTHS)] < max(STRENGTHS),
+        candidates=fitted.candidates,
+        tried=means.reshape(-1, len(STRENGTHS)).min(axis=1),
     )
 
 

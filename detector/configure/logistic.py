@@ -1,12 +1,13 @@
-"""L2 logistic regression of the pooled models, beside the ridge: its strength and signals are chosen inside the fold.
+"""L2 logistic regression of the pooled models: candidate and strength are chosen by cross-validation inside the fold.
 
-Fitted for many sets of labels at once, by Newton's method on all of them together. No calibration is needed: what it
-answers are probabilities. Reads readings alone, which are finite.
+Fitted for many sets of labels at once, all with the same bound on the curvature: one inverse serves all of them.
+No calibration is needed: what it answers are probabilities. Reads readings alone, which are finite.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -15,76 +16,142 @@ from numpy.typing import NDArray
 from detector.configure.candidates import Candidate
 from detector.configure.design import Design
 from detector.configure.evaluation import cross_entropies
+from detector.configure.fitting import Fit
 from detector.configure.readings import ArchitectureReadings
 from detector.configure.ridge import Scale
-from detector.mapping.parameters import Clip
+from detector.mapping.parameters import Clip, MappingKind
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
-STRENGTHS = (0.01, 0.03, 0.1, 0.3)  # penalty per model, features standardised
-_STEPS = 15
-_LONGEST_STEP = 3.0  # of any coefficient
+STRENGTHS = (0.01, 0.03, 0.1, 0.3, 3.0, 1000.0)  # penalty per model, features standardised; the last: the base rate
+_MOST_STEPS = 2000
+_CONVERGED = 1e-8  # of any coefficient in a step
 _FARTHEST = 30.0  # log-odds: beyond it the curvature is nothing
 
 
-def logistic_answers(
-    readings: Sequence[ArchitectureReadings], candidates: Sequence[Candidate], design: Design, clip: Clip
-) -> Array:
-    """Probabilities (repeats, N, P) of models held out, from whichever candidate and strength is best inside."""
-    features = [np.concatenate([candidate.features(one) for one in readings]) for candidate in candidates]
-    return np.array([_held_out(features, design, folds, clip) for folds in design.folds])
+@dataclass(frozen=True)
+class Logistic:
+    """What is fitted: for each option of candidate and strength, in turn, the features and labels of all N models."""
+
+    candidates: tuple[Candidate, ...]
+    features: tuple[Array, ...]
+    design: Design
+    clip: Clip
+
+    @classmethod
+    def of(
+        cls, readings: Sequence[ArchitectureReadings], candidates: Sequence[Candidate], design: Design, clip: Clip
+    ) -> Logistic:
+        """Of the models of one or more architectures, one after the other, as they are in the design."""
+        features = tuple(np.concatenate([candidate.features(one) for one in readings]) for candidate in candidates)
+        return cls(tuple(candidates), features, design, clip)
+
+    def held_out(self) -> Array:
+        """Probabilities (repeats, N, P) of every model by whichever option is best among the other folds."""
+        return np.array([self._nested(folds) for folds in self.design.folds])
+
+    def answers(self, rows: Mask) -> Array:
+        """Probabilities (N, P) of all models by the option that is best among the models of `rows`, fitted on them."""
+        best = self.inner_losses(rows).mean(axis=1).argmin(axis=0)
+        return self._clipped(_of_best(self._options(rows), best))
+
+    def inner_losses(self, rows: Mask) -> Array:
+        """Cross-entropies (options, rows, P) of the models of `rows`, by fits without their fold of the first repeat.
+
+        Under the true labels alone where that is all that the design has.
+        """
+        folds = self.design.folds[0]
+        losses = np.empty((len(self.features) * len(STRENGTHS), int(rows.sum()), self.design.labels.shape[1]))
+        for fold in np.unique(folds[rows]):
+            own = folds == fold
+            losses[:, own[rows]] = self._losses(self._options(rows & ~own), rows & own)
+        return losses
+
+    def fits(self, option: int) -> tuple[Fit, ...]:
+        """The regression of the raw features, for each architecture: one option, all models, the true labels."""
+        features, strength = self.features[option // len(STRENGTHS)], STRENGTHS[option % len(STRENGTHS)]
+        architecture = self.design.architecture
+        scale = Scale.of(features, architecture, int(architecture.max()) + 1)
+        inputs = _with_constant(scale(features, architecture))
+        weights = fit_logistic(inputs, self.design.labels[:, :1], strength)[:, 0]
+        return tuple(
+            _folded(weights[0], weights[1:] / deviations, means)
+            for means, deviations in zip(scale.means, scale.deviations, strict=True)
+        )
+
+    def _nested(self, folds: Indices) -> Array:
+        """Of one repeat. A fit without the folds f and g judges g for the choice in f, and f for that in g."""
+        numbers = [int(number) for number in np.unique(folds)]
+        left_out = [*((number,) for number in numbers), *combinations(numbers, 2)]
+        answers = {some: self._options(~np.isin(folds, some)) for some in left_out}
+        probabilities = np.empty(self.design.labels.shape)
+        for fold in numbers:
+            losses = sum(self._summed(answers, fold, other, folds) for other in numbers if other != fold)
+            own = _of_best(answers[fold,], np.argmin(losses, axis=0))
+            probabilities[folds == fold] = own[folds == fold]
+        return self._clipped(probabilities)
+
+    def _summed(self, answers: Mapping[tuple[int, ...], Array], fold: int, other: int, folds: Indices) -> Array:
+        """Cross-entropies (options, P) of the models of the fold `other`, summed."""
+        summed: Array = self._losses(answers[min(fold, other), max(fold, other)], folds == other).sum(axis=1)
+        return summed
+
+    def _losses(self, answers: Array, rows: Mask) -> Array:
+        losses: Array = cross_entropies(self._clipped(answers[:, rows]), self.design.labels[rows])
+        return losses
+
+    def _options(self, fitted: Mask) -> Array:
+        """Probabilities (options, N, P) of all models, by fits of those that are `fitted`."""
+        architecture = self.design.architecture
+        options = []
+        for one in self.features:
+            scale = Scale.of(one[fitted], architecture[fitted], int(architecture.max()) + 1)
+            inputs = _with_constant(scale(one, architecture))
+            for strength in STRENGTHS:
+                weights = fit_logistic(inputs[fitted], self.design.labels[fitted], strength)
+                options.append(1 / (1 + np.exp(-np.clip(inputs @ weights, -_FARTHEST, _FARTHEST))))
+        return np.array(options)
+
+    def _clipped(self, probabilities: Array) -> Array:
+        clipped: Array = probabilities.clip(self.clip.low, self.clip.high)
+        return clipped
 
 
-def _held_out(features: Sequence[Array], design: Design, folds: Indices, clip: Clip) -> Array:
-    """Of one repeat. A fit without the folds f and g judges g for the choice in f, and f for that in g."""
-    numbers = [int(number) for number in np.unique(folds)]
-    left_out = [*((number,) for number in numbers), *combinations(numbers, 2)]
-    answers = {some: _options(features, design, ~np.isin(folds, some)) for some in left_out}
-    probabilities = np.empty(design.labels.shape)
-    for fold in numbers:
-        losses = sum(_losses(answers, fold, other, folds, design) for other in numbers if other != fold)
-        best = np.argmin(losses, axis=0)
-        own = np.take_along_axis(answers[fold,], best[None, None], axis=0)[0]
-        probabilities[folds == fold] = own[folds == fold]
-    clipped: Array = probabilities.clip(clip.low, clip.high)
-    return clipped
+def _of_best(answers: Array, best: Indices) -> Array:
+    """(N, P) of (options, N, P), with an option for each set of labels."""
+    chosen: Array = np.take_along_axis(answers, best[None, None], axis=0)[0]
+    return chosen
 
 
-def _losses(answers: Mapping[tuple[int, ...], Array], fold: int, other: int, folds: Indices, design: Design) -> Array:
-    """Cross-entropies (options, P) of the models of the fold `other`, summed."""
-    rows = folds == other
-    summed: Array = cross_entropies(answers[min(fold, other), max(fold, other)][:, rows], design.labels[rows]).sum(
-        axis=1
-    )
-    return summed
+def _with_constant(inputs: Array) -> Array:
+    return np.column_stack([np.ones(len(inputs)), inputs])
 
 
-def _options(features: Sequence[Array], design: Design, fitted: NDArray[np.bool_]) -> Array:
-    """Probabilities (candidates x strengths, N, P) of all models, by fits of those that are `fitted`."""
-    architecture = design.architecture
-    options = []
-    for one in features:
-        scale = Scale.of(one[fitted], architecture[fitted], int(architecture.max()) + 1)
-        inputs = np.column_stack([np.ones(len(one)), scale(one, architecture)])
-        for strength in STRENGTHS:
-            weights = fit_logistic(inputs[fitted], design.labels[fitted], strength)
-            options.append(1 / (1 + np.exp(-np.clip(inputs @ weights, -_FARTHEST, _FARTHEST))))
-    return np.array(options)
+def _folded(intercept: float, coefficients: Array, means: Array) -> Fit:
+    return Fit(MappingKind.LOGISTIC, float(intercept - means @ coefficients), tuple(coefficients.tolist()))
 
 
 def fit_logistic(inputs: Array, labels: Indices, strength: float) -> Array:
     """Coefficients (d, P) for inputs (n, d), whose first column is the constant and free, and labels (n, P).
 
-    Minimises the cross-entropy, summed over the n models, plus n * strength / 2 times the squared coefficients.
+    Minimises the cross-entropy, summed over the n models, plus n * strength / 2 times the squared coefficients: steps
+    under the bound 1/4 on the curvature of each model (Boehning 1992), each begun a little further on in the direction
+    of the last (Nesterov 1983), but where that turns back (O'Donoghue and Candes 2015).
     """
-    penalty = np.full(inputs.shape[1], len(inputs) * strength)
+    penalty = np.full((inputs.shape[1], 1), len(inputs) * strength)
     penalty[0] = 0.0
+    inverse = np.linalg.inv(inputs.T @ inputs / 4 + np.diag(penalty[:, 0]))
     weights = np.zeros((inputs.shape[1], labels.shape[1]))
-    for _ in range(_STEPS):
-        odds = 1 / (1 + np.exp(-np.clip(inputs @ weights, -_FARTHEST, _FARTHEST)))
-        gradient = inputs.T @ (odds - labels) + penalty[:, None] * weights
-        curvature = np.matmul(inputs.T, (odds * (1 - odds)).T[:, :, None] * inputs) + np.diag(penalty)
-        step = np.linalg.solve(curvature, gradient.T[..., None])[..., 0].T
-        weights -= step * np.minimum(1.0, _LONGEST_STEP / np.maximum(np.abs(step).max(axis=0), 1e-12))
+    ahead, momentum = weights, 1.0
+    for _ in range(_MOST_STEPS):
+        odds = 1 / (1 + np.exp(-np.clip(inputs @ ahead, -_FARTHEST, _FARTHEST)))
+        step = inverse @ (inputs.T @ (odds - labels) + penalty * ahead)
+        last, weights = weights, ahead - step
+        if np.abs(step).max() <= _CONVERGED:
+            break
+        onwards = (step * (weights - last)).sum(axis=0) < 0
+        previous, momentum = momentum, (1 + np.sqrt(1 + 4 * momentum**2)) / 2
+        ahead = weights + np.where(onwards, (previous - 1) / momentum, 0.0) * (weights - last)
     return weights

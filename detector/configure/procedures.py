@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.configure.candidates import (
+    AS_IT_IS,
     PRUNING,
+    SIGNALS_BESIDE,
     SIGNALS_TOGETHER,
     Bank,
     Candidate,
@@ -26,13 +28,13 @@ from detector.configure.candidates import (
 )
 from detector.configure.crossvalidation import CrossValidated, better_of, cross_validate
 from detector.configure.design import Design
-from detector.configure.logistic import logistic_answers
+from detector.configure.logistic import Logistic
 from detector.configure.readings import ArchitectureReadings
 from detector.configure.searching import OLS_STRENGTHS, RIDGE_STRENGTHS
 from detector.configure.untouched import HISTORY
-from detector.mapping.features import Reduction
+from detector.mapping.features import PER_MODEL, Reduction
 from detector.mapping.parameters import Clip
-from detector.mapping.signals import PER_VARIANT, Signal
+from detector.mapping.signals import Signal
 from detector.pruning.theta import PruningMethod
 
 Array = NDArray[np.float64]
@@ -58,16 +60,18 @@ class Family(StrEnum):
     AMPLIFICATION = "all signals under amplification"
     STIMULATION = "all signals under stimulation"
     CLASSIFIER = "the classifier's weights alone"
+    ATTRACTION = "nothing pruned: attraction of classes"
     ONE_THETA = "everything, one theta at a time"
     TOGETHER = "as many thetas together as fit the time"
-    LOGISTIC = "as many thetas together as fit the time, L2 logistic"
+    BESIDE = "thetas together, beside the network as it is"
+    LOGISTIC = "thetas together, beside the network as it is, L2 logistic"
     EVERYTHING = "everything"
     BEST = "the best of these families"
     OBSERVABLE = "nothing pruned: the network as it is"
     UNTOUCHED = "nothing pruned: the network and its training log"
 
 
-PUBLISHED = (Family.TOGETHER, Scope.CHOSEN)  # the default bundle's
+PUBLISHED = (Family.LOGISTIC, Scope.POOLED)  # the default bundle's
 PAPER = (Family.PAPER, Scope.ALONE)
 LEAK = (Family.UNTOUCHED, Scope.CHOSEN)
 OBSERVABLE = (Family.OBSERVABLE, Scope.CHOSEN)
@@ -81,7 +85,8 @@ _MEMBERS: Mapping[Family, Callable[[Candidate], bool]] = MappingProxyType(
         Family.PRUNING: lambda one: _under(one, *PRUNING),
         Family.AMPLIFICATION: lambda one: _under(one, PruningMethod.AMPLIFY),
         Family.STIMULATION: lambda one: _under(one, PruningMethod.STIMULATE),
-        Family.CLASSIFIER: lambda one: not one.pruned,
+        Family.CLASSIFIER: lambda one: one.signals == (Signal.CLASSIFIER_WEIGHTS,),
+        Family.ATTRACTION: lambda one: one.signals == AS_IT_IS,
         Family.ONE_THETA: lambda one: one.pruned and len(one.thetas) == 1,
         Family.EVERYTHING: lambda _: True,
     }
@@ -90,13 +95,17 @@ _MEMBERS: Mapping[Family, Callable[[Candidate], bool]] = MappingProxyType(
 
 def _under(candidate: Candidate, *methods: PruningMethod) -> bool:
     used = {theta.pruning_method for theta in candidate.thetas}
-    return Signal.CLASSIFIER_WEIGHTS not in candidate.signals and used <= set(methods)
+    return PER_MODEL.keys().isdisjoint(candidate.signals) and used <= set(methods)
 
 
 def families(candidates: Sequence[Candidate]) -> dict[str, Mask]:
     """Which of the candidates are in each family that has any."""
     most = max(map(_variety, candidates))
-    members: Mapping[Family, Callable[[Candidate], bool]] = {**_MEMBERS, Family.TOGETHER: partial(_together, most)}
+    members: Mapping[Family, Callable[[Candidate], bool]] = {
+        **_MEMBERS,
+        Family.TOGETHER: partial(_together, most),
+        Family.BESIDE: partial(_beside, most),
+    }
     masks = {
         family.value: np.array([member(candidate) for candidate in candidates]) for family, member in members.items()
     }
@@ -113,24 +122,32 @@ def _together(most: tuple[int, int], candidate: Candidate) -> bool:
     return means and _variety(candidate) == most
 
 
+def _beside(most: tuple[int, int], candidate: Candidate) -> bool:
+    """The same of every set of thetas: those of one method cost less, and may do as well."""
+    _, largest = most
+    return candidate.signals in SIGNALS_BESIDE and (len(candidate.thetas) > 1 or largest == 1)
+
+
 def search_bank(readings: Sequence[ArchitectureReadings]) -> Bank:
     """Everything that is within the time budget."""
     return Bank.of(readings, _candidates(readings))
 
 
-def published_bank(readings: Sequence[ArchitectureReadings]) -> Bank:
-    """The part of it that the published procedure searches."""
-    return Bank.of(readings, _published_candidates(readings))
+def published_candidates(readings: Sequence[ArchitectureReadings]) -> list[Candidate]:
+    """What the published procedure chooses among."""
+    candidates = _candidates(readings)
+    return list(compress(candidates, families(candidates)[Family.BESIDE]))
+
+
+def cheaper_candidates(readings: Sequence[ArchitectureReadings]) -> list[Candidate]:
+    """The same signals of single thetas, for short time budgets."""
+    published = published_candidates(readings)
+    return [one for one in _candidates(readings) if one.signals in SIGNALS_BESIDE and one not in published]
 
 
 def _candidates(readings: Sequence[ArchitectureReadings]) -> tuple[Candidate, ...]:
     thetas = affordable(readings)
     return all_candidates(thetas, sets_together(readings, thetas))
-
-
-def _published_candidates(readings: Sequence[ArchitectureReadings]) -> list[Candidate]:
-    candidates = _candidates(readings)
-    return list(compress(candidates, families(candidates)[PUBLISHED[0]]))
 
 
 def untouched_names(readings: Sequence[ArchitectureReadings]) -> tuple[str, ...]:
@@ -141,23 +158,23 @@ def untouched_names(readings: Sequence[ArchitectureReadings]) -> tuple[str, ...]
 
 def untouched_bank(readings: Sequence[ArchitectureReadings], names: Sequence[str]) -> Bank:
     """Each of these untouched readings alone, and all together; the search over them has one stage."""
-    columns = [np.concatenate([one.untouched[name] for one in readings]) for name in names]
+    columns = [_in_deviations([one.untouched[name] for one in readings]) for name in names]
     together = np.column_stack(columns)
     blocks = (together.T[..., None], together[None])
     count = len(columns) + 1
     return Bank((), blocks, np.arange(count), np.ones(count, dtype=bool))
 
 
-def published_answers(readings: Sequence[ArchitectureReadings], design: Design) -> Array:
-    """What the published procedure says, (repeats, N, P); all that a single bundle needs of `all_answers`."""
-    return _in_all_scopes(readings, design, published_bank, partial(_whole, PUBLISHED[0]))[PUBLISHED]
+def published(readings: Sequence[ArchitectureReadings], design: Design) -> Logistic:
+    """The published procedure, ready to be fitted and judged."""
+    return Logistic.of(readings, published_candidates(readings), design, CLIP)
 
 
 def all_answers(readings: Sequence[ArchitectureReadings], design: Design) -> Answers:
     """What every procedure says of every model that it has not seen."""
 
     answers = _in_all_scopes(readings, design, search_bank, lambda bank: families(bank.candidates))
-    answers[Family.LOGISTIC, Scope.POOLED] = _logistic(readings, design)
+    answers[PUBLISHED] = published(readings, design).held_out()
     everything = untouched_names(readings)
     visible = [name for name in everything if name not in HISTORY]  # not so the log, which no detector is given
     for family, names in ((Family.OBSERVABLE, visible), (Family.UNTOUCHED, everything)):
@@ -168,14 +185,14 @@ def all_answers(readings: Sequence[ArchitectureReadings], design: Design) -> Ans
     return answers
 
 
+def _in_deviations(groups: Sequence[Array]) -> Array:
+    """Of all architectures, in units of the smallest standard deviation within one: these numbers have any unit."""
+    spreads = [float(group.std()) for group in groups]
+    return np.concatenate(groups) / min((spread for spread in spreads if spread > 0), default=1.0)
+
+
 def _whole(family: Family, bank: Bank) -> dict[str, Mask]:
     return {family.value: np.ones(len(bank.group), dtype=bool)}
-
-
-def _logistic(readings: Sequence[ArchitectureReadings], design: Design) -> Array:
-    """On what is measured together, but for all signals at once: too many features for so many fits."""
-    few = [one for one in _published_candidates(readings) if len(one.signals) < len(PER_VARIANT)]
-    return logistic_answers(readings, few, design, CLIP)
 
 
 def _paper(readings: ArchitectureReadings, design: Design) -> Array:

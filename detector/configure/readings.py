@@ -35,10 +35,11 @@ class ArchitectureReadings:
         Names of the F numbers that are read for each variant, as in `detector.mapping.signals`.
     thetas, variants, seconds
         The T points of the search space, each with the readings (M, |S|, F) and the measuring seconds (M,).
-    unpruned
-        The same readings of the networks as they are, (M, F), on the images of the largest |D|.
+    unpruned, attraction
+        For each theta what is read off the networks as they are on its images, (T, M, K), in the order of
+        UNPRUNED_STATISTICS and ATTRACTION_STATISTICS.
     classifier
-        Statistics of the classifier's weights, (M, K), in the order of `detector.mapping.signals`.
+        Statistics of the classifier's weights, (M, K), in the order of CLASSIFIER_STATISTICS.
     untouched
         By name what no pruning has touched, each (M,): accuracy, loss, file size, norms, training history.
     """
@@ -51,6 +52,7 @@ class ArchitectureReadings:
     variants: tuple[Array, ...]
     seconds: tuple[Array, ...]
     unpruned: Array
+    attraction: Array
     classifier: Array
     untouched: Mapping[str, Array]
 
@@ -69,6 +71,7 @@ def write_readings(path: Path, readings: ArchitectureReadings) -> None:
         "header": np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8),
         "poisoned": readings.poisoned.astype(np.int8),
         "unpruned": readings.unpruned,
+        "attraction": readings.attraction,
         "classifier": readings.classifier,
         **{f"untouched{i}": readings.untouched[name] for i, name in enumerate(untouched)},
         **{f"variants{i}": array for i, array in enumerate(readings.variants)},
@@ -94,6 +97,7 @@ def read_readings(path: Path) -> ArchitectureReadings:
             variants=tuple(arrays[f"variants{i}"].astype(np.float64) for i in count),
             seconds=tuple(arrays[f"seconds{i}"].astype(np.float64) for i in count),
             unpruned=arrays["unpruned"].astype(np.float64),
+            attraction=arrays["attraction"].astype(np.float64),
             classifier=arrays["classifier"].astype(np.float64),
             untouched={name: arrays[f"untouched{i}"].astype(np.float64) for i, name in enumerate(header["untouched"])},
         )

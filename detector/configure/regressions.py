@@ -1,4 +1,4 @@
-"""What a bundle is made of: for each architecture its own regression or the pooled one, whichever did better inside.
+"""What a bundle is made of: the pooled regression of the published procedure, with the scale of each architecture.
 
 Behind the best configuration stand cheaper ones, for short time budgets.
 An architecture of which nothing beats the base rate gets no parameters: it is answered with the base rate, and not
@@ -7,18 +7,18 @@ measured.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.configure.candidates import Bank, Candidate
-from detector.configure.concluding import Conclusion, conclude
+from detector.configure.candidates import Candidate
+from detector.configure.concluding import Conclusion, conclude, conclude_logistic
 from detector.configure.design import Design
 from detector.configure.figures import Judgement, judge
 from detector.configure.fitting import Fit
-from detector.configure.procedures import CLIP, PUBLISHED, Family, Scope, families, search_bank
+from detector.configure.procedures import CLIP, cheaper_candidates, published_candidates, search_bank
 from detector.configure.readings import ArchitectureReadings
 from detector.examples.preprocessing import Preprocessing
 from detector.mapping.parameters import Configuration, Figures, LearnedParameters, Provenance
@@ -37,7 +37,6 @@ class Regression:
     """The regression of one architecture; `cheaper` holds others for short time budgets, costliest first."""
 
     readings: ArchitectureReadings
-    scope: Scope
     conclusion: Conclusion
     fit: Fit
     cheaper: tuple[Configuration, ...] = ()
@@ -49,48 +48,37 @@ class Regression:
 
 @dataclass(frozen=True)
 class Searches:
-    """The searches over everything, pooled and of each architecture."""
+    """The searches over everything by ridge regression, pooled and of each architecture: a list of what was tried."""
 
     pooled: Conclusion
     own: tuple[Conclusion, ...]
 
 
-def learn_all(readings: Sequence[ArchitectureReadings], design: Design) -> tuple[Searches, tuple[Regression, ...]]:
-    """Search once more, on all models: what was tried, and the regression of each architecture."""
-    pooled = _conclusions(readings, design)
-    own = [_conclusions([one], design.of(number)) for number, one in enumerate(readings)]
-    searches = Searches(pooled[Family.EVERYTHING], tuple(one[Family.EVERYTHING] for one in own))
-    best = [_best(one, number, own[number], pooled) for number, one in enumerate(readings)]
-    return searches, tuple(_with_cheaper(one, number, readings, design) for number, one in enumerate(best))
+def search_all(readings: Sequence[ArchitectureReadings], design: Design) -> Searches:
+    """Search everything on all models, pooled and for each architecture."""
+    own = tuple(_searched([one], design.of(number)) for number, one in enumerate(readings))
+    return Searches(_searched(readings, design), own)
 
 
-def _conclusions(readings: Sequence[ArchitectureReadings], design: Design) -> dict[str, Conclusion]:
+def _searched(readings: Sequence[ArchitectureReadings], design: Design) -> Conclusion:
     bank = search_bank(readings)
-    masks = families(bank.candidates)
-    wanted = {name.value: masks[name] for name in (Family.EVERYTHING, PUBLISHED[0])}
-    return conclude(bank, readings, design, wanted, CLIP)
+    return conclude(bank, readings, design, {"": np.ones(len(bank.candidates), dtype=bool)}, CLIP)[""]
 
 
-def _best(
-    readings: ArchitectureReadings, number: int, own: Mapping[str, Conclusion], pooled: Mapping[str, Conclusion]
-) -> Regression:
-    """Of both scopes the one that is better calibrated inside; the first of equals, as in the folds."""
-    family, _ = PUBLISHED
-    options = ((Scope.ALONE, own[family], 0), (Scope.POOLED, pooled[family], number))
-    scope, conclusion, place = min(options, key=lambda option: option[1].inner_losses[option[2]])
-    return Regression(readings, scope, conclusion, _rounded(conclusion.fits[place]))
+def learn_all(readings: Sequence[ArchitectureReadings], design: Design) -> tuple[Regression, ...]:
+    """The published procedure once more, on all models: the regression of each architecture."""
+    others = cheaper_candidates(readings)
+    conclusion = conclude_logistic(readings, published_candidates(readings), others, design, CLIP)
+    cheaper = [_refitted(candidate, readings, design) for candidate in _smaller(conclusion)]
+    return tuple(
+        Regression(one, conclusion, _rounded(conclusion.fits[number]), tuple(_of(number, cheaper)))
+        for number, one in enumerate(readings)
+    )
 
 
 def _rounded(fit: Fit) -> Fit:
     coefficients = tuple(float(f"{value:.{_DIGITS}g}") for value in fit.coefficients)
     return replace(fit, intercept=float(f"{fit.intercept:.{_DIGITS}g}"), coefficients=coefficients)
-
-
-def _with_cheaper(one: Regression, number: int, readings: Sequence[ArchitectureReadings], design: Design) -> Regression:
-    if one.scope is Scope.ALONE:
-        readings, design, number = [one.readings], design.of(number), 0
-    fitted = (_refitted(candidate, number, readings, design) for candidate in _smaller(one.conclusion))
-    return replace(one, cheaper=tuple(configuration for configuration in fitted if configuration is not None))
 
 
 def _smaller(conclusion: Conclusion) -> list[Candidate]:
@@ -106,13 +94,13 @@ def _smaller(conclusion: Conclusion) -> list[Candidate]:
     return found
 
 
-def _refitted(
-    candidate: Candidate, number: int, readings: Sequence[ArchitectureReadings], design: Design
-) -> Configuration | None:
-    """None if it says nothing but the base rate."""
-    bank = Bank.of(readings, [candidate])
-    conclusion = conclude(bank, readings, design, {"": np.ones(1, dtype=bool)}, CLIP)[""]
-    return candidate.configuration(_rounded(conclusion.fits[number])) if conclusion.useful else None
+def _refitted(candidate: Candidate, readings: Sequence[ArchitectureReadings], design: Design) -> Conclusion:
+    return conclude_logistic(readings, [candidate], [], design, CLIP)
+
+
+def _of(number: int, conclusions: Iterable[Conclusion]) -> Iterator[Configuration]:
+    """The configurations of one architecture, without those that say nothing but the base rate."""
+    return (one.candidate.configuration(_rounded(one.fits[number])) for one in conclusions if one.useful)
 
 
 def make_parameters(
@@ -144,8 +132,8 @@ def _provenance(one: Regression, round_name: str, held_out: Judgement, notes: Se
     chance = held_out.chance
     assert chance is not None  # the published procedure is permuted
     evaluation = (
-        "Held out: repeated nested cross-validation of all that is learned, of signals, penalty, calibration, and "
-        "whether architectures are pooled; the 95 % interval of the cross-entropy is "
+        "Held out: repeated nested cross-validation of all that is learned, the choice of signals and penalty "
+        "included; the 95 % interval of the cross-entropy is "
         f"+- {held_out.half_width:.3f}, that of the ROC-AUC {held_out.auc_interval[0]:.3f} to "
         f"{held_out.auc_interval[1]:.3f}. Under {chance.permutations} permutations "
         f"of the labels the same procedure has a mean ROC-AUC of {chance.roc_auc:.3f}; p = {chance.p_roc_auc:.3f}. "
@@ -156,6 +144,6 @@ def _provenance(one: Regression, round_name: str, held_out: Judgement, notes: Se
         num_models=len(one.readings.names),
         num_poisoned=int(one.readings.poisoned.sum()),
         evaluation=evaluation,
-        source=f"python -m detector.results, ridge regression {one.scope}, calibrated",
+        source="python -m detector.results, L2 logistic regression, architectures pooled",
         notes=(*notes, _NOTE) if one.cheaper else tuple(notes),
     )

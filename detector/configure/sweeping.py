@@ -25,7 +25,8 @@ from detector.examples.images import Examples, Listing, decode, list_examples, s
 from detector.examples.preprocessing import Preprocessing
 from detector.findings import Severity
 from detector.graph.reference import load_references, reference_graph
-from detector.mapping.signals import model_statistics, unpruned_readings, variant_readings
+from detector.mapping.attraction import Attraction
+from detector.mapping.signals import model_statistics, unpruned_statistics, variant_readings
 from detector.measurement.measure import Engine, Measurer
 from detector.model_file import read_model
 from detector.model_file.records import ModelRecord
@@ -56,8 +57,8 @@ class ModelReadings:
         Whether it fails at its clean examples even before pruning.
     variants, seconds
         For each theta the readings (|S|, F) and how long they took to measure.
-    unpruned, classifier, untouched
-        As in `ArchitectureReadings`, of this model: (F,), (K,), and by name.
+    unpruned, attraction, classifier, untouched
+        As in `ArchitectureReadings`, of this model: (T, K) twice, (K,), and by name.
     """
 
     name: str
@@ -68,6 +69,7 @@ class ModelReadings:
     variants: tuple[_Array, ...]
     seconds: tuple[float, ...]
     unpruned: _Array
+    attraction: _Array
     classifier: _Array
     untouched: Mapping[str, float]
 
@@ -100,24 +102,23 @@ def _sweep(
     unpruned = network.unpruned()
     labels = images.examples.labels
     answers = [network.pruned(theta, images, sweep.thetas) for theta in sweep.thetas]
-    readings = [
-        variant_readings(one.logits, unpruned.part((0,), one.names).logits[0], labels[images.rows(theta)])
-        for theta, one in zip(sweep.thetas, answers, strict=True)
-    ]
-    largest = max(sweep.thetas, key=lambda theta: len(images.names(theta)))
+    before = [unpruned.part((0,), one.names).logits[0] for one in answers]
+    shown = [labels[images.rows(theta)] for theta in sweep.thetas]
     graph, logits = reference_graph(name), unpruned.logits[0]
     untouched = untouched_readings(graph, record.tensors, logits, labels, record.file_bytes)
     finding = clean_accuracy_finding(untouched["accuracy"], len(labels))
-    rows = images.rows(largest)
     return ModelReadings(
         name=model.name,
         architecture=name,
         poisoned=model.poisoned,
         sha256=record.sha256,
         doubtful=finding.severity is Severity.ERROR,
-        variants=tuple(readings),
+        variants=tuple(
+            variant_readings(one.logits, *images) for one, *images in zip(answers, before, shown, strict=True)
+        ),
         seconds=tuple(one.seconds for one in answers),
-        unpruned=unpruned_readings(logits[rows], labels[rows]),
+        unpruned=np.stack(list(map(unpruned_statistics, before, shown))),
+        attraction=np.stack([Attraction.of(*one).statistics() for one in zip(before, shown, strict=True)]),
         classifier=model_statistics(graph, record.tensors),
         untouched=untouched | {key: model.history[key] for key in HISTORY if key in model.history},
     )

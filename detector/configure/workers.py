@@ -128,7 +128,8 @@ def _of_architecture(name: str, models: Sequence[ModelReadings], sweep: Sweep) -
         thetas=sweep.thetas,
         variants=tuple(np.stack([model.variants[index] for model in models]) for index in count),
         seconds=tuple(np.array([model.seconds[index] for model in models]) for index in count),
-        unpruned=np.stack([model.unpruned for model in models]),
+        unpruned=np.stack([model.unpruned for model in models], axis=1),
+        attraction=np.stack([model.attraction for model in models], axis=1),
         classifier=np.stack([model.classifier for model in models]),
         untouched={key: _column(models, key) for key in names},
     )

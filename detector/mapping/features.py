@@ -13,9 +13,20 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.mapping.signals import CLASSIFIER_STATISTICS, PER_VARIANT, Signal
+from detector.mapping.attraction import ATTRACTION_STATISTICS
+from detector.mapping.signals import CLASSIFIER_STATISTICS, PER_VARIANT, UNPRUNED_STATISTICS, Signal
 
 Array = NDArray[np.float64]
+
+
+PER_MODEL: Mapping[Signal, tuple[str, ...]] = MappingProxyType(
+    {
+        Signal.CLASSIFIER_WEIGHTS: CLASSIFIER_STATISTICS,
+        Signal.UNPRUNED: UNPRUNED_STATISTICS,
+        Signal.ATTRACTION: ATTRACTION_STATISTICS,
+    }
+)
+"""The signals that no variant is measured for, with the names of their numbers; they are features as they are."""
 
 
 class Reduction(StrEnum):
@@ -40,7 +51,7 @@ _REDUCED: Mapping[Reduction, tuple[str, ...]] = MappingProxyType(
 
 
 def feature_matrix(
-    signals: Sequence[Signal], reduction: Reduction, variants: Sequence[Array], classifier: Array
+    signals: Sequence[Signal], reduction: Reduction, variants: Sequence[Array], statistics: Mapping[Signal, Array]
 ) -> Array:
     """The features (M, length) of M models, signal by signal in the order of `signals`, in each theta by theta.
 
@@ -49,16 +60,18 @@ def feature_matrix(
     variants
         For each theta readings (M, |S|, F), the columns in the order of PER_VARIANT: all of them, whatever `signals`
         asks for.
-    classifier
-        Statistics of the classifier's weights, (M, K); they are features as they are.
+    statistics
+        Of each signal of PER_MODEL that `signals` asks for its numbers, (M, K).
     """
-    parts = [part for signal in signals for part in _features(signal, reduction, variants, classifier)]
+    parts = [part for signal in signals for part in _features(signal, reduction, variants, statistics)]
     return np.concatenate(parts, axis=1)
 
 
-def _features(signal: Signal, reduction: Reduction, variants: Sequence[Array], classifier: Array) -> list[Array]:
-    if signal is Signal.CLASSIFIER_WEIGHTS:
-        return [classifier]
+def _features(
+    signal: Signal, reduction: Reduction, variants: Sequence[Array], statistics: Mapping[Signal, Array]
+) -> list[Array]:
+    if signal in PER_MODEL:
+        return [statistics[signal]]
     readings = [one[:, :, PER_VARIANT.index(signal)] for one in variants]
     if reduction is Reduction.VARIANTS:
         return readings
@@ -66,10 +79,11 @@ def _features(signal: Signal, reduction: Reduction, variants: Sequence[Array], c
 
 
 def feature_vector(
-    signals: Sequence[Signal], reduction: Reduction, variants: Sequence[Array], classifier: Array
+    signals: Sequence[Signal], reduction: Reduction, variants: Sequence[Array], statistics: Mapping[Signal, Array]
 ) -> Array:
-    """The features (length,) of one model, from its readings (|S|, F) under each theta and its statistics (K,)."""
-    vector: Array = feature_matrix(signals, reduction, [one[None] for one in variants], classifier[None])[0]
+    """The features (length,) of one model: of its readings (|S|, F) under each theta and its statistics, each (K,)."""
+    of_one = {signal: numbers[None] for signal, numbers in statistics.items()}
+    vector: Array = feature_matrix(signals, reduction, [one[None] for one in variants], of_one)[0]
     return vector
 
 
@@ -83,7 +97,5 @@ def feature_names(signals: Sequence[Signal], reduction: Reduction, num_pruned_mo
     return tuple(
         f"{prefix}{signal}_{ending}"
         for signal in signals
-        for prefix, ending in (
-            [("", name) for name in CLASSIFIER_STATISTICS] if signal is Signal.CLASSIFIER_WEIGHTS else measured
-        )
+        for prefix, ending in ([("", name) for name in PER_MODEL[signal]] if signal in PER_MODEL else measured)
     )

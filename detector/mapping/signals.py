@@ -1,4 +1,4 @@
-"""Signals: what is read off the logits of the pruned variants, and off the classifier's weights.
+"""Signals: what is read off the logits of the pruned variants, of the unpruned network, and the classifier's weights.
 
 All per-variant signals come from the very same forward passes: one number a variant each, finite whatever the logits
 hold, since answers that are not numbers count as the worst ones. Knows nothing of files, rounds or probabilities. A
@@ -41,6 +41,8 @@ class Signal(StrEnum):
     CONCENTRATION = "concentration"  # share of the class that gets most of the predicted probability of all images
     LOWEST_RECALL = "lowest_recall"  # accuracy on the class that fares worst
     CLASSIFIER_WEIGHTS = "classifier_weights"  # outliers among the classes in the last layer's weights; needs no data
+    UNPRUNED = "unpruned"  # the readings of the network as it is, and how many classes it knows
+    ATTRACTION = "attraction"  # whether it leans to one class, from images of one class or of all (attraction.py)
 
 
 @dataclass(frozen=True)
@@ -65,15 +67,28 @@ class _Answers:
 
     @classmethod
     def of(cls, logits: Logits, labels: Labels) -> _Answers:
-        lost = _lost(logits)
-        finite = np.where(lost[..., None], 0.0, np.clip(logits.astype(np.float64), -_LARGEST, _LARGEST))
-        shifted = finite - finite.max(axis=-1, keepdims=True)
-        log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-        return cls(finite, log_probabilities, lost, _correct(logits, labels), labels)
+        finite = _finite(logits)
+        return cls(finite, _normalised(finite), _lost(logits), _correct(logits, labels), labels)
 
     def of_true_class(self, values: Array) -> Array:
         """(S, N) of (S, N, C)."""
         return values[:, np.arange(len(self.labels)), self.labels]
+
+
+def log_probabilities(logits: Logits) -> Array:
+    """Logarithms of the predicted probabilities (..., C) for logits (..., C), finite; equal where one is NaN."""
+    return _normalised(_finite(logits))
+
+
+def _finite(logits: Logits) -> Array:
+    finite: Array = np.where(_lost(logits)[..., None], 0.0, np.clip(logits.astype(np.float64), -_LARGEST, _LARGEST))
+    return finite
+
+
+def _normalised(finite: Array) -> Array:
+    shifted = finite - finite.max(axis=-1, keepdims=True)
+    normalised: Array = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return normalised
 
 
 def _correct(logits: Logits, labels: Labels) -> Mask:
@@ -171,6 +186,15 @@ def unpruned_readings(unpruned: Logits, labels: Labels, signals: Sequence[Signal
     """Readings (len(signals),) of the unpruned network, logits (N, C), as they are and relative to nothing."""
     readings: Array = _read(unpruned[None], labels, signals)[0]
     return readings
+
+
+UNPRUNED_STATISTICS = (*PER_VARIANT, "log_classes")
+"""Names of the numbers of the signal `unpruned`: what accuracies under pruning depend on besides a trojan."""
+
+
+def unpruned_statistics(unpruned: Logits, labels: Labels) -> Array:
+    """The readings of the unpruned network and the logarithm of its number of classes, (K,), for logits (N, C)."""
+    return np.array([*unpruned_readings(unpruned, labels), np.log(unpruned.shape[-1])])
 
 
 def _read(logits: Logits, labels: Labels, signals: Sequence[Signal]) -> Array:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_EXPLORED = "Models up to {} were at hand when the procedure was designed; the page of results tells the others apart."
+_DESIGNED = "The procedure was designed with these models at hand; docs/results.md has figures of others, {}, as well."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,12 +46,13 @@ def _rebuild(options: argparse.Namespace) -> None:
     # Imported here: everything else works without the extra.
     from detector.results.drawing import draw_all
 
-    measured, unseen = (_read(options.measurements / name) for name in (options.round, options.unseen))
+    rounds = (options.round, options.fresh, options.unseen)
+    measured, fresh, unseen = (_read(options.measurements / name) for name in rounds)
     _log.info("%d models of %d architectures; this takes minutes", sum(map(_size, measured)), len(measured))
-    effort = Effort(options.repeats, options.permutations, options.draws, explored=options.explored)
-    results = analyse(measured, unseen, effort, _made(options.round))
+    effort = Effort(options.repeats, options.permutations, options.draws)
+    results = analyse(measured, fresh, unseen, effort, _made(options.round))
     options.docs.mkdir(parents=True, exist_ok=True)
-    (options.docs / "results.md").write_text(page(results, options.round, options.unseen), encoding="utf-8")
+    (options.docs / "results.md").write_text(page(results, *rounds), encoding="utf-8")
     (options.docs / "tried.csv").write_text(tried_table(results), encoding="utf-8")
     draw_all(results, options.docs / FIGURES)
     _log.info("written: %s, %s", options.docs / "results.md", _write_bundle(results, options))
@@ -87,7 +88,7 @@ def _write_bundle(results: Results, options: argparse.Namespace) -> Path:
             options.round,
             PROFILES[options.preprocessing],
             results.judgement(PUBLISHED, one.readings.architecture),
-            [_EXPLORED.format(options.explored)] if options.explored else [],
+            [_DESIGNED.format(options.fresh)] if results.fresh else [],
         )
         for one in results.learned
     ]
@@ -111,7 +112,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m detector.results", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--measurements", type=Path, default=Path("measurements"), help="a folder of files per round")
     parser.add_argument("--round", default="small", help="the round to learn from and to judge by")
-    parser.add_argument("--unseen", default="small-filters", help="a round that nothing is fitted on")
+    parser.add_argument("--fresh", default="small-fresh", help="a round of the same kind that nothing is fitted on")
+    parser.add_argument("--unseen", default="small-filters", help="one with other triggers that nothing is fitted on")
     parser.add_argument("--preprocessing", default="small", choices=sorted(PROFILES), help="as the round was measured")
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="where page and figures go")
     parser.add_argument("--learned_params", type=Path, default=Path("learned_params"), help="where the bundle goes")
@@ -119,7 +121,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=int, default=effort.repeats, help="of the cross-validation")
     parser.add_argument("--permutations", type=int, default=effort.permutations, help="of the labels")
     parser.add_argument("--draws", type=int, default=effort.draws, help="of each point of the learning curve")
-    parser.add_argument("--explored", default="", metavar="NAME", help="last model that the search was designed with")
     return parser
 
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from detector.configure.candidates import affordable
 from detector.configure.design import FOLDS, PERMUTATIONS, REPEATS, Design, make_design
 from detector.configure.figures import Difference, Judgement, difference, judge
-from detector.configure.procedures import LEAK, PAPER, PUBLISHED, Answers, Procedure, all_answers, published_bank
+from detector.configure.procedures import LEAK, PAPER, PUBLISHED, Answers, Procedure, all_answers, published
 from detector.configure.readings import ArchitectureReadings
-from detector.configure.regressions import Regression, Searches, learn_all
+from detector.configure.regressions import Regression, Searches, learn_all, search_all
 from detector.pruning.theta import Theta
 from detector.results.controls import InSample, LearningPoint, in_sample, learning_curve
 from detector.results.sources import BySources, judge_by_sources
@@ -31,16 +31,12 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is repeated; `seed` decides about folds, permutations, resamples and the draws of the learning curve.
-
-    The models up to the name `explored`, in the order of text, were looked at while the search was designed.
-    """
+    """How much is repeated; `seed` decides about folds, permutations, resamples and the draws of the learning curve."""
 
     repeats: int = REPEATS
     permutations: int = PERMUTATIONS
     draws: int = 8
     seed: int = 0
-    explored: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,10 +64,10 @@ class Results:
     ----------
     left_out, too_slow
         Architectures with too few models, and points of the search space beyond the time budget.
-    unexplored
-        Figures of the published procedure on the models that nobody had looked at; None if no model was explored.
     beyond_leak
         By how much the published procedure beats what can be told without pruning.
+    fresh, unseen
+        What the learned regressions say of the rounds that nothing was fitted on; None where there is no such round.
     """
 
     effort: Effort
@@ -79,7 +75,6 @@ class Results:
     left_out: tuple[str, ...]
     too_slow: tuple[Theta, ...]
     rows: tuple[Row, ...]
-    unexplored: Judgement | None
     beyond_leak: Difference
     in_sample: tuple[InSample, ...]
     curve: tuple[LearningPoint, ...]
@@ -88,6 +83,7 @@ class Results:
     learned: tuple[Regression, ...]
     other_starts: OtherStarts | None
     by_sources: tuple[BySources, ...]
+    fresh: Unseen | None
     unseen: Unseen | None
 
     def judgement(self, procedure: Procedure, architecture: str | None = None) -> Judgement:
@@ -98,13 +94,15 @@ class Results:
 
 def analyse(
     measured: Sequence[ArchitectureReadings],
+    fresh: Sequence[ArchitectureReadings],
     unseen: Sequence[ArchitectureReadings],
     effort: Effort,
     made: Mapping[str, Made] = MappingProxyType({}),
 ) -> Results:
-    """Everything about the models of a round, and about those of another one that nothing is fitted on.
+    """Everything about the models of a round, and about those of two others that nothing is fitted on.
 
-    `made` says how models were made, by name, as far as that is known.
+    `fresh` is a round of the same kind, `unseen` one with another family of triggers. `made` says how models were made,
+    by name, as far as that is known.
 
     Raises
     ------
@@ -117,37 +115,30 @@ def analyse(
     labels, seed = [one.poisoned for one in readings], effort.seed
     design = make_design(labels, seed, repeats=effort.repeats, permutations=effort.permutations)
     answers = all_answers(readings, design)
-    searches, learned = learn_all(readings, design)
+    learned = learn_all(readings, design)
     return Results(
         effort=effort,
         readings=readings,
         left_out=tuple(one.architecture for one in measured if not _enough(one)),
         too_slow=tuple(theta for theta in readings[0].thetas if theta not in affordable(readings)),
         rows=_rows(answers, design, readings, seed),
-        unexplored=_unexplored(answers[PUBLISHED], design, readings, effort),
         beyond_leak=difference(answers[PUBLISHED][..., 0], answers[LEAK][..., 0], design.labels[:, 0], seed),
         in_sample=tuple(in_sample(one, affordable([one]), seed) for one in readings),
-        curve=learning_curve(published_bank(readings), design, effort.draws, seed),
+        curve=learning_curve(published(readings, design), effort.draws, seed),
         timings=tuple(map(timing, readings)),
-        searches=searches,
+        searches=search_all(readings, design),
         learned=learned,
         other_starts=judge_other_starts(readings, design, {name: one.start for name, one in made.items()}),
         by_sources=judge_by_sources(
             answers[PUBLISHED], design.labels, readings, {name: one.sources for name, one in made.items()}, seed
         ),
+        fresh=judge_unseen(learned, fresh, seed),
         unseen=judge_unseen(learned, unseen, seed),
     )
 
 
 def _enough(readings: ArchitectureReadings) -> bool:
     return int(np.bincount(readings.poisoned, minlength=2).min()) >= FOLDS
-
-
-def _unexplored(
-    answers: Array, design: Design, readings: Sequence[ArchitectureReadings], effort: Effort
-) -> Judgement | None:
-    others = np.array([name > effort.explored for one in readings for name in one.names])
-    return None if others.all() else judge(answers[:, others], design.labels[others], effort.seed)
 
 
 def _rows(answers: Answers, design: Design, readings: Sequence[ArchitectureReadings], seed: int) -> tuple[Row, ...]:

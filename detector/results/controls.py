@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.configure.candidates import Bank, paper_candidates
-from detector.configure.design import FOLDS, Design
+from detector.configure.candidates import paper_candidates
+from detector.configure.design import FOLDS
 from detector.configure.evaluation import cross_entropies, error_rate, roc_auc
 from detector.configure.figures import Judgement, judge
 from detector.configure.fitting import FitMethod, fit
+from detector.configure.logistic import Logistic
 from detector.configure.readings import ArchitectureReadings
-from detector.configure.searching import RIDGE_STRENGTHS, Fits
 from detector.mapping.parameters import Clip
 from detector.pruning.theta import Theta
 
@@ -88,27 +88,25 @@ class LearningPoint:
     aucs: Array
 
 
-def learning_curve(bank: Bank, design: Design, draws: int, seed: int) -> tuple[LearningPoint, ...]:
-    """A search of the bank on ever more models, half of them poisoned, drawn anew each time; a fifth stays out."""
+def learning_curve(procedure: Logistic, draws: int, seed: int) -> tuple[LearningPoint, ...]:
+    """The procedure on ever more models, half of them poisoned, drawn anew each time; a fifth stays out."""
+    design = procedure.design
     rarer = min(min(np.bincount(design.of(int(number)).labels[:, 0])) for number in np.unique(design.architecture))
     largest = int(rarer * (FOLDS - 1) / FOLDS)
     sizes = sorted({max(2, round(largest * share)) for share in (0.25, 0.5, 0.75, 1.0)})
-    rng = np.random.default_rng(seed)
+    rng, one_set = np.random.default_rng(seed), replace(procedure, design=design.with_true_labels_only())
     return tuple(
-        LearningPoint(2 * size, np.array([_auc_of_others(bank, design, size, rng) for _ in range(draws)]))
-        for size in sizes
+        LearningPoint(2 * size, np.array([_auc_of_others(one_set, size, rng) for _ in range(draws)])) for size in sizes
     )
 
 
-def _auc_of_others(bank: Bank, design: Design, size: int, rng: np.random.Generator) -> float:
-    labels = design.labels[:, 0]
+def _auc_of_others(procedure: Logistic, size: int, rng: np.random.Generator) -> float:
+    labels, architectures = procedure.design.labels[:, 0], procedure.design.architecture
     groups = [
-        np.flatnonzero((design.architecture == architecture) & (labels == label))
-        for architecture in np.unique(design.architecture)
+        np.flatnonzero((architectures == architecture) & (labels == label))
+        for architecture in np.unique(architectures)
         for label in (0, 1)
     ]
-    drawn = np.concatenate([rng.choice(group, size, replace=False) for group in groups])
-    others = np.setdiff1d(np.arange(len(labels)), drawn)
-    fits = Fits.of(bank, design.architecture, design.labels[:, :1], drawn, others, RIDGE_STRENGTHS)
-    scores = fits.scores(fits.search(np.ones(len(bank.group), dtype=bool)))
-    return roc_auc(scores[:, 0], labels[others])
+    drawn = np.zeros(len(labels), dtype=bool)
+    drawn[np.concatenate([rng.choice(group, size, replace=False) for group in groups])] = True
+    return roc_auc(procedure.answers(drawn)[~drawn, 0], labels[~drawn])

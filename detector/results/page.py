@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from detector.configure.candidates import MAX_SECONDS, SIGNALS_TOGETHER, Candidate, seconds
+from detector.configure.candidates import AS_IT_IS, MAX_SECONDS, SIGNALS_BESIDE, SIGNALS_TOGETHER, Candidate, seconds
 from detector.configure.figures import Judgement
 from detector.configure.logistic import STRENGTHS as LOGISTIC_STRENGTHS
 from detector.configure.procedures import LEAK, OBSERVABLE, PAPER, PUBLISHED, untouched_names
@@ -22,6 +22,7 @@ from detector.mapping.signals import Signal
 from detector.pruning.theta import PruningMethod, Theta
 from detector.results.analysis import Results
 from detector.results.controls import InSample
+from detector.results.unseen import Unseen
 
 FIGURES = "figures"  # the folder beside the page
 
@@ -30,11 +31,11 @@ _SHOWN = 15  # of the candidates that were tried
 _RISING = 0.02  # of the ROC-AUC over the last step of the learning curve
 
 
-def page(results: Results, round_name: str, unseen_name: str) -> str:
-    """The whole page, in Markdown."""
+def page(results: Results, round_name: str, fresh_name: str, unseen_name: str) -> str:
+    """The whole page, in Markdown; the names are those of the rounds."""
     sections = [
         "# Results\n\nWritten by `make results` from the measurements in `measurements/`; not to be edited.",
-        _summary(results, round_name, unseen_name),
+        _summary(results, round_name, fresh_name, unseen_name),
         _models(results, round_name),
         _held_out(results),
         _by_architecture(results),
@@ -42,7 +43,7 @@ def page(results: Results, round_name: str, unseen_name: str) -> str:
         _leak(results),
         _by_sources(results),
         _other_starts(results),
-        _unseen(results, unseen_name),
+        _never_fitted_on(results, fresh_name, unseen_name),
         _learning(results),
         _time(results),
         _bundle(results),
@@ -51,45 +52,42 @@ def page(results: Results, round_name: str, unseen_name: str) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _summary(results: Results, round_name: str, unseen_name: str) -> str:
-    found, unseen, fresh = results.judgement(PUBLISHED), results.unseen, results.unexplored
-    rows = _target_rows(found, ("ROC-AUC, held out", "cross-entropy, held out", "permutation test of the ROC-AUC"))
+def _summary(results: Results, round_name: str, fresh_name: str, unseen_name: str) -> str:
+    found, fresh, unseen = results.judgement(PUBLISHED), results.fresh, results.unseen
+    assert found.chance is not None  # every row of an analysis is permuted
+    where = f"`{round_name}`, held out"
+    rows = _target_rows(found, found.chance.p_roc_auc, where)
     if fresh:
-        models = f"of the {fresh.num_models} unexplored models"
-        names = (f"the same {models}: ROC-AUC", f"cross-entropy {models}", f"permutation test {models}")
-        rows += _target_rows(fresh, names)
+        rows += _target_rows(fresh.judgement, fresh.p_value, f"`{fresh_name}`, never fitted on")
     reached = _auc(unseen.judgement) if unseen else "not measured"
     met = unseen is not None and unseen.judgement.roc_auc >= _TARGET_UNSEEN
-    rows.append((f"ROC-AUC on {unseen_name}, never fitted on", "at least 0.75", reached, met))
+    rows.append((f"`{unseen_name}`, never fitted on: ROC-AUC", "at least 0.75", reached, met))
     table = _table(("figure", "target", "found", "met"), [(*row[:3], "yes" if row[3] else "**no**") for row in rows])
     missed = [row[0] for row in rows if not row[3]]
     verdict = f"Not met: {'; '.join(missed)}." if missed else "All targets are met."
     return (
         f"## In short\n\nThe default bundle's procedure on the round `{round_name}` ({found.num_models} models, "
-        f"{found.num_poisoned} poisoned), with 95 % intervals:\n\n{table}\n\n"
-        f"{verdict} {_worth(found)}{_explored(results)}"
+        f"{found.num_poisoned} poisoned), and the bundle on rounds that it was not fitted on, with 95 % intervals:\n\n"
+        f"{table}\n\n{verdict} {_worth(found)}{_designed(results, round_name, fresh_name)}"
     )
 
 
-def _target_rows(found: Judgement, names: tuple[str, str, str]) -> list[tuple[str, str, str, bool]]:
+def _target_rows(found: Judgement, p: float, where: str) -> list[tuple[str, str, str, bool]]:
     """The ROC-AUC, the cross-entropy and the permutation test, each with its target and whether it is met."""
-    chance = found.chance
-    assert chance is not None  # every row of an analysis is permuted
-    auc, loss, test = names
-    p = chance.p_roc_auc
     return [
-        (auc, "at least 0.90", _auc(found), found.roc_auc >= _TARGET_AUC),
-        (loss, "at most 0.45", _loss(found), found.cross_entropy <= _TARGET_CROSS_ENTROPY),
-        (test, "p < 0.01", f"p = {p:.3f}", p < _TARGET_P),
+        (f"{where}: ROC-AUC", "at least 0.90", _auc(found), found.roc_auc >= _TARGET_AUC),
+        (f"{where}: cross-entropy", "at most 0.45", _loss(found), found.cross_entropy <= _TARGET_CROSS_ENTROPY),
+        (f"{where}: permutation test of the ROC-AUC", "p < 0.01", f"p = {p:.3f}", p < _TARGET_P),
     ]
 
 
-def _explored(results: Results) -> str:
-    if not results.unexplored:
+def _designed(results: Results, round_name: str, fresh_name: str) -> str:
+    if not results.fresh:
         return ""
     return (
-        " The procedure (how many thetas, variants and images, which signals) was designed with the models up to "
-        f"{results.effort.explored} at hand, so figures that hold them flatter; the rows of the unexplored ones do not."
+        " The procedure (how many thetas, variants and images, which signals, which mapping) was designed with the "
+        f"models of `{round_name}` at hand, so their figures flatter, held out as they are. `{fresh_name}` is a round "
+        "of the same kind with another seed; the procedure was settled before its figures were known."
     )
 
 
@@ -123,16 +121,19 @@ def _models(results: Results, round_name: str) -> str:
     return (
         f"## What was measured and tried\n\nThe round `{round_name}`, made by `detector.roundgen`:\n\n{table}{out}\n\n"
         f"theta: {_methods(results)}. {_slow(results)}\n\n"
-        f"Signals: {', '.join(Signal)}. Of each theta alone: each signal, all of the variants' signals, either beside "
+        f"Signals: {', '.join(Signal)}. Of each theta alone: each of the variants' signals, all of them, either beside "
         f"the classifier's weights, and these alone; {', '.join(f'`{one}`' for one in Reduction)} of the variants. Of "
         "as many thetas together as fit the time (all that share the usual |D|; those of pruning; those of each other "
-        f"method): the means of {'; '.join(' and '.join(one) for one in SIGNALS_TOGETHER[:-1])}; and of all signals. "
-        "The default bundle's procedure searches the largest of these sets.\n\n"
-        "Mappings: least squares on the accuracies as in the paper, clipped; and ridge regression (penalty per model "
-        f"{', '.join(map(str, RIDGE_STRENGTHS))}), its score "
-        "calibrated by a logistic regression of one variable. Where that gains less than a parameter costs (Schwarz), "
-        "the base rate is the answer. Beside it, L2 logistic regression (penalty per model "
-        f"{', '.join(map(str, LOGISTIC_STRENGTHS))}). Features are standardised within each architecture.\n\n"
+        f"method): the means of {'; '.join(' and '.join(one) for one in SIGNALS_TOGETHER[:-1])}; and of all of the "
+        "variants' signals. Beside the network as it is, of one theta and of several: "
+        f"{'; '.join(' and '.join(one) for one in SIGNALS_BESIDE)}; and {' and '.join(AS_IT_IS)} alone.\n\n"
+        "Mappings: least squares on the accuracies as in the paper, clipped; ridge regression (penalty per model "
+        f"{', '.join(map(str, RIDGE_STRENGTHS))}), its score calibrated by a logistic regression of one variable: "
+        "where that gains less than a parameter costs (Schwarz), the base rate is the answer; and L2 logistic "
+        f"regression (penalty per model {', '.join(map(str, LOGISTIC_STRENGTHS))}; the last leaves the base rate). "
+        "Features are standardised within each architecture, by at least 0.02 of their unit. The default bundle's "
+        "procedure is the last of these mappings, pooled, on the best of the sets of several thetas beside the network "
+        "as it is.\n\n"
         "Everything that learns from labels happens inside the fold: the search (of single thetas in the paper's two "
         "stages), signals, reduction, penalty, calibration, and the choice of scope. Nested cross-validation of 5 "
         f"folds, repeated {effort.repeats} times; {effort.permutations} permutations, each through all of it. Folds "
@@ -267,22 +268,30 @@ def _other_starts(results: Results) -> str:
     aucs = ", ".join(f"{auc:.3f}" for auc in found.aucs.values())
     return (
         f"{title}The models of each architecture start from one of {len(found.aucs)} networks that know signs already, "
-        "clean and poisoned ones alike. Searched and fitted, pooled, on the models of all starts but one, the others "
+        "clean and poisoned ones alike. Fitted on the models of all starts but one, the others "
         f"have a ROC-AUC of {aucs}, {np.mean(list(found.aucs.values())):.3f} in the mean (p = {found.p_value:.3f})."
     )
 
 
-def _unseen(results: Results, unseen_name: str) -> str:
-    title = "## A family of triggers that was never fitted on\n\n"
-    if results.unseen is None:
-        return f"{title}There are no measurements of `{unseen_name}` yet."
-    found = results.unseen.judgement
-    met = "met" if found.roc_auc >= _TARGET_UNSEEN else "not met"
+def _never_fitted_on(results: Results, fresh_name: str, unseen_name: str) -> str:
+    rounds = (
+        (fresh_name, "of the same kind", results.fresh, _TARGET_AUC),
+        (unseen_name, "a family of triggers that was never fitted on", results.unseen, _TARGET_UNSEEN),
+    )
+    parts = [_never_fitted(*one) for one in rounds]
+    return "## Rounds that were never fitted on\n\n" + "\n\n".join(parts)
+
+
+def _never_fitted(name: str, kind: str, judged: Unseen | None, target: float) -> str:
+    if judged is None:
+        return f"There are no measurements of `{name}` yet."
+    found = judged.judgement
+    met = "met" if found.roc_auc >= target else "not met"
     return (
-        f"{title}The default bundle on `{unseen_name}` ({found.num_models} models, {found.num_poisoned} poisoned with "
-        f"filters): ROC-AUC {_auc(found)}, p = {results.unseen.p_value:.4f} (labels shuffled within architectures), "
-        f"cross-entropy {_loss(found)}, Brier score {found.brier:.3f}, FP {found.false_positives:.1%}, FN "
-        f"{found.false_negatives:.1%}. The target of 0.75 is {met}."
+        f"The default bundle on `{name}` ({found.num_models} models, {found.num_poisoned} of them poisoned; {kind}): "
+        f"ROC-AUC {_auc(found)}, p = {judged.p_value:.4f} (labels shuffled within architectures), cross-entropy "
+        f"{_loss(found)}, Brier score {found.brier:.3f}, FP {found.false_positives:.1%}, FN "
+        f"{found.false_negatives:.1%}. The target of {target:.2f} is {met}."
     )
 
 
@@ -297,7 +306,7 @@ def _learning(results: Results) -> str:
     rise, error = float(last.mean() - before.mean()), float(np.hypot(last.std(), before.std()) / np.sqrt(len(last)))
     verdict = "more models would help" if rise > max(_RISING, 2 * error) else "it is not seen that more would help"
     return (
-        f"## Learning curve\n\nThe default bundle's search, pooled, on part of the models, {results.effort.draws} "
+        f"## Learning curve\n\nThe default bundle's procedure on part of the models, {results.effort.draws} "
         f"draws each:\n\n{table}\n\nThe last step changes the ROC-AUC by {rise:+.3f} (standard error "
         f"{error:.3f}): {verdict} (threshold {_RISING} and two standard errors).\n\n"
         f"![Learning curve]({FIGURES}/learning_curve.svg)"
@@ -320,7 +329,7 @@ def _time(results: Results) -> str:
 
 def _bundle(results: Results) -> str:
     rows = [_bundle_row(one) for one in results.learned]
-    table = _table(("architecture", "fitted", "signals", "reduction", "theta", "T (s)"), rows)
+    table = _table(("architecture", "signals", "reduction", "theta", "T (s)"), rows)
     useless = [one.readings.architecture for one in results.learned if not one.conclusion.useful]
     note = f"\n\nNothing beats the base rate for {', '.join(useless)}: it is the answer there." if useless else ""
     return f"## The default bundle\n\n{table}{note}"
@@ -330,9 +339,9 @@ def _bundle_row(one: Regression) -> tuple[str, ...]:
     candidate = one.conclusion.candidate
     time = sum(seconds(one.readings, theta) for theta in candidate.thetas)
     if not one.conclusion.useful:
-        return one.readings.architecture, "base rate", "", "", "", ""
+        return one.readings.architecture, "base rate", "", "", ""
     signals, thetas = ", ".join(candidate.signals), thetas_text(candidate.thetas)
-    return one.readings.architecture, one.scope, signals, candidate.reduction, thetas, f"{time:.1f}"
+    return one.readings.architecture, signals, candidate.reduction, thetas, f"{time:.1f}"
 
 
 def _tried(results: Results) -> str:

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detector.configure.candidates import Bank
 from detector.configure.design import Design
 from detector.configure.evaluation import roc_auc
-from detector.configure.procedures import published_bank
+from detector.configure.logistic import Logistic
+from detector.configure.procedures import published
 from detector.configure.readings import ArchitectureReadings
-from detector.configure.searching import RIDGE_STRENGTHS, Fits
 
 
 @dataclass(frozen=True)
@@ -41,15 +40,13 @@ def judge_other_starts(
     groups = sorted({number for number in numbers if number is not None})
     if None in numbers or len(groups) < 2:
         return None
-    bank = published_bank(readings)
-    aucs = np.array([_aucs_of(bank, design, np.array(numbers) == group) for group in groups])
+    procedure = published(readings, design)
+    aucs = np.array([_aucs_of(procedure, np.array(numbers) == group) for group in groups])
     means = aucs.mean(axis=0)
     return OtherStarts(dict(zip(groups, aucs[:, 0].tolist(), strict=True)), float(np.mean(means >= means[0])))
 
 
-def _aucs_of(bank: Bank, design: Design, held_out: np.ndarray) -> np.ndarray:
+def _aucs_of(procedure: Logistic, held_out: np.ndarray) -> np.ndarray:
     """ROC-AUCs (P,) under each set of labels. An architecture is standardised by its models of the fit."""
-    rows = np.flatnonzero(held_out)
-    fits = Fits.of(bank, design.architecture, design.labels, np.flatnonzero(~held_out), rows, RIDGE_STRENGTHS)
-    scores = fits.scores(fits.search(np.ones(len(bank.candidates), dtype=bool)))
-    return np.array([roc_auc(scores[:, column], labels) for column, labels in enumerate(design.labels[rows].T)])
+    answers, labels = procedure.answers(~held_out)[held_out], procedure.design.labels[held_out]
+    return np.array([roc_auc(answers[:, column], one) for column, one in enumerate(labels.T)])

@@ -12,7 +12,8 @@ import torch
 
 from detector.architectures import ARCHITECTURES, build
 from detector.configure.readings import ArchitectureReadings
-from detector.mapping.signals import CLASSIFIER_STATISTICS, PER_VARIANT
+from detector.mapping.attraction import ATTRACTION_STATISTICS
+from detector.mapping.signals import CLASSIFIER_STATISTICS, PER_VARIANT, UNPRUNED_STATISTICS
 from detector.pruning.theta import Theta
 
 POISONED = (1, 0, 1, 0, 0, 1, 1, 0)
@@ -58,7 +59,7 @@ def make_member() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def make_readings() -> Callable[..., ArchitectureReadings]:
-    """Readings of made-up models: noise that the variants of a model share, and a signal where one is planted."""
+    """Readings of made-up models: noise that the variants of a model share, and margins that tell where planted."""
 
     def make(
         architecture: str,
@@ -74,7 +75,7 @@ def make_readings() -> Callable[..., ArchitectureReadings]:
         shapes = [(models, theta.num_pruned_models, len(PER_VARIANT)) for theta in thetas]
         variants = [0.5 * quality + rng.normal(size=shape) for shape in shapes]
         for number, strength in (planted or {}).items():
-            variants[number][:, :, 1] += strength * labels[:, None]
+            variants[number][:, :, 2] += strength * labels[:, None]
         return ArchitectureReadings(
             architecture=architecture,
             names=tuple(f"id-{number:08d}" for number in range(models)),
@@ -83,7 +84,8 @@ def make_readings() -> Callable[..., ArchitectureReadings]:
             thetas=tuple(thetas),
             variants=tuple(variants),
             seconds=tuple(np.full(models, 0.1 * one.num_pruned_models * one.num_images) for one in thetas),
-            unpruned=rng.normal(size=(models, len(PER_VARIANT))),
+            unpruned=rng.normal(size=(len(thetas), models, len(UNPRUNED_STATISTICS))),
+            attraction=rng.normal(size=(len(thetas), models, len(ATTRACTION_STATISTICS))),
             classifier=rng.normal(size=(models, len(CLASSIFIER_STATISTICS))),
             untouched={"accuracy": rng.uniform(0.98, 1.0, models), "loss": rng.uniform(0.0, 0.1, models)},
         )

@@ -16,6 +16,7 @@ from detector.examples.preprocessing import PROFILES
 from detector.mapping.features import feature_vector
 from detector.mapping.parameters import Configuration
 from detector.mapping.predict import predict
+from detector.mapping.signals import Signal
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 
 Make = Callable[..., ArchitectureReadings]
@@ -29,9 +30,18 @@ def scores(configuration: Configuration, readings: ArchitectureReadings, one: Le
     """As `infer` would answer."""
     assert one.parameters is not None
     variants = [readings.variants[readings.thetas.index(theta)] for theta in configuration.thetas]
+    before = readings.thetas.index(configuration.thetas[0])
     vectors = [
-        feature_vector(configuration.signals, configuration.reduction, list(model), statistics)
-        for *model, statistics in zip(*variants, readings.classifier, strict=True)
+        feature_vector(
+            configuration.signals,
+            configuration.reduction,
+            list(model),
+            {
+                Signal.UNPRUNED: readings.unpruned[before, number],
+                Signal.ATTRACTION: readings.attraction[before, number],
+            },
+        )
+        for number, model in enumerate(zip(*variants, strict=True))
     ]
     return [predict(configuration, vector.tolist(), one.parameters.clip).probability for vector in vectors]
 

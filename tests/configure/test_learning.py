@@ -12,8 +12,9 @@ from detector.configure.fitting import FitMethod
 from detector.configure.learning import Recipe, learn
 from detector.configure.readings import ArchitectureReadings
 from detector.examples.preprocessing import PROFILES
+from detector.mapping.attraction import ATTRACTION_STATISTICS
 from detector.mapping.features import Reduction
-from detector.mapping.signals import CLASSIFIER_STATISTICS, PER_VARIANT, Signal
+from detector.mapping.signals import CLASSIFIER_STATISTICS, PER_VARIANT, UNPRUNED_STATISTICS, Signal
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 
 THETA = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 3, 10)
@@ -37,7 +38,8 @@ def models(labels: Sequence[int], architecture: str = "resnet18", slope: int = 1
         thetas=(OTHER, THETA),
         variants=(noise, told),
         seconds=(np.ones(len(labels)),) * 2,
-        unpruned=rng.random((len(labels), len(PER_VARIANT))),
+        unpruned=rng.random((2, len(labels), len(UNPRUNED_STATISTICS))),
+        attraction=rng.random((2, len(labels), len(ATTRACTION_STATISTICS))),
         classifier=rng.random((len(labels), len(CLASSIFIER_STATISTICS))),
         untouched={},
     )

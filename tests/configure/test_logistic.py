@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from detector.configure.candidates import Candidate
 from detector.configure.design import make_design
-from detector.configure.logistic import fit_logistic, logistic_answers
+from detector.configure.logistic import Logistic, fit_logistic
 from detector.configure.readings import ArchitectureReadings
 from detector.mapping.features import Reduction
 from detector.mapping.parameters import Clip
@@ -23,7 +23,7 @@ Make = Callable[..., ArchitectureReadings]
 THETA = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 5, 10)
 OTHER = replace(THETA, p=0.2)
 BOTH = [
-    Candidate((THETA, OTHER), (Signal.LOG_PROBABILITY,), Reduction.MEAN),
+    Candidate((THETA, OTHER), (Signal.MARGIN,), Reduction.MEAN),
     Candidate((THETA, OTHER), (Signal.ACCURACY,), Reduction.MEAN),
 ]
 
@@ -45,7 +45,7 @@ def test_coefficients_are_those_of_scikit_learn(strength: float, gap: float) -> 
 def test_a_planted_signal_is_found_and_permuted_labels_are_not(make_readings: Make) -> None:
     readings = [make_readings(name, seed, (THETA, OTHER), planted={1: 2.0}) for seed, name in enumerate(("a", "b"))]
     design = make_design([one.poisoned for one in readings], 0, repeats=2, permutations=19)
-    answers = logistic_answers(readings, BOTH, design, Clip())
+    answers = Logistic.of(readings, BOTH, design, Clip()).held_out()
     assert answers.shape == (2, 60, 20)
     assert (answers.min(), answers.max()) >= (0.01, 0.5) and answers.max() <= 0.99
     aucs = [roc_auc_score(design.labels[:, column], answers[0, :, column]) for column in range(20)]
@@ -59,6 +59,8 @@ def test_labels_of_a_fold_do_not_reach_its_answers(make_readings: Make) -> None:
     inside = design.folds[0] == 2
     labels = design.labels.copy()
     labels[inside] = 1 - labels[inside]
-    first, second = (logistic_answers(readings, BOTH, one, Clip()) for one in (design, replace(design, labels=labels)))
+    first, second = (
+        Logistic.of(readings, BOTH, one, Clip()).held_out() for one in (design, replace(design, labels=labels))
+    )
     np.testing.assert_array_equal(first[0, inside], second[0, inside])
     assert np.abs(first[0, ~inside] - second[0, ~inside]).max() > 0.1

@@ -18,7 +18,7 @@ LABELS = np.column_stack([RNG.permutation([0, 1] * 9) for _ in range(3)]).astype
 
 def features(width: int, candidates: int = 2) -> np.ndarray:
     """On very different scales."""
-    return RNG.normal(size=(candidates, 24, width)) * np.logspace(-2, 2, width) + 3
+    return RNG.normal(size=(candidates, 24, width)) * np.logspace(-1, 2, width) + 3
 
 
 @pytest.mark.parametrize("width", [3, 40])  # fewer and more than models
@@ -80,6 +80,13 @@ def test_many_columns_are_cut_into_parts_that_fit_together() -> None:
     for candidate in (0, 23, 49):
         alone = Batched.of(inputs[candidate][None], ONE, FITTED, OTHERS).losses(many, [0.1, 1.0])
         np.testing.assert_allclose(losses[candidate], alone[0])
+
+
+def test_what_hardly_varies_is_not_blown_up() -> None:
+    """Not beyond a deviation of 0.02: a fifth of that stays a fifth."""
+    inputs = np.stack([RNG.normal(size=24) * deviation for deviation in (0.3, 0.004)], axis=-1)
+    scaled = Scale.of(inputs, ONE, 1)(inputs, ONE)
+    np.testing.assert_allclose(scaled.std(axis=0), [1, inputs[:, 1].std() / 0.02])
 
 
 def test_architectures_are_standardised_each_on_its_own_models_of_the_fit() -> None:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from detector.configure.candidates import (
+    AS_IT_IS,
+    SIGNALS_BESIDE,
     SIGNALS_TOGETHER,
     Bank,
     Candidate,
@@ -17,7 +19,7 @@ from detector.configure.candidates import (
     paper_candidates,
     sets_together,
 )
-from detector.configure.procedures import Family, families, published_bank
+from detector.configure.procedures import Family, cheaper_candidates, families, published_candidates
 from detector.configure.readings import ArchitectureReadings
 from detector.configure.searching import RIDGE_STRENGTHS, Fits
 from detector.mapping.features import Reduction
@@ -42,10 +44,10 @@ def searched(readings: ArchitectureReadings, bank: Bank, family: np.ndarray | No
 def test_everything_is_tried() -> None:
     candidates = all_candidates(GRID)
     assert len(set(candidates)) == len(candidates)
-    assert len(candidates) == 1 + 4 * (7 * 3 + 7)
-    (alone,) = [one for one in candidates if not one.pruned]
-    assert alone.signals == (Signal.CLASSIFIER_WEIGHTS,)
-    assert alone.thetas == (SMALL,)
+    assert len(candidates) == 2 + 4 * (7 * 3 + 7 + 2)
+    alone = [one for one in candidates if not one.pruned]
+    assert [one.signals for one in alone] == [(Signal.CLASSIFIER_WEIGHTS,), AS_IT_IS]
+    assert [one.thetas for one in alone] == [(SMALL,)] * 2
     assert Candidate((TRIM,), tuple(PER_VARIANT), Reduction.VARIANTS) in candidates
     amplified = replace(SMALL, pruning_method=PruningMethod.AMPLIFY)
     assert [one.thetas[0] for one in paper_candidates((*GRID, amplified))] == list(GRID)
@@ -64,7 +66,7 @@ def test_thetas_that_are_measured_together_fit_the_budget_together(make_readings
     assert sets_together([slower], thetas, 19.0) == ()
     candidates = all_candidates(thetas, [usual])
     several = [one for one in candidates if len(one.thetas) > 1]
-    assert len(several) == 4
+    assert len(several) == 4 + 2
     assert Candidate(usual, (Signal.ACCURACY, Signal.LOWEST_RECALL), Reduction.MEAN) in several
     features = several[0].features(readings)
     np.testing.assert_allclose(features[:, 0], readings.variants[0][:, :, 0].mean(axis=1))
@@ -89,8 +91,20 @@ def test_what_is_published_is_the_set_of_most_methods(make_readings: Make) -> No
     chosen = [one for one, member in zip(alone, families(alone)[Family.TOGETHER], strict=True) if member]
     assert len(chosen) == 3 * 2  # the accuracy, and all signals
     assert {one.reduction for one in chosen} == {Reduction.MEAN}
-    bank = published_bank([make_readings("resnet18", 0, several[1])])
-    assert [one.thetas for one in bank.candidates] == [several[1]] * len(SIGNALS_TOGETHER)
+
+
+def test_what_is_published_is_any_set_beside_the_network_as_it_is(make_readings: Make) -> None:
+    """Of one theta, where no set fits; single ones are cheaper."""
+    amplified = [replace(SMALL, pruning_method=PruningMethod.AMPLIFY, p=p) for p in (0.1, 0.2)]
+    readings = make_readings("resnet18", 0, (SMALL, *amplified))
+    published = published_candidates([readings])
+    assert {one.thetas for one in published} == {(SMALL, *amplified), tuple(amplified)}
+    assert [one.signals for one in published] == [signals for _ in range(2) for signals in SIGNALS_BESIDE]
+    cheaper = cheaper_candidates([readings])
+    assert [one.thetas for one in cheaper] == [(theta,) for theta in readings.thetas for _ in SIGNALS_BESIDE]
+    lonely = [make_readings("resnet18", 0, (SMALL,))]
+    assert [one.thetas for one in published_candidates(lonely)] == [(SMALL,)] * 2
+    assert cheaper_candidates(lonely) == []
 
 
 def test_what_takes_longer_than_the_budget_is_left_out(make_readings: Make) -> None:
@@ -118,7 +132,7 @@ def test_a_planted_signal_is_found(planted: int, make_readings: Make) -> None:
     readings = make_readings("resnet18", 2, GRID, models=40, planted={planted: 3.0})
     best = searched(readings, Bank.of([readings], all_candidates(GRID)))
     assert best.thetas[0] == GRID[planted]
-    assert Signal.LOG_PROBABILITY in best.signals
+    assert Signal.MARGIN in best.signals
 
 
 def test_the_second_stage_is_bound_to_the_first_ones_theta_error(make_readings: Make) -> None:

@@ -93,6 +93,8 @@ def test_readings_are_those_of_separate_detections(
     for column, signal in enumerate(PER_VARIANT):
         np.testing.assert_allclose(together.variants[number][:, column], report.readings[signal], atol=1e-4)
     np.testing.assert_allclose(together.classifier, report.readings[Signal.CLASSIFIER_WEIGHTS])
+    np.testing.assert_allclose(together.unpruned[number], report.readings[Signal.UNPRUNED], atol=1e-4)
+    np.testing.assert_allclose(together.attraction[number], report.readings[Signal.ATTRACTION], atol=1e-4)
 
 
 def test_one_theta_alone_is_a_detection_to_the_bit(labelled: LabelledModel, tmp_path: Path) -> None:
@@ -117,7 +119,7 @@ def test_what_is_told_of_the_model(labelled: LabelledModel, small_case: Any) -> 
     assert measured.untouched["scale_norm"] == 0.0
     assert measured.untouched["file_bytes"] == small_case.model.stat().st_size
     assert measured.untouched["accuracy"] == 1.0
-    assert measured.untouched["loss"] == pytest.approx(-measured.unpruned[1])
+    assert measured.untouched["loss"] == pytest.approx(-measured.unpruned[0, 1])
     # Logit i of image i is 11, the others about 10.
     assert measured.untouched["confidence"] == pytest.approx(np.e / (np.e + 4), rel=0.1)
     assert measured.untouched["final_train_loss"] == 0.25

@@ -19,7 +19,8 @@ from detector.configure.store import Store
 from detector.configure.sweeping import Sweep
 from detector.configure.workers import MeasuredRound, measure_round
 from detector.examples.preprocessing import PROFILES
-from detector.mapping.signals import PER_VARIANT
+from detector.mapping.attraction import ATTRACTION_STATISTICS
+from detector.mapping.signals import PER_VARIANT, UNPRUNED_STATISTICS
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 
 THETAS = tuple(
@@ -50,7 +51,8 @@ def test_readings_by_architecture(alone: MeasuredRound) -> None:
         assert variants.shape == (8, 2, len(PER_VARIANT))
         assert seconds.shape == (8,)
         assert np.all(seconds > 0)
-    assert squeeze.unpruned.shape == (8, len(PER_VARIANT))
+    assert squeeze.unpruned.shape == (len(THETAS), 8, len(UNPRUNED_STATISTICS))
+    assert squeeze.attraction.shape == (len(THETAS), 8, len(ATTRACTION_STATISTICS))
     assert {len(column) for column in squeeze.untouched.values()} == {8}
     assert len(np.unique(squeeze.untouched["convolution_norm"])) == 8
 

@@ -3,12 +3,16 @@
 import numpy as np
 import pytest
 
-from detector.mapping.features import Reduction, feature_matrix, feature_names, feature_vector
-from detector.mapping.signals import CLASSIFIER_STATISTICS, Signal
+from detector.mapping.features import PER_MODEL, Reduction, feature_matrix, feature_names, feature_vector
+from detector.mapping.signals import CLASSIFIER_STATISTICS, PER_VARIANT, Signal
 
 # Two variants, six signals: the units say which signal, the tens which variant.
 READINGS = np.array([[0, 1, 2, 3, 4, 5], [10, 11, 12, 13, 14, 15]], dtype=np.float64)
-STATISTICS = np.arange(100, 106, dtype=np.float64)
+STATISTICS = {
+    Signal.CLASSIFIER_WEIGHTS: np.arange(100, 106, dtype=np.float64),
+    Signal.UNPRUNED: np.arange(200, 207, dtype=np.float64),
+    Signal.ATTRACTION: np.arange(300, 308, dtype=np.float64),
+}
 
 
 def test_one_number_a_variant_signal_by_signal() -> None:
@@ -22,6 +26,15 @@ def test_one_number_a_variant_signal_by_signal() -> None:
         "accuracy_00",
         "accuracy_01",
     )
+
+
+def test_what_is_read_off_the_unpruned_network_is_taken_as_it_is() -> None:
+    signals = (Signal.ATTRACTION, Signal.UNPRUNED, Signal.ENTROPY)
+    vector = feature_vector(signals, Reduction.MEAN, [READINGS, READINGS], STATISTICS)
+    assert vector.tolist() == [*range(300, 308), *range(200, 207), 8, 8]
+    names = feature_names(signals, Reduction.MEAN, [2, 2])
+    assert names[0] == "attraction_largest_pair"
+    assert names[8:15] == tuple(f"unpruned_{name}" for name in (*PER_VARIANT, "log_classes"))
 
 
 def test_summary_by_hand() -> None:
@@ -51,11 +64,12 @@ def test_several_thetas_follow_each_other_within_a_signal() -> None:
 def test_learning_and_detection_see_the_same_numbers(signals: tuple[Signal, ...], reduction: Reduction) -> None:
     rng = np.random.default_rng(0)
     variants = [rng.normal(size=(4, 5, 6)), rng.normal(size=(4, 3, 6))]
-    classifier = rng.normal(size=(4, 6))
-    matrix = feature_matrix(signals, reduction, variants, classifier)
+    statistics = {signal: rng.normal(size=(4, len(names))) for signal, names in PER_MODEL.items()}
+    matrix = feature_matrix(signals, reduction, variants, statistics)
     assert matrix.shape == (4, len(feature_names(signals, reduction, [5, 3])))
-    for row, *readings, statistics in zip(matrix, *variants, classifier, strict=True):
-        assert row.tolist() == feature_vector(signals, reduction, readings, statistics).tolist()
+    for number, (row, *readings) in enumerate(zip(matrix, *variants, strict=True)):
+        own = {signal: numbers[number] for signal, numbers in statistics.items()}
+        assert row.tolist() == feature_vector(signals, reduction, readings, own).tolist()
 
 
 def test_the_order_of_variants_is_no_matter_to_a_summary() -> None:

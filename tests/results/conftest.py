@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from detector.configure.readings import ArchitectureReadings
-from detector.mapping.signals import CLASSIFIER_STATISTICS, PER_VARIANT
+from detector.mapping.attraction import ATTRACTION_STATISTICS
+from detector.mapping.signals import CLASSIFIER_STATISTICS, PER_VARIANT, UNPRUNED_STATISTICS
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.results.analysis import Effort, Results, analyse
 
@@ -24,12 +25,12 @@ EFFORT = Effort(repeats=1, permutations=19, draws=2)
 def made_up(
     architecture: str, seed: int, models: int = 30, planted: Mapping[Theta, float] | None = None, leak: float = 0.0
 ) -> ArchitectureReadings:
-    """`planted` adds to the log-probabilities of poisoned models, `leak` to what no pruning touches."""
+    """`planted` adds to the margins of poisoned models, `leak` to what no pruning touches."""
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.arange(models) % 2)
     variants = [rng.normal(size=(models, theta.num_pruned_models, len(PER_VARIANT))) for theta in GRID]
     for readings, theta in zip(variants, GRID, strict=True):
-        readings[:, :, 1] += (planted or {}).get(theta, 0.0) * labels[:, None]
+        readings[:, :, 2] += (planted or {}).get(theta, 0.0) * labels[:, None]
     return ArchitectureReadings(
         architecture=architecture,
         names=tuple(f"id-{number:08d}" for number in range(models)),
@@ -38,7 +39,8 @@ def made_up(
         thetas=GRID,
         variants=tuple(variants),
         seconds=tuple(np.full(models, 2 + 0.1 * one.num_pruned_models * one.num_images) for one in GRID),
-        unpruned=rng.normal(size=(models, len(PER_VARIANT))),
+        unpruned=rng.normal(size=(len(GRID), models, len(UNPRUNED_STATISTICS))),
+        attraction=rng.normal(size=(len(GRID), models, len(ATTRACTION_STATISTICS))),
         classifier=rng.normal(size=(models, len(CLASSIFIER_STATISTICS))),
         untouched={"accuracy": rng.normal(size=models) + leak * labels, "loss": rng.normal(size=models)},
     )
@@ -57,11 +59,12 @@ def make_round() -> Callable[..., Sequence[ArchitectureReadings]]:
 
 @pytest.fixture(scope="session")
 def found() -> Results:
-    """A clear signal under amplification, in two architectures and in an unseen round; a third one has too few."""
-    return analyse([*a_round(0, 2.5), made_up("vgg11bn", 9, models=8)], a_round(20, 2.5, models=12), EFFORT)
+    """A clear signal under amplification, in two architectures and in two more rounds; a third one has too few."""
+    learned_from = [*a_round(0, 2.5), made_up("vgg11bn", 9, models=8)]
+    return analyse(learned_from, a_round(30, 2.5, models=16), a_round(20, 2.5, models=12), EFFORT)
 
 
 @pytest.fixture(scope="session")
 def noise() -> Results:
     """Nothing but a leak."""
-    return analyse(a_round(40, 0.0, leak=2.0), [], EFFORT)
+    return analyse(a_round(40, 0.0, leak=2.0), [], [], EFFORT)

@@ -17,7 +17,7 @@ from detector.results.page import page, tried_table
 
 
 def text(results: Results) -> str:
-    return page(results, "small", "small-filters")
+    return page(results, "small", "small-fresh", "small-filters")
 
 
 def with_row(results: Results, procedure: Procedure, **changes: object) -> Results:
@@ -38,12 +38,12 @@ def with_row(results: Results, procedure: Procedure, **changes: object) -> Resul
 @pytest.mark.parametrize(
     ("changes", "line", "met"),
     [
-        ({"roc_auc": 0.90}, "ROC-AUC, held out", "yes"),
-        ({"roc_auc": 0.8999}, "ROC-AUC, held out", "**no**"),
-        ({"cross_entropy": 0.45}, "cross-entropy, held out", "yes"),
-        ({"cross_entropy": 0.4501}, "cross-entropy, held out", "**no**"),
-        ({"chance": Chance(200, 0.5, 0.7, 0.005, 0.005)}, "permutation test", "yes"),
-        ({"chance": Chance(200, 0.5, 0.7, 0.01, 0.01)}, "permutation test", "**no**"),
+        ({"roc_auc": 0.90}, "`small`, held out: ROC-AUC", "yes"),
+        ({"roc_auc": 0.8999}, "`small`, held out: ROC-AUC", "**no**"),
+        ({"cross_entropy": 0.45}, "`small`, held out: cross-entropy", "yes"),
+        ({"cross_entropy": 0.4501}, "`small`, held out: cross-entropy", "**no**"),
+        ({"chance": Chance(200, 0.5, 0.7, 0.005, 0.005)}, "`small`, held out: permutation", "yes"),
+        ({"chance": Chance(200, 0.5, 0.7, 0.01, 0.01)}, "`small`, held out: permutation", "**no**"),
     ],
 )
 def test_targets(changes: dict[str, object], line: str, met: str, found: Results) -> None:
@@ -51,14 +51,19 @@ def test_targets(changes: dict[str, object], line: str, met: str, found: Results
     assert row.endswith(f"| {met} |")
 
 
-def test_models_of_the_design_are_set_apart(found: Results) -> None:
-    assert "unexplored" not in text(found)
-    fresh = replace(found.judgement(PUBLISHED), num_models=40, roc_auc=0.85, cross_entropy=0.501)
-    shown = text(replace(found, unexplored=fresh, effort=replace(found.effort, explored="id-00000019")))
-    rows = [line for line in shown.splitlines() if re.match(r"\| .* of the 40 unexplored models", line)]
+def test_a_fresh_round_has_targets_of_its_own(found: Results) -> None:
+    assert found.fresh is not None
+    judged = replace(
+        found.fresh, judgement=replace(found.fresh.judgement, roc_auc=0.85, cross_entropy=0.501), p_value=0.1
+    )
+    shown = text(replace(found, fresh=judged))
+    rows = [line for line in shown.splitlines() if line.startswith("| `small-fresh`, never fitted on")]
     assert [row.endswith("| **no** |") for row in rows] == [True, True, True]
-    assert "0.850" in rows[0] and "0.501" in rows[1]
-    assert "with the models up to id-00000019 at hand" in shown
+    assert "0.850" in rows[0] and "0.501" in rows[1] and "p = 0.100" in rows[2]
+    assert "designed with the models of `small` at hand" in shown
+    without = text(replace(found, fresh=None))
+    assert "at hand" not in without
+    assert "no measurements of `small-fresh`" in without
 
 
 def test_what_was_not_measured_is_not_met(found: Results) -> None:
@@ -72,7 +77,7 @@ def test_what_is_missed_is_named(found: Results) -> None:
     good = with_row(found, PUBLISHED, roc_auc=0.95, cross_entropy=0.3, chance=Chance(200, 0.5, 0.7, 0.005, 0.005))
     assert "All targets are met." in text(good)
     missed = text(with_row(good, PUBLISHED, cross_entropy=0.5))
-    assert "Not met: cross-entropy, held out." in missed
+    assert "Not met: `small`, held out: cross-entropy." in missed
     assert "All targets" not in missed
 
 
@@ -116,7 +121,7 @@ def test_every_row_of_figures_has_its_permutations_beside_it(found: Results) -> 
     lines = text(found).split("## Held out")[1].split("## By architecture")[0].splitlines()
     rows = [line for line in lines if re.match(r"\| [a-zA-Z]", line)]
     assert rows[0].endswith("| permuted CE | p | permuted AUC | p |")
-    assert len(rows) == 1 + 7 * 3 + 2 + 2 * 3 + 1  # header, families, logistic, best, two leaks, paper
+    assert len(rows) == 1 + 9 * 3 + 2 + 2 * 3 + 1  # header, families, logistic, best, two leaks, paper
 
 
 def test_what_was_left_out_is_told(found: Results) -> None:
@@ -134,7 +139,7 @@ def test_a_useless_regression_is_a_base_rate(found: Results) -> None:
 def test_everything_that_was_tried_is_listed(found: Results) -> None:
     lines = [line.split(";") for line in tried_table(found).splitlines()]
     assert lines[0] == ["theta", "signals", "reduction", "pooled", "resnet18", "squeezenetv1_1"]
-    assert len(lines) == 1 + len(found.searches.pooled.candidates) == 1 + 1 + 3 * 28 + 4
+    assert len(lines) == 1 + len(found.searches.pooled.candidates) == 1 + 2 + 3 * (28 + 2) + 4 + 2
     assert len({tuple(line[:3]) for line in lines}) == len(lines)
     best = min(lines[1:], key=lambda line: float(line[3]))
     assert best[0].startswith("Amplify x3")

@@ -28,7 +28,7 @@ def test_a_signal_of_trojans_reaches_other_starts(make_round: Make) -> None:
     found = judge_other_starts(readings, design_of(readings), halves(readings))
     assert found is not None
     assert list(found.aucs) == [0, 1]
-    assert min(found.aucs.values()) > 0.85
+    assert min(found.aucs.values()) > 0.8
     assert found.p_value == 0.05
 
 
