@@ -186,9 +186,8 @@ def all_answers(readings: Sequence[ArchitectureReadings], design: Design) -> Ans
 
 
 def _in_deviations(groups: Sequence[Array]) -> Array:
-    """Of all architectures, in units of the smallest standard deviation within one: these numbers have any unit."""
-    spreads = [float(group.std()) for group in groups]
-    return np.concatenate(groups) / min((spread for spread in spreads if spread > 0), default=1.0)
+    """Of all architectures, in units of the largest standard deviation within one: these numbers have any unit."""
+    return np.concatenate(groups) / (max(float(group.std()) for group in groups) or 1.0)
 
 
 def _whole(family: Family, bank: Bank) -> dict[str, Mask]:

@@ -18,9 +18,9 @@ Indices = NDArray[np.int64]
 
 # Eigenvalues below this share of the largest are rounding: features of clamped windows are copies of each other.
 _RANK_TOLERANCE = 1e-9
-_LEAST_EIGENVALUE = 1e-9  # so are those below this, of features that do not vary
 # Of features in their natural units (shares, nats): what varies less is not blown up, for its outliers would be, too.
 _LEAST_DEVIATION = 0.02
+_CONSTANT = 1e-9  # a standard deviation below this is none
 _INTERPOLATED = 1e-6  # a leverage this close to 1 leaves nothing to be judged by
 _CACHED = 100_000  # numbers that are worked on together
 
@@ -34,11 +34,11 @@ class Scale:
 
     @classmethod
     def of(cls, features: Array, architecture: Indices, count: int) -> Scale:
-        """Of features (..., models, d); a deviation is at least a fiftieth of the unit."""
+        """Of features (..., models, d); at least a fiftieth of the unit; constant ones get the deviation 1."""
         groups = [features[..., architecture == number, :] for number in range(count)]
         deviations = np.array([group.std(axis=-2) for group in groups])
         means = np.array([group.mean(axis=-2) for group in groups])
-        return cls(means, np.maximum(deviations, _LEAST_DEVIATION))
+        return cls(means, np.where(deviations > _CONSTANT, np.maximum(deviations, _LEAST_DEVIATION), 1.0))
 
     def __call__(self, features: Array, architecture: Indices) -> Array:
         """Standardise features (..., models, d)."""
@@ -109,7 +109,7 @@ def _decomposed(inputs: Array) -> tuple[Array, Array]:
     wide = inputs.shape[2] > inputs.shape[1]
     transposed = inputs.transpose(0, 2, 1)
     values, vectors = np.linalg.eigh(np.matmul(inputs, transposed) if wide else np.matmul(transposed, inputs))
-    kept = values > np.maximum(_RANK_TOLERANCE * values[:, -1:], _LEAST_EIGENVALUE)
+    kept = values > np.maximum(_RANK_TOLERANCE * values[:, -1:], _CONSTANT)
     values = np.where(kept, values, 0.0)
     if wide:
         return vectors * kept[:, None], values

@@ -68,6 +68,8 @@ class Results:
         By how much the published procedure beats what can be told without pruning.
     fresh, unseen
         What the learned regressions say of the rounds that nothing was fitted on; None where there is no such round.
+    unseen_alone
+        Figures of the same procedure on the models of `unseen` alone; None where they are too few.
     """
 
     effort: Effort
@@ -85,6 +87,7 @@ class Results:
     by_sources: tuple[BySources, ...]
     fresh: Unseen | None
     unseen: Unseen | None
+    unseen_alone: Judgement | None
 
     def judgement(self, procedure: Procedure, architecture: str | None = None) -> Judgement:
         """The figures of one procedure; KeyError if there are none."""
@@ -112,8 +115,7 @@ def analyse(
     readings = tuple(one for one in measured if _enough(one))
     if not readings:
         raise ValueError(f"expected an architecture with at least {FOLDS} clean and {FOLDS} poisoned models")
-    labels, seed = [one.poisoned for one in readings], effort.seed
-    design = make_design(labels, seed, repeats=effort.repeats, permutations=effort.permutations)
+    design, seed = _design(readings, effort), effort.seed
     answers = all_answers(readings, design)
     learned = learn_all(readings, design)
     return Results(
@@ -134,7 +136,21 @@ def analyse(
         ),
         fresh=judge_unseen(learned, fresh, seed),
         unseen=judge_unseen(learned, unseen, seed),
+        unseen_alone=_alone([one for one in unseen if _enough(one)], effort),
     )
+
+
+def _design(readings: Sequence[ArchitectureReadings], effort: Effort) -> Design:
+    labels = [one.poisoned for one in readings]
+    return make_design(labels, effort.seed, repeats=effort.repeats, permutations=effort.permutations)
+
+
+def _alone(readings: Sequence[ArchitectureReadings], effort: Effort) -> Judgement | None:
+    """The published procedure, nested on these models and no others."""
+    if not readings:
+        return None
+    design = _design(readings, effort)
+    return judge(published(readings, design).held_out(), design.labels, effort.seed)
 
 
 def _enough(readings: ArchitectureReadings) -> bool:

@@ -77,7 +77,7 @@ def _target_rows(found: Judgement, p: float, where: str) -> list[tuple[str, str,
     return [
         (f"{where}: ROC-AUC", "at least 0.90", _auc(found), found.roc_auc >= _TARGET_AUC),
         (f"{where}: cross-entropy", "at most 0.45", _loss(found), found.cross_entropy <= _TARGET_CROSS_ENTROPY),
-        (f"{where}: permutation test of the ROC-AUC", "p < 0.01", f"p = {p:.3f}", p < _TARGET_P),
+        (f"{where}: permutation test of the ROC-AUC", "p < 0.01", f"p = {p:.4f}", p < _TARGET_P),
     ]
 
 
@@ -278,8 +278,8 @@ def _never_fitted_on(results: Results, fresh_name: str, unseen_name: str) -> str
         (fresh_name, "of the same kind", results.fresh, _TARGET_AUC),
         (unseen_name, "a family of triggers that was never fitted on", results.unseen, _TARGET_UNSEEN),
     )
-    parts = [_never_fitted(*one) for one in rounds]
-    return "## Rounds that were never fitted on\n\n" + "\n\n".join(parts)
+    parts = [*(_never_fitted(*one) for one in rounds), _alone(results, unseen_name)]
+    return "## Rounds that were never fitted on\n\n" + "\n\n".join(filter(None, parts))
 
 
 def _never_fitted(name: str, kind: str, judged: Unseen | None, target: float) -> str:
@@ -292,6 +292,21 @@ def _never_fitted(name: str, kind: str, judged: Unseen | None, target: float) ->
         f"ROC-AUC {_auc(found)}, p = {judged.p_value:.4f} (labels shuffled within architectures), cross-entropy "
         f"{_loss(found)}, Brier score {found.brier:.3f}, FP {found.false_positives:.1%}, FN "
         f"{found.false_negatives:.1%}. The target of {target:.2f} is {met}."
+    )
+
+
+def _alone(results: Results, unseen_name: str) -> str:
+    found = results.unseen_alone
+    if found is None or found.chance is None:
+        return ""
+    verdict = (
+        "so models of that family to fit on would help"
+        if found.roc_auc >= _TARGET_UNSEEN
+        else "so it is not only models of that family that are missing, but a signal of it"
+    )
+    return (
+        f"Searched and fitted on the models of `{unseen_name}` themselves, and held out, the same procedure has a "
+        f"ROC-AUC of {_auc(found)}, p = {found.chance.p_roc_auc:.3f}: {verdict} (threshold {_TARGET_UNSEEN:.2f})."
     )
 
 

@@ -52,7 +52,10 @@ def test_other_rounds_are_judged_by_the_final_fit(found: Results, noise: Results
         assert judged.judgement.num_models == models
         assert judged.judgement.roc_auc > 0.9
         assert judged.p_value < 0.01
-    assert noise.fresh is noise.unseen is None
+    assert found.unseen_alone is not None
+    assert found.unseen_alone.num_models == 24
+    assert found.unseen_alone.roc_auc > 0.8
+    assert noise.fresh is noise.unseen is noise.unseen_alone is None
 
 
 def test_noise_flatters_in_sample_alone(noise: Results) -> None:

@@ -59,7 +59,7 @@ def test_a_fresh_round_has_targets_of_its_own(found: Results) -> None:
     shown = text(replace(found, fresh=judged))
     rows = [line for line in shown.splitlines() if line.startswith("| `small-fresh`, never fitted on")]
     assert [row.endswith("| **no** |") for row in rows] == [True, True, True]
-    assert "0.850" in rows[0] and "0.501" in rows[1] and "p = 0.100" in rows[2]
+    assert "0.850" in rows[0] and "0.501" in rows[1] and "p = 0.1000" in rows[2]
     assert "designed with the models of `small` at hand" in shown
     without = text(replace(found, fresh=None))
     assert "at hand" not in without
@@ -87,6 +87,11 @@ def test_the_unseen_family(found: Results, noise: Results) -> None:
         judgement = replace(found.unseen.judgement, roc_auc=auc)
         assert f"The target of 0.75 {met}." in text(replace(found, unseen=replace(found.unseen, judgement=judgement)))
     assert "no measurements of `small-filters`" in text(noise)
+    assert found.unseen_alone is not None
+    for auc, said in ((0.75, "models of that family to fit on would help"), (0.74, "but a signal of it")):
+        alone = replace(found.unseen_alone, roc_auc=auc)
+        assert said in text(replace(found, unseen_alone=alone))
+    assert "models of `small-filters` themselves" not in text(noise)
 
 
 def test_the_leak(found: Results) -> None:
