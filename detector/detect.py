@@ -39,7 +39,7 @@ from detector.mapping.signals import (
     unpruned_statistics,
     variant_readings,
 )
-from detector.measurement.measure import Measurer, Unpruned
+from detector.measurement.measure import Measurer
 from detector.model_file import read_model
 from detector.model_file.records import ModelRecord
 from detector.pruning.variants import make_variants
@@ -132,13 +132,13 @@ class Detection:
         with self._stage("variants"):
             for configuration in _costliest_first(parameters.configurations):
                 chosen = examples.subset(selections[configuration])
-                pruned = self._pruned(measurer, record, parameters.architecture, configuration, chosen, unpruned)
+                pruned = self._pruned(measurer, record, parameters.architecture, configuration, chosen)
                 if pruned is not None:
                     rows = [examples.names.index(name) for name in chosen.names]
-                    self.logits = Logits(unpruned.logits[rows], pruned, chosen.labels, chosen.names)
+                    self.logits = Logits(unpruned[rows], pruned, chosen.labels, chosen.names)
                     self._classify(record, bundle, parameters, configuration)
                     return
-        self._find(_out_of_time(self._budget, unpruned))
+        self._find(_out_of_time(self._budget, measurer.image_seconds))
         self._tell(probability=_clipped(parameters.base_rate, parameters.clip), basis=Basis.BASE_RATE)
 
     def _examples(
@@ -168,7 +168,7 @@ class Detection:
         engine = PackedEngine(reference_graph(architecture), record.tensors)
         return Measurer(engine, self._budget, workers=self._settings.threads or usable_cpus())
 
-    def _unpruned(self, measurer: Measurer, examples: Examples) -> Unpruned:
+    def _unpruned(self, measurer: Measurer, examples: Examples) -> NDArray[np.float32]:
         unpruned = measurer.unpruned(examples.images) if self._budget.remaining() > 0 else None
         if unpruned is None:
             raise DeadlineError(
@@ -177,7 +177,7 @@ class Detection:
                 expected=f"an answer within {self._budget.seconds:g} s",
                 next_step="raise infer_max_seconds in metaparameters.json, or use a faster machine",
             )
-        accuracy = float(unpruned_readings(unpruned.logits, examples.labels, (Signal.ACCURACY,))[0])
+        accuracy = float(unpruned_readings(unpruned, examples.labels, (Signal.ACCURACY,))[0])
         self._find(clean_accuracy_finding(accuracy, len(examples)))
         self._tell(unpruned_accuracy=accuracy)
         return unpruned
@@ -189,16 +189,15 @@ class Detection:
         architecture: str,
         configuration: Configuration,
         chosen: Examples,
-        unpruned: Unpruned,
     ) -> NDArray[np.float32] | None:
         """Logits of all variants, or None where the configuration does not fit what is left of the budget."""
         number = sum(configuration.num_pruned_models)
-        needed = measurer.predicted_seconds(unpruned.image_seconds, number, len(chosen))
+        needed = measurer.predicted_seconds(number, len(chosen))
         pruned = None
         if fits := self._budget.allows(needed):
             graph = reference_graph(architecture)
             variants = chain.from_iterable(make_variants(record.tensors, graph, one) for one in configuration.thetas)
-            pruned = measurer.variants(variants, number, chosen.images, unpruned.image_seconds)
+            pruned = measurer.variants(variants, number, chosen.images)
         if pruned is None:
             self._find(_dropped(configuration, needed, self._budget.remaining(), begun=fits))
         return pruned
@@ -300,7 +299,7 @@ def _dropped(configuration: Configuration, needed: float, remaining: float, *, b
     return Finding(Severity.WARNING, "configuration_dropped", message, evidence)
 
 
-def _out_of_time(budget: Budget, unpruned: Unpruned) -> Finding:
+def _out_of_time(budget: Budget, image_seconds: float) -> Finding:
     message = "no configuration fits the time budget: the answer is the base rate, raise infer_max_seconds"
-    evidence = {"budget_seconds": budget.seconds, "image_seconds": unpruned.image_seconds}
+    evidence = {"budget_seconds": budget.seconds, "image_seconds": image_seconds}
     return Finding(Severity.ERROR, "out_of_time", message, evidence)

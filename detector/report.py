@@ -30,7 +30,7 @@ from detector.errors import ExitCode, printable
 from detector.examples.preprocessing import Preprocessing
 from detector.findings import Finding, Json, Severity
 from detector.mapping.bundles import Bundle
-from detector.mapping.features import Reduction
+from detector.mapping.features import PER_MODEL, Reduction
 from detector.mapping.parameters import Clip, Configuration, Figures, LearnedParameters, MappingKind, Provenance
 from detector.mapping.predict import Prediction
 from detector.mapping.signals import Signal
@@ -132,7 +132,7 @@ class Report:
         Share of them that the network classifies correctly before pruning.
     readings
         By signal, whether the mapping uses it or not: a number for each variant, theta by theta, relative to the
-        unpruned network but for the accuracy; of `classifier_weights` its statistics.
+        unpruned network but for the accuracy; of the signals that need no variants their statistics.
     features, signal_vector
         What the mapping was applied to: names and numbers, one for each coefficient.
     timings
@@ -254,18 +254,22 @@ def _reading_lines(report: Report) -> list[str]:
     """What the mapping was applied to: the readings that it uses, and how they were reduced."""
     if report.signals is None or report.readings is None:
         return []
-    readings = {signal: _by_theta(report, signal) for signal in report.signals}
-    lines = [f"{signal}: {' '.join(f'{value:.2f}' for value in values)}" for signal, values in readings.items()]
-    if report.reduction in _USED:
+    measured = [signal for signal in report.signals if signal not in PER_MODEL]
+    lines = [f"{signal}: {' '.join(f'{value:.2f}' for value in _by_theta(report, signal))}" for signal in measured]
+    if report.reduction in _USED and measured:
         lines.append(f"of each {_USED[report.reduction]} over the variants of a theta is used")
+    for signal in report.signals:
+        if signal in PER_MODEL:
+            numbers = zip(PER_MODEL[signal], report.readings[signal], strict=True)
+            lines.append(f"{signal}: {', '.join(f'{name} {value:.2f}' for name, value in numbers)}")
     return lines
 
 
 def _by_theta(report: Report, signal: Signal) -> Sequence[float]:
-    """The readings of a signal; of several thetas only the mean of each."""
+    """The readings of a signal of the variants; of several thetas only the mean of each."""
     assert report.readings is not None
     values, thetas = report.readings[signal], report.thetas or ()
-    if len(thetas) < 2 or signal is Signal.CLASSIFIER_WEIGHTS:
+    if len(thetas) < 2:
         return values
     ends = [0, *accumulate(theta.num_pruned_models for theta in thetas)]
     return [fmean(values[start:end]) for start, end in pairwise(ends)]

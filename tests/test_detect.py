@@ -154,28 +154,46 @@ def test_where_none_fits_the_base_rate_of_the_architecture_is_the_answer(detecti
     assert made.logits is None
 
 
-def test_a_configuration_that_becomes_too_slow_is_left_for_a_cheaper_one(
-    detection: Callable[..., Detection], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A neighbour takes the processor away for 14 seconds during the 5th of the 20 pruned models."""
-    calls = []
+def slowed(monkeypatch: pytest.MonkeyPatch, extra: Callable[[int, int], float]) -> list[int]:
+    """The stand-in takes `extra` seconds more for its call of that number and size; returns the sizes of all calls."""
+    calls: list[int] = []
     plain = StandIn.logits
 
     def slow(self: StandIn, images: np.ndarray, patches: Sequence[RowPatch] = ()) -> np.ndarray:
         calls.append(len(images))
-        self.clock.seconds += 14 * (len(calls) == 2 + 5)
+        self.clock.seconds += extra(len(calls), len(images))
         return plain(self, images, patches)
 
     monkeypatch.setattr(StandIn, "logits", slow)
+    return calls
+
+
+def test_a_configuration_that_becomes_too_slow_is_left_for_a_cheaper_one(
+    detection: Callable[..., Detection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the 5th of the 20 pruned models on, a neighbour makes everything ten times slower."""
+    calls = slowed(monkeypatch, lambda number, images: 9 * IMAGE_SECONDS * images * (number > 2 + 4))
+    report = detection(70.1 + RESERVE).run()
+    # Of the last nine passes five were slow: 11 more would take 55 s of the 42.5 that are left, and MIDDLE even more.
+    assert calls == [1, 5] + [5] * 9 + [2] * 12
+    assert report.thetas == SMALL.thetas
+    first, second = dropped(report)
+    assert (first["cost"], second["cost"]) == (100, 50)
+    assert first["remaining_seconds"] == pytest.approx(42.5)
+    assert second["needed_seconds"] == pytest.approx(10 * NEEDED["middle"])
+    messages = [finding.message for finding in report.findings if finding.code == "configuration_dropped"]
+    assert "about 15.0 s were foreseen, but the machine became slower" in messages[0]
+    assert "42.5 s were left" in messages[0]
+    assert "it takes about 75.0 s" in messages[1]
+
+
+def test_a_single_hiccup_costs_nothing(detection: Callable[..., Detection], monkeypatch: pytest.MonkeyPatch) -> None:
+    """14 seconds during the 5th of the 20 pruned models, half of the budget."""
+    calls = slowed(monkeypatch, lambda number, _: 14.0 * (number == 2 + 5))
     report = detection(30.1 + RESERVE).run()
-    # 17.1 s have passed, and a pass as slow as that one would not safely end within the 13 s left; ten fast ones would.
-    assert calls == [1, 5] + [5] * 5 + [5] * 10
-    assert report.thetas == MIDDLE.thetas
-    assert [evidence["cost"] for evidence in dropped(report)] == [100]
-    assert dropped(report)[0]["remaining_seconds"] == pytest.approx(13)
-    (finding,) = [finding for finding in report.findings if finding.code == "configuration_dropped"]
-    assert "about 15.0 s were foreseen, but the machine became slower" in finding.message
-    assert "13.0 s were left" in finding.message
+    assert calls == [1, 5] + [5] * 20
+    assert report.thetas == LARGE.thetas
+    assert dropped(report) == []
 
 
 @pytest.mark.parametrize("seconds", [1.0, RESERVE, RESERVE + UNPRUNED])

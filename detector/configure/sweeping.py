@@ -180,7 +180,7 @@ class _Network:
             began = self._clock.now()
             measured = self._measurer.unpruned(self._examples.images)
             assert measured is not None  # the budget is endless, here and below
-            found = Answers(self._examples.names, measured.logits[None], self._clock.now() - began)
+            found = Answers(self._examples.names, measured[None], self._clock.now() - began)
             self._shelf.put(None, found)
         return found
 
@@ -206,7 +206,7 @@ class _Network:
         chosen = images.examples.images[rows]
         began = self._clock.now()
         variants = make_variants(self._record.tensors, self._graph, largest)
-        logits = self._measurer.variants(variants, largest.num_pruned_models, chosen, 0.0)
+        logits = self._measurer.variants(variants, largest.num_pruned_models, chosen)
         assert logits is not None
         names = tuple(self._examples.names[row] for row in rows)
         self._shelf.put(largest, Answers(names, logits, self._clock.now() - began))

@@ -3,7 +3,8 @@
 Knows nothing of files, probabilities or learned parameters. Variants spread over worker threads, each of which computes
 alone; so the logits do not depend on how many there are. A measurement goes on as long as all of it is expected to end
 in time, judged by the median of the latest forward passes, for a single hiccup of the machine says nothing about the
-rest; and a forward pass is only started where it would end in time even if it were as slow as the slowest so far.
+rest; and a forward pass is only started where it would end in time even if it were as slow as the slowest of them but
+one.
 """
 
 from __future__ import annotations
@@ -46,14 +47,6 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True)
-class Unpruned:
-    """The network as it is: logits (N, classes) and the seconds that a worker takes for one image, as a rule."""
-
-    logits: Logits
-    image_seconds: float
-
-
-@dataclass(frozen=True)
 class _Work:
     """A forward pass to do: some images, the first of them being number `start`, through variant `index`."""
 
@@ -73,7 +66,7 @@ class _Pass:
 
 
 class Measurer:
-    """Forward passes of one engine, spread over workers.
+    """Forward passes of one engine, spread over workers. It knows its pace from all that it has measured before.
 
     Parameters
     ----------
@@ -85,54 +78,58 @@ class Measurer:
         self._engine = engine
         self._budget = budget
         self._workers = workers
+        self._latest: deque[float] = deque(maxlen=_LATEST)  # seconds that a worker took for one image
 
-    def unpruned(self, images: Images) -> Unpruned | None:
-        """Answers of the unpruned network to images (N, 3, height, width), N >= 1, and how long they take.
+    @property
+    def image_seconds(self) -> float:
+        """What a worker takes for one image, as a rule; 0 before anything is measured."""
+        return median(self._latest or [0.0])
 
-        None where they are not expected to end within the budget, judged by a first pass over a single image; that one
-        pays for what is done only once, and is not counted.
+    def unpruned(self, images: Images) -> Logits | None:
+        """Logits (N, classes) of the unpruned network for images (N, 3, height, width), N >= 1.
+
+        None where they are not expected within the budget, judged by a first pass over a single image; that one pays
+        for what is done only once, and is not counted afterwards.
         """
         first = self._timed(_Work(0, 0, images[:1], ()))
         chunks = list(_chunks(0, images, (), _chunk_size(len(images))))
-        if not self._budget.allows(self.predicted_seconds(first.image_seconds, len(chunks), len(chunks[0].images))):
+        self._latest.append(first.image_seconds)
+        if not self._budget.allows(self.predicted_seconds(len(chunks), len(chunks[0].images))):
             return None
-        passes = list(self._passes(chunks))
-        return Unpruned(_stacked(passes)[0], median(one.image_seconds for one in passes))
+        self._latest.clear()
+        answers: Logits = _stacked(list(self._passes(chunks)))[0]
+        return answers
 
-    def predicted_seconds(self, image_seconds: float, num_passes: int, num_images: int) -> float:
+    def predicted_seconds(self, num_passes: int, num_images: int) -> float:
         """Expected time for so many passes over so many images each, with the safety factor."""
-        return SAFETY * self._seconds(image_seconds, num_passes, num_images)
+        return SAFETY * self._seconds(num_passes, num_images)
 
-    def variants(
-        self, variants: Iterable[Variant], num_variants: int, images: Images, image_seconds: float
-    ) -> Logits | None:
+    def variants(self, variants: Iterable[Variant], num_variants: int, images: Images) -> Logits | None:
         """Logits (variants, N, classes), or None as soon as they are not expected to be complete within the budget."""
-        latest = deque([image_seconds], _LATEST)
-        slowest = image_seconds
         stopped = False
 
         def work() -> Iterator[_Work]:
             nonlocal stopped
             for number, variant in enumerate(variants):
                 size = len(images) if number else _chunk_size(len(images))
-                rest = self._seconds(median(latest), num_variants - number, len(images))
+                rest = self._seconds(num_variants - number, len(images))
                 for one in _chunks(number, images, variant.patches, size):
-                    alone = SAFETY * slowest * len(one.images)
+                    alone = SAFETY * self._slow() * len(one.images)
                     if not self._budget.allows(alone if one.start else max(alone, rest)):
                         stopped = True
                         return
                     yield one
 
-        passes: list[_Pass] = []
-        for one in self._passes(work()):
-            latest.append(one.image_seconds)
-            slowest = max(slowest, one.image_seconds)
-            passes.append(one)
+        passes = list(self._passes(work()))
         return None if stopped else _stacked(passes)
 
-    def _seconds(self, image_seconds: float, num_passes: int, num_images: int) -> float:
+    def _slow(self) -> float:
+        """Of the latest passes the slowest but one; of a single one, that."""
+        return ([0.0] if not self._latest else sorted(self._latest)[-2:])[0]
+
+    def _seconds(self, num_passes: int, num_images: int) -> float:
         rounds = -(-num_passes // self._workers)
-        return image_seconds * rounds * num_images
+        return self.image_seconds * rounds * num_images
 
     def _passes(self, work: Iterable[_Work]) -> Iterator[_Pass]:
         """Do the work, at most one pass a worker at a time; it is taken from `work` only when it can start."""
@@ -142,8 +139,12 @@ class Measurer:
                 running.add(pool.submit(self._timed, one))
                 if len(running) == self._workers:
                     done, running = wait(running, return_when=FIRST_COMPLETED)
-                    yield from (future.result() for future in done)
-            yield from (future.result() for future in running)
+                    yield from map(self._counted, done)
+            yield from map(self._counted, running)
+
+    def _counted(self, ended: Future[_Pass]) -> _Pass:
+        self._latest.append(ended.result().image_seconds)
+        return ended.result()
 
     def _timed(self, work: _Work) -> _Pass:
         began = self._budget.clock.now()

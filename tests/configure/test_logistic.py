@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.preprocessing import StandardScaler
 
 from detector.configure.candidates import Candidate
+from detector.configure.concluding import conclude_logistic
 from detector.configure.design import make_design
-from detector.configure.logistic import Logistic, fit_logistic
+from detector.configure.logistic import STRENGTHS, Logistic, fit_logistic
 from detector.configure.readings import ArchitectureReadings
 from detector.mapping.features import Reduction
 from detector.mapping.parameters import Clip
@@ -64,3 +66,53 @@ def test_labels_of_a_fold_do_not_reach_its_answers(make_readings: Make) -> None:
     )
     np.testing.assert_array_equal(first[0, inside], second[0, inside])
     assert np.abs(first[0, ~inside] - second[0, ~inside]).max() > 0.1
+
+
+def test_fits_of_the_raw_features_say_what_scikit_learn_says(make_readings: Make) -> None:
+    """For each architecture its own scale, one regression for both."""
+    readings = [make_readings(name, seed, (THETA, OTHER), planted={1: 2.0}) for seed, name in enumerate(("a", "b"))]
+    design = make_design([one.poisoned for one in readings], 0, repeats=1, permutations=1)
+    option = len(STRENGTHS) + STRENGTHS.index(0.1)
+    fits = Logistic.of(readings, BOTH, design, Clip()).fits(option)
+    raw = [BOTH[1].features(one) for one in readings]
+    inputs = np.concatenate([StandardScaler().fit_transform(one) for one in raw])
+    oracle = LogisticRegression(C=1 / (60 * 0.1), tol=1e-10).fit(inputs, design.labels[:, 0])
+    expected = oracle.predict_proba(inputs)[:, 1]
+    found = np.concatenate([one.probabilities(features, Clip(0, 1)) for one, features in zip(fits, raw, strict=True)])
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_what_is_concluded_is_the_best_of_the_wanted(make_readings: Make) -> None:
+    """The signal is in the margin; the other candidate is tried and told, but not chosen."""
+    readings = [make_readings("a", 0, (THETA, OTHER), planted={1: 3.0})]
+    design = make_design([readings[0].poisoned], 0, repeats=1, permutations=1)
+    margin, accuracy = BOTH
+    best = conclude_logistic(readings, [accuracy, margin], [], design, Clip())
+    assert (best.candidate, best.useful) == (margin, True)
+    other = conclude_logistic(readings, [accuracy], [margin], design, Clip())
+    assert other.candidate == accuracy
+    np.testing.assert_allclose(other.tried, best.tried)
+    assert other.tried[1] < other.tried[0]
+    assert best.loss == best.tried.min() == pytest.approx(np.mean(best.inner_losses))
+
+
+def test_the_strongest_penalty_leaves_the_base_rate(make_readings: Make) -> None:
+    """Where the labels are noise it is chosen, and said to be useless."""
+    readings = [make_readings("a", 3, (THETA, OTHER), models=40)]
+    design = make_design([readings[0].poisoned], 0, repeats=1, permutations=1)
+    fitted = Logistic.of(readings, BOTH[1:], design, Clip())
+    (base_rate,) = fitted.fits(len(STRENGTHS) - 1)
+    np.testing.assert_allclose(base_rate.probabilities(BOTH[1].features(readings[0]), Clip()), 0.5, atol=0.01)
+    best = conclude_logistic(readings, BOTH[1:], [], design, Clip())
+    assert best.useful == (best.strength < max(STRENGTHS))
+    assert best.loss <= fitted.inner_losses(np.ones(40, dtype=bool))[-1].mean()
+
+
+def test_answers_are_blind_to_the_labels_of_models_that_they_are_not_fitted_on(make_readings: Make) -> None:
+    readings = [make_readings("a", 0, (THETA, OTHER), planted={1: 2.0})]
+    design = make_design([readings[0].poisoned], 0, repeats=1, permutations=1)
+    rows = np.arange(30) < 20
+    turned = replace(design, labels=np.where(rows[:, None], design.labels, 1 - design.labels))
+    one, other = (Logistic.of(readings, BOTH, each, Clip()).answers(rows) for each in (design, turned))
+    np.testing.assert_array_equal(one, other)
+    assert roc_auc_score(design.labels[~rows, 0], one[~rows, 0]) > 0.8

@@ -105,9 +105,9 @@ def test_measured_logits_are_the_same_to_the_bit_with_any_number_of_workers(smal
     found = set()
     for workers in (1, 2, 4):
         measurer = Measurer(engine, Budget(SystemClock(), SystemClock().now(), 1e9), workers=workers)
-        unpruned, pruned = measurer.unpruned(images), measurer.variants(variants, len(variants), images, 0.0)
+        unpruned, pruned = measurer.unpruned(images), measurer.variants(variants, len(variants), images)
         assert unpruned is not None and pruned is not None
-        found.add((unpruned.logits.tobytes(), pruned.tobytes()))
+        found.add((unpruned.tobytes(), pruned.tobytes()))
     assert len(found) == 1
 
 

@@ -44,6 +44,15 @@ class FakeEngine:
         return np.stack([images.sum((1, 2, 3)), np.full(len(images), row)], axis=1).astype(np.float32)
 
 
+def paced(seconds: float = 1e9, image_seconds: float = 0.1) -> tuple[FakeEngine, Measurer]:
+    """One that knows its pace from a single image, at time 0 again."""
+    engine, measurer = made(seconds, image_seconds)
+    assert measurer.unpruned(IMAGES[:1]) is not None
+    engine.batches.clear()
+    engine.clock.seconds = 0.0
+    return engine, measurer
+
+
 def made(seconds: float = 1e9, image_seconds: float = 0.1, workers: int = 1) -> tuple[FakeEngine, Measurer]:
     clock = HandClock()
     engine = FakeEngine(clock, image_seconds)
@@ -56,7 +65,7 @@ def test_unpruned_answers_in_order_by_chunks_that_workers_do_not_change(count: i
     engine, measurer = made(workers=workers)
     unpruned = measurer.unpruned(IMAGES[:count])
     assert unpruned is not None
-    np.testing.assert_array_equal(unpruned.logits[:, 0], IMAGES[:count].sum((1, 2, 3)))
+    np.testing.assert_array_equal(unpruned[:, 0], IMAGES[:count].sum((1, 2, 3)))
     assert engine.batches[0] == 1
     assert sorted(engine.batches[1:], reverse=True) == [5] * (count // 5) + [count % 5] * (count % 5 > 0)
 
@@ -65,10 +74,9 @@ def test_time_of_an_image_is_that_of_most_chunks() -> None:
     """A hiccup of 100 s in one of the chunks of 5, 5 and 2 images does not count."""
     engine, measurer = made(image_seconds=0.25)
     engine.hiccups = {2: 100.0}
-    unpruned = measurer.unpruned(IMAGES)
-    assert unpruned is not None
+    assert measurer.unpruned(IMAGES) is not None
     assert engine.clock.seconds > 100
-    assert unpruned.image_seconds == pytest.approx(0.25)
+    assert measurer.image_seconds == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
@@ -78,7 +86,7 @@ def test_many_images_are_cut_into_quarters(workers: int) -> None:
     unpruned = measurer.unpruned(many)
     assert unpruned is not None
     assert engine.batches == [1, 9, 9, 9, 9]
-    np.testing.assert_array_equal(unpruned.logits[:, 0], many.sum((1, 2, 3)))
+    np.testing.assert_array_equal(unpruned[:, 0], many.sum((1, 2, 3)))
 
 
 @pytest.mark.parametrize(("workers", "needed"), [(1, 3.0), (2, 2.0), (3, 1.0)])
@@ -94,7 +102,7 @@ def test_unpruned_answers_that_may_come_too_late_are_not_begun(workers: int, nee
 @pytest.mark.parametrize("workers", [1, 2, 4, 9])
 def test_all_variants_are_measured_in_order(workers: int) -> None:
     _, measurer = made(workers=workers)
-    logits = measurer.variants(VARIANTS, 5, IMAGES, 0.1)
+    logits = measurer.variants(VARIANTS, 5, IMAGES)
     assert logits is not None
     assert logits.shape == (5, 12, 2)
     for s in range(5):
@@ -104,15 +112,15 @@ def test_all_variants_are_measured_in_order(workers: int) -> None:
 
 def test_the_first_variant_is_shared_by_the_workers() -> None:
     engine, measurer = made()
-    measurer.variants(VARIANTS, 5, IMAGES, 0.1)
+    measurer.variants(VARIANTS, 5, IMAGES)
     assert engine.batches == [5, 5, 2, 12, 12, 12, 12]
 
 
 @pytest.mark.parametrize(("seconds", "passes"), [(5.9, 0), (6.7, 7)])
 def test_nothing_is_begun_that_will_not_be_complete_in_time(seconds: float, passes: int) -> None:
     """Five variants of 12 images at 0.1 s each take 6 s; the last of them starts where 1.8 s are left."""
-    engine, measurer = made(seconds)
-    assert (measurer.variants(VARIANTS, 5, IMAGES, 0.1) is not None) == (passes == 7)
+    engine, measurer = paced(seconds)
+    assert (measurer.variants(VARIANTS, 5, IMAGES) is not None) == (passes == 7)
     assert len(engine.batches) == passes
     assert engine.clock.seconds <= seconds
 
@@ -120,32 +128,35 @@ def test_nothing_is_begun_that_will_not_be_complete_in_time(seconds: float, pass
 @pytest.mark.parametrize(("seconds", "passes"), [(0.7, 0), (1.22, 1), (2.9, 3), (3.1, 4), (5.5, 6)])
 def test_no_pass_is_started_that_may_not_end_in_time(seconds: float, passes: int) -> None:
     """More variants come than were foreseen: passes take 0.5, 0.5, 0.2 and 1.2 s, and start where 1.5 times fits."""
-    engine, measurer = made(seconds)
-    assert measurer.variants(VARIANTS, 1, IMAGES, 0.1) is None
+    engine, measurer = paced(seconds)
+    assert measurer.variants(VARIANTS, 1, IMAGES) is None
     assert len(engine.batches) == passes
     assert engine.clock.seconds <= seconds
 
 
 def test_a_slowdown_is_noticed_while_a_cheaper_measurement_still_fits() -> None:
     """Four images a variant at 0.1 s; after four of 30 variants the machine becomes ten times slower for good."""
-    engine, measurer = made(60.0)
+    engine, measurer = paced(60.0)
     engine.hiccups = dict.fromkeys(range(4, 30), 3.6)
     many = [replace(VARIANTS[0], index=s) for s in range(30)]
-    assert measurer.variants(many, 30, IMAGES[:4], 0.1) is None
+    assert measurer.variants(many, 30, IMAGES[:4]) is None
     # once five of the last nine passes were slow ones, 21 more at that pace are seen not to fit: 1.6 + 5 * 4 s
     assert engine.clock.seconds == pytest.approx(21.6)
 
 
 def test_a_hiccup_is_passed_over() -> None:
-    engine, measurer = made(20.0)
+    engine, measurer = paced(20.0)
     engine.hiccups = {3: 5.0}
-    assert measurer.variants(VARIANTS, 5, IMAGES, 0.1) is not None
+    assert measurer.variants(VARIANTS, 5, IMAGES) is not None
     assert engine.clock.seconds == pytest.approx(11.0)
 
 
 def test_prediction_counts_rounds_of_workers() -> None:
-    assert made(workers=1)[1].predicted_seconds(0.1, 15, 10) == pytest.approx(SAFETY * 15)
-    assert made(workers=2)[1].predicted_seconds(0.1, 15, 10) == pytest.approx(SAFETY * 8)
+    for workers, rounds in ((1, 15), (2, 8)):
+        _, measurer = made(workers=workers)
+        assert measurer.predicted_seconds(15, 10) == 0.0  # nothing is known yet
+        measurer.unpruned(IMAGES)
+        assert measurer.predicted_seconds(15, 10) == pytest.approx(SAFETY * rounds)
 
 
 def test_workers_measure_at_the_same_time() -> None:
@@ -157,7 +168,7 @@ def test_workers_measure_at_the_same_time() -> None:
             return np.zeros((len(images), 2), dtype=np.float32)
 
     measurer = Measurer(Meeting(), Budget(HandClock(), 0.0, 1e9), workers=2)
-    assert measurer.variants(VARIANTS[:4], 4, IMAGES, 0.1) is not None
+    assert measurer.variants(VARIANTS[:4], 4, IMAGES) is not None
 
 
 def test_variants_are_taken_only_when_a_worker_is_free() -> None:
@@ -169,7 +180,7 @@ def test_variants_are_taken_only_when_a_worker_is_free() -> None:
             taken.append(len(engine.batches))
             yield variant
 
-    measurer.variants(stream(), 5, IMAGES, 0.1)
+    measurer.variants(stream(), 5, IMAGES)
     assert taken == [0, 3, 4, 5, 6]
 
 
@@ -179,4 +190,4 @@ def test_an_engines_failure_reaches_the_caller() -> None:
             raise RuntimeError("broken")
 
     with pytest.raises(RuntimeError, match="broken"):
-        Measurer(Broken(), Budget(HandClock(), 0.0, 1e9), workers=2).variants(VARIANTS, 5, IMAGES, 0.1)
+        Measurer(Broken(), Budget(HandClock(), 0.0, 1e9), workers=2).variants(VARIANTS, 5, IMAGES)
