@@ -1,6 +1,8 @@
-"""The automatic configuration: the search over a grid of thetas, judged as the published results are, per architecture.
+"""The automatic configuration: the published procedure on a grid of thetas, judged as the published results are.
 
-The same procedure, on the caller's round, that the default bundle was learned and judged with (`detector.results`).
+The same procedure, on the caller's round, that the default bundle was learned and judged with (`detector.results`). All
+architectures are pooled, and measured alike, so the slowest of them decides how many thetas fit the time; where no
+theta fits it for all of them, each is searched alone.
 """
 
 from __future__ import annotations
@@ -43,14 +45,12 @@ class Search:
 
 
 def winners(readings: Sequence[ArchitectureReadings], search: Search) -> tuple[Theta, ...]:
-    """theta_error of each architecture: the thetas whose other |S| and |D| are worth measuring for the second stage.
+    """theta_error: the thetas whose other |S| and |D| are worth measuring for the second stage.
 
-    Of an architecture whose best configuration takes several thetas together, the costliest behind it that takes one.
+    Where the best configuration takes several thetas together, the costliest behind it that takes one.
     """
     usable = [one for one in readings if not _unusable(one, search)]
-    if not usable:
-        return ()
-    regressions = learn_all(usable, _design(usable, search))
+    regressions = [one for pool in _pools(usable) for one in learn_all(pool, _design(pool, search))]
     options = [(one.conclusion.candidate.thetas, *(other.thetas for other in one.cheaper)) for one in regressions]
     single = [[thetas[0] for thetas in some if len(thetas) == 1] for some in options]
     return tuple(dict.fromkeys(thetas[0] for thetas in single if thetas))
@@ -60,8 +60,15 @@ def learn_automatically(readings: Sequence[ArchitectureReadings], search: Search
     """One result for each architecture, in their order: the best of everything that was tried, or why there is none."""
     reasons = {one.architecture: _unusable(one, search) for one in readings}
     usable = [one for one in readings if not reasons[one.architecture]]
-    found = {one.architecture: one for one in _searched(usable, search)} if usable else {}
+    found = {one.architecture: one for pool in _pools(usable) for one in _searched(pool, search)}
     return [found.get(one.architecture) or nothing_learned(one, reasons[one.architecture]) for one in readings]
+
+
+def _pools(readings: Sequence[ArchitectureReadings]) -> list[list[ArchitectureReadings]]:
+    """The architectures that are fitted together."""
+    if readings and affordable(readings):
+        return [list(readings)]
+    return [[one] for one in readings]
 
 
 def _unusable(readings: ArchitectureReadings, search: Search) -> str:

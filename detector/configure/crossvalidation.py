@@ -18,10 +18,12 @@ from detector.configure.calibration import calibrate
 from detector.configure.candidates import Bank
 from detector.configure.design import Design
 from detector.configure.evaluation import cross_entropies
-from detector.configure.searching import Choice, Families, Fits
+from detector.configure.searching import Families, Fits
 from detector.mapping.parameters import Clip
 
 Array = NDArray[np.float64]
+# By the folds left out: scores (N, P), of which only the rows of these folds mean something.
+_Scores = Mapping[tuple[int, ...], Array]
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,10 @@ class CrossValidated:
     inner_losses
         (repeats, folds, architectures, P): mean cross-entropy, per architecture, of the models that calibrate the
         answers of a fold. Known before the fold is looked at.
-    chosen
-        (repeats, folds): the candidates that the searches under the true labels end at.
     """
 
     probabilities: Array
     inner_losses: Array
-    chosen: NDArray[np.int64]
 
 
 def cross_validate(
@@ -59,29 +58,6 @@ def cross_validate(
     return {name: _stacked(part) for name, part in parts.items()}
 
 
-def inner_scores(bank: Bank, design: Design, families: Families, strengths: Sequence[float]) -> dict[str, Array]:
-    """Scores (N, P) of all models, held out with the folds of the first repeat: what calibrates a final fit."""
-    folds = design.folds[0]
-    found = _held_out_scores(bank, design, folds, families, strengths, nested=False)
-    return {name: _assembled(one, folds) for name, one in found.items()}
-
-
-@dataclass
-class _Scores:
-    """By the folds left out: scores (N, P), of which only the rows of these folds mean something; and the choices."""
-
-    scores: dict[tuple[int, ...], Array]
-    chosen: dict[tuple[int, ...], Choice]
-
-
-def _assembled(found: _Scores, folds: NDArray[np.int64]) -> Array:
-    """Of the searches without one fold, each model's score by the one that left it out."""
-    scores = np.empty_like(found.scores[int(folds[0]),])
-    for fold in np.unique(folds):
-        scores[folds == fold] = found.scores[fold,][folds == fold]
-    return scores
-
-
 def _held_out_scores(
     bank: Bank,
     design: Design,
@@ -91,17 +67,15 @@ def _held_out_scores(
     *,
     nested: bool,
 ) -> Mapping[str, _Scores]:
-    found = {name: _Scores({}, {}) for name in families}
+    found: dict[str, dict[tuple[int, ...], Array]] = {name: {} for name in families}
     numbers = [int(number) for number in np.unique(folds)]
     for left_out in [*((number,) for number in numbers), *(combinations(numbers, 2) if nested else ())]:
         others = np.isin(folds, left_out)
         rows = np.flatnonzero(others)
         fits = Fits.of(bank, design.architecture, design.labels, np.flatnonzero(~others), rows, strengths)
         for name, family in families.items():
-            choice = fits.search(family)
-            scores = np.zeros(design.labels.shape)
-            scores[rows] = fits.scores(choice)
-            found[name].scores[left_out], found[name].chosen[left_out] = scores, choice
+            found[name][left_out] = np.zeros(design.labels.shape)
+            found[name][left_out][rows] = fits.scores(fits.search(family))
     return found
 
 
@@ -114,28 +88,26 @@ def _judged(
     probabilities = np.empty(design.labels.shape)
     losses = np.full((len(numbers), len(architectures), design.labels.shape[1]), np.nan)
     for fold in numbers:
-        held_out, outer = folds == fold, found.scores[fold,]
+        held_out, outer = folds == fold, found[fold,]
         if not calibrated:
             probabilities[held_out] = outer[held_out].clip(clip.low, clip.high)
             continue
         inner = np.zeros(outer.shape)
         for other in numbers[numbers != fold]:
             rows = folds == other
-            inner[rows] = found.scores[min(fold, other), max(fold, other)][rows]
+            inner[rows] = found[min(fold, other), max(fold, other)][rows]
         calibration = calibrate(inner[~held_out], design.labels[~held_out])
         probabilities[held_out] = calibration(outer[held_out]).clip(clip.low, clip.high)
         surprise = cross_entropies(calibration(inner).clip(clip.low, clip.high), design.labels)
         for number in architectures:
             losses[fold, number] = surprise[~held_out & (design.architecture == number)].mean(axis=0)
-    chosen = np.array([found.chosen[fold,].candidate[0] for fold in numbers])
-    return CrossValidated(probabilities, losses, chosen)
+    return CrossValidated(probabilities, losses)
 
 
 def _stacked(parts: Sequence[CrossValidated]) -> CrossValidated:
     return CrossValidated(
         np.array([part.probabilities for part in parts]),
         np.array([part.inner_losses for part in parts]),
-        np.array([part.chosen for part in parts]),
     )
 
 
@@ -146,5 +118,4 @@ def better_of(first: CrossValidated, second: CrossValidated, folds: NDArray[np.i
     return CrossValidated(
         np.where(take, second.probabilities, first.probabilities),
         np.minimum(first.inner_losses, second.inner_losses),
-        first.chosen,
     )

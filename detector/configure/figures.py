@@ -6,6 +6,7 @@ cross-validation are means over its repeats; uncertainty is that of the models, 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +70,12 @@ class Judgement:
     def figures(self) -> Figures:
         """As they are kept with learned parameters."""
         return Figures(self.num_models, self.error_rate, self.cross_entropy, self.roc_auc)
+
+    @property
+    def base_rate_cross_entropy(self) -> float:
+        """What the share of poisoned models would have as the answer to each, in nats."""
+        share = self.num_poisoned / self.num_models
+        return -share * math.log(share) - (1 - share) * math.log1p(-share)
 
 
 def judge(probabilities: Array, labels: Labels, seed: int) -> Judgement:

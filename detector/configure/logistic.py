@@ -28,12 +28,15 @@ Mask = NDArray[np.bool_]
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 3.0, 1000.0)  # penalty per model, features standardised; the last: the base rate
 _MOST_STEPS = 2000
 _CONVERGED = 1e-8  # of any coefficient in a step
-_FARTHEST = 30.0  # log-odds: beyond it the curvature is nothing
+_FARTHEST = 30.0  # log-odds: beyond it a probability is 0 or 1
 
 
 @dataclass(frozen=True)
 class Logistic:
-    """What is fitted: for each option of candidate and strength, in turn, the features and labels of all N models."""
+    """The choice among candidates and penalties: the features of all N models for each candidate, and the design.
+
+    An option is a candidate with one of STRENGTHS; options are numbered candidate by candidate.
+    """
 
     candidates: tuple[Candidate, ...]
     features: tuple[Array, ...]

@@ -6,6 +6,7 @@ The same folds and permutations serve all of them, so that their answers can be 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial, reduce
 from itertools import compress
@@ -60,19 +61,37 @@ class Family(StrEnum):
     AMPLIFICATION = "all signals under amplification"
     STIMULATION = "all signals under stimulation"
     CLASSIFIER = "the classifier's weights alone"
-    ATTRACTION = "nothing pruned: attraction of classes"
+    UNPRUNED = "nothing pruned: what the unpruned network answers"
     ONE_THETA = "everything, one theta at a time"
     TOGETHER = "as many thetas together as fit the time"
-    BESIDE = "thetas together, beside the network as it is"
-    LOGISTIC = "thetas together, beside the network as it is, L2 logistic"
+    BESIDE = "thetas together, beside what the unpruned network answers"
     EVERYTHING = "everything"
     BEST = "the best of these families"
-    OBSERVABLE = "nothing pruned: the network as it is"
-    UNTOUCHED = "nothing pruned: the network and its training log"
+    LOGISTIC_PRUNING = "L2 logistic: thetas of pruning together"
+    LOGISTIC_TOGETHER = "L2 logistic: thetas together"
+    LOGISTIC_READINGS = "L2 logistic: nothing pruned, the unpruned network's readings"
+    LOGISTIC_UNPRUNED = "L2 logistic: nothing pruned, what the unpruned network answers"
+    LOGISTIC_ATTRACTION = "L2 logistic: thetas together, beside the unpruned network's attraction"
+    LOGISTIC = "L2 logistic: thetas together, beside what the unpruned network answers"
+    OBSERVABLE = "control: the network's loss, norms and file size"
+    UNTOUCHED = "control: the same and its training log"
 
 
 PUBLISHED = (Family.LOGISTIC, Scope.POOLED)  # the default bundle's
 PAPER = (Family.PAPER, Scope.ALONE)
+UNPRUNED = (Family.LOGISTIC_UNPRUNED, Scope.POOLED)
+PARTS = tuple(
+    (family, Scope.POOLED)
+    for family in (
+        Family.LOGISTIC_PRUNING,
+        Family.LOGISTIC_TOGETHER,
+        Family.LOGISTIC_READINGS,
+        Family.LOGISTIC_UNPRUNED,
+        Family.LOGISTIC_ATTRACTION,
+        Family.LOGISTIC,
+    )
+)
+"""What the published procedure is put together from, each by the same regression on its own."""
 LEAK = (Family.UNTOUCHED, Scope.CHOSEN)
 OBSERVABLE = (Family.OBSERVABLE, Scope.CHOSEN)
 
@@ -86,7 +105,7 @@ _MEMBERS: Mapping[Family, Callable[[Candidate], bool]] = MappingProxyType(
         Family.AMPLIFICATION: lambda one: _under(one, PruningMethod.AMPLIFY),
         Family.STIMULATION: lambda one: _under(one, PruningMethod.STIMULATE),
         Family.CLASSIFIER: lambda one: one.signals == (Signal.CLASSIFIER_WEIGHTS,),
-        Family.ATTRACTION: lambda one: one.signals == AS_IT_IS,
+        Family.UNPRUNED: lambda one: one.signals == AS_IT_IS,
         Family.ONE_THETA: lambda one: one.pruned and len(one.thetas) == 1,
         Family.EVERYTHING: lambda _: True,
     }
@@ -150,6 +169,28 @@ def _candidates(readings: Sequence[ArchitectureReadings]) -> tuple[Candidate, ..
     return all_candidates(thetas, sets_together(readings, thetas))
 
 
+def _logistic_parts(readings: Sequence[ArchitectureReadings]) -> dict[Family, list[Candidate]]:
+    """The candidates of the published procedure, and the same without a part of their signals or thetas."""
+    everything = published_candidates(readings)
+    together = _without(everything, AS_IT_IS)
+    unpruned = [replace(everything[0], signals=AS_IT_IS)]
+    parts = {
+        Family.LOGISTIC_PRUNING: [one for one in together if _under(one, *PRUNING)],
+        Family.LOGISTIC_TOGETHER: together,
+        Family.LOGISTIC_READINGS: _without(unpruned, (Signal.ATTRACTION,)),
+        Family.LOGISTIC_UNPRUNED: unpruned,
+        Family.LOGISTIC_ATTRACTION: _without(everything, (Signal.UNPRUNED,)),
+        Family.LOGISTIC: everything,
+    }
+    return {family: candidates for family, candidates in parts.items() if candidates}
+
+
+def _without(candidates: Sequence[Candidate], left_out: Sequence[Signal]) -> list[Candidate]:
+    return [
+        replace(one, signals=tuple(signal for signal in one.signals if signal not in left_out)) for one in candidates
+    ]
+
+
 def untouched_names(readings: Sequence[ArchitectureReadings]) -> tuple[str, ...]:
     """The untouched readings that all models of all architectures have."""
     shared = set.intersection(*(set(one.untouched) for one in readings))
@@ -174,7 +215,8 @@ def all_answers(readings: Sequence[ArchitectureReadings], design: Design) -> Ans
     """What every procedure says of every model that it has not seen."""
 
     answers = _in_all_scopes(readings, design, search_bank, lambda bank: families(bank.candidates))
-    answers[PUBLISHED] = published(readings, design).held_out()
+    for family, candidates in _logistic_parts(readings).items():
+        answers[family, Scope.POOLED] = Logistic.of(readings, candidates, design, CLIP).held_out()
     everything = untouched_names(readings)
     visible = [name for name in everything if name not in HISTORY]  # not so the log, which no detector is given
     for family, names in ((Family.OBSERVABLE, visible), (Family.UNTOUCHED, everything)):
@@ -237,7 +279,7 @@ def _validated(bank: Bank, design: Design, parts: Callable[[Bank], dict[str, Mas
 def _part(validated: CrossValidated, design: Design, architecture: int) -> CrossValidated:
     rows = design.architecture == architecture
     losses = validated.inner_losses[:, :, architecture : architecture + 1]
-    return CrossValidated(validated.probabilities[:, rows], losses, validated.chosen)
+    return CrossValidated(validated.probabilities[:, rows], losses)
 
 
 def _joined(parts: Sequence[CrossValidated]) -> Array:

@@ -1,8 +1,7 @@
 """What a bundle is made of: the pooled regression of the published procedure, with the scale of each architecture.
 
-Behind the best configuration stand cheaper ones, for short time budgets.
-An architecture of which nothing beats the base rate gets no parameters: it is answered with the base rate, and not
-measured.
+Behind the best configuration stand cheaper ones, for short time budgets. An architecture whose models, held out, are
+answered no better than by the base rate gets no parameters: it is answered with the base rate, and not measured.
 """
 
 from __future__ import annotations
@@ -14,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.configure.candidates import Candidate
-from detector.configure.concluding import Conclusion, conclude, conclude_logistic
+from detector.configure.concluding import Conclusion, conclude
 from detector.configure.design import Design
 from detector.configure.figures import Judgement, judge
 from detector.configure.fitting import Fit
 from detector.configure.procedures import CLIP, cheaper_candidates, published_candidates, search_bank
 from detector.configure.readings import ArchitectureReadings
+from detector.configure.searching import RIDGE_STRENGTHS, Fits
 from detector.examples.preprocessing import Preprocessing
 from detector.mapping.parameters import Configuration, Figures, LearnedParameters, Provenance
 
@@ -34,11 +34,15 @@ _DIGITS = 6  # significant ones of coefficients: the last of all differ between 
 
 @dataclass(frozen=True)
 class Regression:
-    """The regression of one architecture; `cheaper` holds others for short time budgets, costliest first."""
+    """The regression of one architecture, fitted on `num_models` of all of them together.
+
+    `cheaper` holds others for short time budgets, costliest first.
+    """
 
     readings: ArchitectureReadings
     conclusion: Conclusion
     fit: Fit
+    num_models: int
     cheaper: tuple[Configuration, ...] = ()
 
     def probabilities(self, readings: ArchitectureReadings) -> Array:
@@ -47,31 +51,28 @@ class Regression:
 
 
 @dataclass(frozen=True)
-class Searches:
-    """The searches over everything by ridge regression, pooled and of each architecture: a list of what was tried."""
+class Searched:
+    """Everything that ridge regression was tried on, and the squared leave-one-out error of each at best."""
 
-    pooled: Conclusion
-    own: tuple[Conclusion, ...]
-
-
-def search_all(readings: Sequence[ArchitectureReadings], design: Design) -> Searches:
-    """Search everything on all models, pooled and for each architecture."""
-    own = tuple(_searched([one], design.of(number)) for number, one in enumerate(readings))
-    return Searches(_searched(readings, design), own)
+    candidates: tuple[Candidate, ...]
+    losses: Array
 
 
-def _searched(readings: Sequence[ArchitectureReadings], design: Design) -> Conclusion:
-    bank = search_bank(readings)
-    return conclude(bank, readings, design, {"": np.ones(len(bank.candidates), dtype=bool)}, CLIP)[""]
+def search_all(readings: Sequence[ArchitectureReadings], design: Design) -> Searched:
+    """All candidates on all models of the design, which the readings are those of."""
+    bank, everyone = search_bank(readings), np.arange(len(design.labels))
+    nobody = np.zeros(1, dtype=np.int64)  # nobody is judged
+    fits = Fits.of(bank, design.architecture, design.labels[:, :1], everyone, nobody, RIDGE_STRENGTHS)
+    return Searched(bank.candidates, fits.losses[:, 0])
 
 
 def learn_all(readings: Sequence[ArchitectureReadings], design: Design) -> tuple[Regression, ...]:
     """The published procedure once more, on all models: the regression of each architecture."""
     others = cheaper_candidates(readings)
-    conclusion = conclude_logistic(readings, published_candidates(readings), others, design, CLIP)
+    conclusion = conclude(readings, published_candidates(readings), others, design, CLIP)
     cheaper = [_refitted(candidate, readings, design) for candidate in _smaller(conclusion)]
     return tuple(
-        Regression(one, conclusion, _rounded(conclusion.fits[number]), tuple(_of(number, cheaper)))
+        Regression(one, conclusion, _rounded(conclusion.fits[number]), len(design.labels), tuple(_of(number, cheaper)))
         for number, one in enumerate(readings)
     )
 
@@ -95,7 +96,7 @@ def _smaller(conclusion: Conclusion) -> list[Candidate]:
 
 
 def _refitted(candidate: Candidate, readings: Sequence[ArchitectureReadings], design: Design) -> Conclusion:
-    return conclude_logistic(readings, [candidate], [], design, CLIP)
+    return conclude(readings, [candidate], [], design, CLIP)
 
 
 def _of(number: int, conclusions: Iterable[Conclusion]) -> Iterator[Configuration]:
@@ -106,8 +107,8 @@ def _of(number: int, conclusions: Iterable[Conclusion]) -> Iterator[Configuratio
 def make_parameters(
     one: Regression, round_name: str, preprocessing: Preprocessing, held_out: Judgement, notes: Sequence[str] = ()
 ) -> LearnedParameters | None:
-    """The parameters of one architecture, with the figures of the procedure; None if the base rate is all there is."""
-    if not one.conclusion.useful:
+    """The parameters of one architecture, with the figures of the procedure; None if the base rate does as well."""
+    if not is_useful(one, held_out):
         return None
     candidate, labels = one.conclusion.candidate, one.readings.poisoned
     fitted = judge(one.probabilities(one.readings)[None, :, None], labels[:, None], 0)
@@ -120,6 +121,17 @@ def make_parameters(
         (best, *one.cheaper),
         _provenance(one, round_name, held_out, notes),
     )
+
+
+def _pooled_note(one: Regression) -> tuple[str, ...]:
+    own = len(one.readings.names)
+    note = f"Fitted together with the models of other architectures, {one.num_models} in all, each on its own scale."
+    return (note,) if one.num_models > own else ()
+
+
+def is_useful(one: Regression, held_out: Judgement) -> bool:
+    """Whether anything was learned, and does better on models held out than their base rate, which needs no model."""
+    return one.conclusion.useful and held_out.cross_entropy < held_out.base_rate_cross_entropy
 
 
 def _published(judgement: Judgement) -> Figures:
@@ -145,5 +157,5 @@ def _provenance(one: Regression, round_name: str, held_out: Judgement, notes: Se
         num_poisoned=int(one.readings.poisoned.sum()),
         evaluation=evaluation,
         source="python -m detector.results, L2 logistic regression, architectures pooled",
-        notes=(*notes, _NOTE) if one.cheaper else tuple(notes),
+        notes=(*notes, *_pooled_note(one), *([_NOTE] if one.cheaper else [])),
     )

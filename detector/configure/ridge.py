@@ -20,7 +20,7 @@ Indices = NDArray[np.int64]
 _RANK_TOLERANCE = 1e-9
 # Of features in their natural units (shares, nats): what varies less is not blown up, for its outliers would be, too.
 _LEAST_DEVIATION = 0.02
-_CONSTANT = 1e-9  # a standard deviation below this is none
+_CONSTANT = 1e-9  # a standard deviation, or an eigenvalue, below this is none
 _INTERPOLATED = 1e-6  # a leverage this close to 1 leaves nothing to be judged by
 _CACHED = 100_000  # numbers that are worked on together
 
@@ -87,12 +87,6 @@ class Ridge:
         directions = np.matmul(self.fitted[candidates].transpose(0, 2, 1), duals)
         scores: Array = labels.mean(axis=0) + np.matmul(self.others[candidates], directions)[..., 0].T
         return scores
-
-    def directions(self, labels: Array, candidate: int, strength: float) -> Array:
-        """Coefficients (d,) of the standardised features for labels (n,)."""
-        duals = self._duals(labels[:, None], np.array([candidate]), np.array([strength]))
-        coefficients: Array = self.fitted[candidate].T @ duals[0, :, 0]
-        return coefficients
 
     def _duals(self, labels: Array, candidates: Indices, strengths: Array) -> Array:
         left, values = self.left[candidates], self.values[candidates]

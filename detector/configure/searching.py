@@ -84,14 +84,5 @@ class Fits:
             start += len(ridge.left)
         return scores
 
-    def coefficients(self, choice: Choice) -> Array:
-        """Of the standardised features, for the first set of labels."""
-        start = 0
-        for ridge in self.ridges:
-            if choice.candidate[0] < start + len(ridge.left):
-                return ridge.directions(self.labels[:, 0], int(choice.candidate[0]) - start, float(choice.strength[0]))
-            start += len(ridge.left)
-        raise IndexError(choice.candidate[0])
-
 
 Families = Mapping[str, Mask]  # parts of the search space by name, each a mask (C,) of candidates

@@ -31,7 +31,7 @@ ATTRACTION_STATISTICS = (
 """Names of the numbers of the signal `attraction`."""
 
 _FARTHEST = 20.0  # nats: beyond it every answer is equally improbable
-_STEPS = 50  # the alternating fit gets to an eighth of its error with every step, or better
+_STEPS = 50  # of the alternating fit; with images of all C classes each leaves 1 / (C - 1)^2 of the error
 _LEAST_DEVIATION = 0.02  # nats, so that outliers among equals are none
 
 
@@ -45,7 +45,8 @@ class Attraction:
         (C, C), true class by answered class: what is left of each pair; NaN on the diagonal, and in the rows of classes
         without images.
     classes
-        (C,), how much each class is answered beyond the others; its mean is 0.
+        How much each class is answered beyond the others, without those that only images of their own class could tell
+        of; the mean is 0.
     """
 
     pairs: Array
@@ -66,7 +67,7 @@ class Attraction:
         """(K,), in the order of ATTRACTION_STATISTICS, all but the outliers in nats.
 
         Of the pairs, and of the classes: the largest, its distance to the second, the standard deviation, and the
-        largest in such deviations; 0 where there is no pair.
+        largest in such deviations; 0 where there is nothing to compare.
         """
         return np.array([*_outliers(self.pairs[~np.isnan(self.pairs)]), *_outliers(self.classes)])
 
@@ -77,11 +78,12 @@ def _taken_apart(table: Array) -> tuple[Array, Array]:
     values = np.where(known, table, 0.0)
     per_row, per_column = (np.maximum(known.sum(axis=axis), 1) for axis in (1, 0))
     rows, columns = np.zeros(len(table)), np.zeros(len(table))
+    told = known.any(axis=0)
     for _ in range(_STEPS):
         rows = np.where(known, values - columns, 0.0).sum(axis=1) / per_row
         columns = np.where(known, values - rows[:, None], 0.0).sum(axis=0) / per_column
-        columns -= columns.mean()
-    return table - rows[:, None] - columns, columns
+        columns[told] -= columns[told].mean() if told.any() else 0.0
+    return table - rows[:, None] - columns, columns[told]
 
 
 def _outliers(values: Array) -> tuple[float, float, float, float]:

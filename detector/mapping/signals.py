@@ -34,7 +34,7 @@ _MOST_DEVIATIONS = 20.0
 class Signal(StrEnum):
     """The readings that a mapping can be fitted on."""
 
-    ACCURACY = "accuracy"  # share of images that are classified correctly, as in the paper; the others are relative
+    ACCURACY = "accuracy"  # share of images that are classified correctly, as in the paper
     LOG_PROBABILITY = "log_probability"  # mean log-probability of the true class
     MARGIN = "margin"  # mean distance of the true class's logit to the best other one
     ENTROPY = "entropy"  # mean entropy of the predicted probabilities, in nats

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from detector.configure.candidates import affordable
 from detector.configure.design import FOLDS, PERMUTATIONS, REPEATS, Design, make_design
 from detector.configure.figures import Difference, Judgement, difference, judge
-from detector.configure.procedures import LEAK, PAPER, PUBLISHED, Answers, Procedure, all_answers, published
+from detector.configure.procedures import LEAK, PAPER, PUBLISHED, UNPRUNED, Answers, Procedure, all_answers, published
 from detector.configure.readings import ArchitectureReadings
-from detector.configure.regressions import Regression, Searches, learn_all, search_all
+from detector.configure.regressions import Regression, Searched, learn_all, search_all
 from detector.pruning.theta import Theta
 from detector.results.controls import InSample, LearningPoint, in_sample, learning_curve
 from detector.results.sources import BySources, judge_by_sources
@@ -64,8 +64,10 @@ class Results:
     ----------
     left_out, too_slow
         Architectures with too few models, and points of the search space beyond the time budget.
-    beyond_leak
-        By how much the published procedure beats what can be told without pruning.
+    beyond_leak, beyond_unpruned
+        By how much the published procedure beats the control, and what the unpruned network's answers tell alone.
+    searches
+        What ridge regression was tried on, pooled and by architecture.
     fresh, unseen
         What the learned regressions say of the rounds that nothing was fitted on; None where there is no such round.
     unseen_alone
@@ -78,10 +80,11 @@ class Results:
     too_slow: tuple[Theta, ...]
     rows: tuple[Row, ...]
     beyond_leak: Difference
+    beyond_unpruned: Difference
     in_sample: tuple[InSample, ...]
     curve: tuple[LearningPoint, ...]
     timings: tuple[Timing, ...]
-    searches: Searches
+    searches: tuple[Searched, ...]
     learned: tuple[Regression, ...]
     other_starts: OtherStarts | None
     by_sources: tuple[BySources, ...]
@@ -124,11 +127,15 @@ def analyse(
         left_out=tuple(one.architecture for one in measured if not _enough(one)),
         too_slow=tuple(theta for theta in readings[0].thetas if theta not in affordable(readings)),
         rows=_rows(answers, design, readings, seed),
-        beyond_leak=difference(answers[PUBLISHED][..., 0], answers[LEAK][..., 0], design.labels[:, 0], seed),
+        beyond_leak=_beyond(answers, LEAK, design, seed),
+        beyond_unpruned=_beyond(answers, UNPRUNED, design, seed),
         in_sample=tuple(in_sample(one, affordable([one]), seed) for one in readings),
         curve=learning_curve(published(readings, design), effort.draws, seed),
         timings=tuple(map(timing, readings)),
-        searches=search_all(readings, design),
+        searches=(
+            search_all(readings, design),
+            *(search_all([one], design.of(number)) for number, one in enumerate(readings)),
+        ),
         learned=learned,
         other_starts=judge_other_starts(readings, design, {name: one.start for name, one in made.items()}),
         by_sources=judge_by_sources(
@@ -155,6 +162,10 @@ def _alone(readings: Sequence[ArchitectureReadings], effort: Effort) -> Judgemen
 
 def _enough(readings: ArchitectureReadings) -> bool:
     return int(np.bincount(readings.poisoned, minlength=2).min()) >= FOLDS
+
+
+def _beyond(answers: Answers, other: Procedure, design: Design, seed: int) -> Difference:
+    return difference(answers[PUBLISHED][..., 0], answers[other][..., 0], design.labels[:, 0], seed)
 
 
 def _rows(answers: Answers, design: Design, readings: Sequence[ArchitectureReadings], seed: int) -> tuple[Row, ...]:

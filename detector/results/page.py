@@ -14,8 +14,8 @@ import numpy as np
 from detector.configure.candidates import AS_IT_IS, MAX_SECONDS, SIGNALS_BESIDE, SIGNALS_TOGETHER, Candidate, seconds
 from detector.configure.figures import Judgement
 from detector.configure.logistic import STRENGTHS as LOGISTIC_STRENGTHS
-from detector.configure.procedures import LEAK, OBSERVABLE, PAPER, PUBLISHED, untouched_names
-from detector.configure.regressions import Regression
+from detector.configure.procedures import LEAK, OBSERVABLE, PAPER, PARTS, PUBLISHED, untouched_names
+from detector.configure.regressions import Regression, is_useful
 from detector.configure.searching import RIDGE_STRENGTHS
 from detector.mapping.features import Reduction
 from detector.mapping.signals import Signal
@@ -65,10 +65,29 @@ def _summary(results: Results, round_name: str, fresh_name: str, unseen_name: st
     table = _table(("figure", "target", "found", "met"), [(*row[:3], "yes" if row[3] else "**no**") for row in rows])
     missed = [row[0] for row in rows if not row[3]]
     verdict = f"Not met: {'; '.join(missed)}." if missed else "All targets are met."
+    verdict += " An estimate meets a target; where its interval reaches beyond, that is not sure."
     return (
         f"## In short\n\nThe default bundle's procedure on the round `{round_name}` ({found.num_models} models, "
         f"{found.num_poisoned} poisoned), and the bundle on rounds that it was not fitted on, with 95 % intervals:\n\n"
-        f"{table}\n\n{verdict} {_worth(found)}{_designed(results, round_name, fresh_name)}"
+        f"{table}\n\n{verdict} {_worth(found)}{_designed(results, round_name, fresh_name)}\n\n{_parts(results)}"
+    )
+
+
+def _parts(results: Results) -> str:
+    """What the parts of the published procedure tell alone, and what provoking the network adds to not touching it."""
+    known = {row.procedure for row in results.rows}
+    rows = [
+        (str(part[0]), _auc(results.judgement(part)), _loss(results.judgement(part))) for part in PARTS if part in known
+    ]
+    gap = results.beyond_unpruned
+    adds = "adds" if gap.interval[0] > 0 else "does not surely add"
+    methods = sorted({theta.pruning_method for theta in results.learned[0].conclusion.candidate.thetas})
+    return (
+        "What its parts tell alone, held out by the same regression:\n\n"
+        + _table(("fitted on", "ROC-AUC", "CE"), rows)
+        + f"\n\nWhat is measured of variants {adds} to what the unpruned network answers: {gap.value:+.3f} in ROC-AUC "
+        f"({gap.interval[0]:+.3f} to {gap.interval[1]:+.3f}). The thetas that the default bundle measures are of "
+        f"{', '.join(methods)}."
     )
 
 
@@ -86,24 +105,19 @@ def _designed(results: Results, round_name: str, fresh_name: str) -> str:
         return ""
     return (
         " The procedure (how many thetas, variants and images, which signals, which mapping) was designed with the "
-        f"models of `{round_name}` at hand, so their figures flatter, held out as they are. `{fresh_name}` is a round "
-        "of the same kind with another seed; the procedure was settled before its figures were known."
+        f"models of `{round_name}` at hand, so their figures flatter, held out as they are; not with those of "
+        f"`{fresh_name}`. [measurements/README.md](../measurements/README.md) says how and when each round was made."
     )
 
 
 def _worth(found: Judgement) -> str:
-    base = _base_rate_loss(found)
+    base = found.base_rate_cross_entropy
     gain = base - found.cross_entropy
     sure = "more than" if gain > found.half_width else "no more than"
     return (
         f"The base rate alone has a cross-entropy of {base:.3f}; the method gains {gain:.3f}, {sure} the half width of "
         f"its interval ({found.half_width:.3f})."
     )
-
-
-def _base_rate_loss(found: Judgement) -> float:
-    share = found.num_poisoned / found.num_models
-    return float(-share * np.log(share) - (1 - share) * np.log1p(-share))
 
 
 def _models(results: Results, round_name: str) -> str:
@@ -125,15 +139,15 @@ def _models(results: Results, round_name: str) -> str:
         f"the classifier's weights, and these alone; {', '.join(f'`{one}`' for one in Reduction)} of the variants. Of "
         "as many thetas together as fit the time (all that share the usual |D|; those of pruning; those of each other "
         f"method): the means of {'; '.join(' and '.join(one) for one in SIGNALS_TOGETHER[:-1])}; and of all of the "
-        "variants' signals. Beside the network as it is, of one theta and of several: "
+        "variants' signals. Beside what the unpruned network answers, of one theta and of several: "
         f"{'; '.join(' and '.join(one) for one in SIGNALS_BESIDE)}; and {' and '.join(AS_IT_IS)} alone.\n\n"
         "Mappings: least squares on the accuracies as in the paper, clipped; ridge regression (penalty per model "
         f"{', '.join(map(str, RIDGE_STRENGTHS))}), its score calibrated by a logistic regression of one variable: "
         "where that gains less than a parameter costs (Schwarz), the base rate is the answer; and L2 logistic "
         f"regression (penalty per model {', '.join(map(str, LOGISTIC_STRENGTHS))}; the last leaves the base rate). "
         "Features are standardised within each architecture, by at least 0.02 of their unit. The default bundle's "
-        "procedure is the last of these mappings, pooled, on the best of the sets of several thetas beside the network "
-        "as it is.\n\n"
+        "procedure is the last of these mappings, pooled, on the best of the sets of several thetas beside what the "
+        "unpruned network answers.\n\n"
         "Everything that learns from labels happens inside the fold: the search (of single thetas in the paper's two "
         "stages), signals, reduction, penalty, calibration, and the choice of scope. Nested cross-validation of 5 "
         f"folds, repeated {effort.repeats} times; {effort.permutations} permutations, each through all of it. Folds "
@@ -143,7 +157,7 @@ def _models(results: Results, round_name: str) -> str:
 
 
 def _methods(results: Results) -> str:
-    thetas = {theta for candidate in results.searches.pooled.candidates for theta in candidate.thetas}
+    thetas = {theta for candidate in results.searches[0].candidates for theta in candidate.thetas}
     counts = [(sum(theta.pruning_method is method for theta in thetas), method) for method in PruningMethod]
     return ", ".join(f"{count} {method}" for count, method in counts if count)
 
@@ -237,8 +251,8 @@ def _observable(results: Results) -> str:
     chance = found.chance
     assert chance is not None
     return (
-        "Without the training log, which no detector is given (its accuracy counts triggered images too), the network "
-        f"as it is has a ROC-AUC of {_auc(found)}, p = {chance.p_roc_auc:.3f}."
+        "Without the training log, which no detector is given (its accuracy counts triggered images too), the rest of "
+        f"these numbers has a ROC-AUC of {_auc(found)}, p = {chance.p_roc_auc:.3f}."
     )
 
 
@@ -291,8 +305,14 @@ def _never_fitted(name: str, kind: str, judged: Unseen | None, target: float) ->
         f"The default bundle on `{name}` ({found.num_models} models, {found.num_poisoned} of them poisoned; {kind}): "
         f"ROC-AUC {_auc(found)}, p = {judged.p_value:.4f} (labels shuffled within architectures), cross-entropy "
         f"{_loss(found)}, Brier score {found.brier:.3f}, FP {found.false_positives:.1%}, FN "
-        f"{found.false_negatives:.1%}. The target of {target:.2f} is {met}."
+        f"{found.false_negatives:.1%}. The target of {target:.2f} is {met}.\n\n"
+        + _table(("architecture", "models", "CE", "ROC-AUC", "FP", "FN"), [_unseen_row(*one) for one in judged.own])
     )
+
+
+def _unseen_row(architecture: str, own: Judgement) -> tuple[str, ...]:
+    shares = f"{own.false_positives:.1%}", f"{own.false_negatives:.1%}"
+    return architecture, str(own.num_models), _loss(own), _auc(own), *shares
 
 
 def _alone(results: Results, unseen_name: str) -> str:
@@ -300,9 +320,9 @@ def _alone(results: Results, unseen_name: str) -> str:
     if found is None or found.chance is None:
         return ""
     verdict = (
-        "so models of that family to fit on would help"
+        "models of that family to fit on would help"
         if found.roc_auc >= _TARGET_UNSEEN
-        else "so it is not only models of that family that are missing, but a signal of it"
+        else "it is not seen that models of that family to fit on would suffice"
     )
     return (
         f"Searched and fitted on the models of `{unseen_name}` themselves, and held out, the same procedure has a "
@@ -343,40 +363,46 @@ def _time(results: Results) -> str:
 
 
 def _bundle(results: Results) -> str:
-    rows = [_bundle_row(one) for one in results.learned]
+    rows = [_bundle_row(results, one) for one in results.learned]
     table = _table(("architecture", "signals", "reduction", "theta", "T (s)"), rows)
-    useless = [one.readings.architecture for one in results.learned if not one.conclusion.useful]
+    useless = [one.readings.architecture for one in results.learned if not _is_useful(results, one)]
     note = f"\n\nNothing beats the base rate for {', '.join(useless)}: it is the answer there." if useless else ""
     return f"## The default bundle\n\n{table}{note}"
 
 
-def _bundle_row(one: Regression) -> tuple[str, ...]:
+def _is_useful(results: Results, one: Regression) -> bool:
+    return is_useful(one, results.judgement(PUBLISHED, one.readings.architecture))
+
+
+def _bundle_row(results: Results, one: Regression) -> tuple[str, ...]:
     candidate = one.conclusion.candidate
     time = sum(seconds(one.readings, theta) for theta in candidate.thetas)
-    if not one.conclusion.useful:
+    if not _is_useful(results, one):
         return one.readings.architecture, "base rate", "", "", ""
     signals, thetas = ", ".join(candidate.signals), thetas_text(candidate.thetas)
     return one.readings.architecture, signals, candidate.reduction, thetas, f"{time:.1f}"
 
 
 def _tried(results: Results) -> str:
-    pooled = results.searches.pooled
-    order = np.argsort(pooled.tried.round(6), kind="stable")[:_SHOWN]
-    rows = [(*_candidate_text(pooled.candidates[number]), f"{pooled.tried[number]:.4f}") for number in order]
+    pooled = results.searches[0]
+    order = np.argsort(pooled.losses.round(6), kind="stable")[:_SHOWN]
+    rows = [(*_candidate_text(pooled.candidates[number]), f"{pooled.losses[number]:.4f}") for number in order]
     return (
         f"## Everything that was tried\n\n[tried.csv](tried.csv) lists all {len(pooled.candidates)} candidates with "
-        "their squared leave-one-out error at the best penalty, pooled and by architecture. Chosen among as they are, "
-        "these are in-sample figures; the base rate alone has about 0.25. The first of the pooled search:\n\n"
+        "the squared leave-one-out error of ridge regression at the best penalty, pooled and by architecture, and the "
+        "cross-entropy of those that L2 logistic regression chose among. Chosen among as they are, these are in-sample "
+        "figures; the base rate alone has about 0.25, or 0.69. The first of the pooled ridge regression:\n\n"
         + _table(("theta", "signals", "reduction", "loss"), rows)
     )
 
 
 def tried_table(results: Results) -> str:
     """A CSV file of all candidates with their inner scores, pooled and by architecture."""
-    searches = {"pooled": results.searches.pooled}
-    searches |= {one.architecture: own for one, own in zip(results.readings, results.searches.own, strict=True)}
-    losses = [dict(zip(one.candidates, one.tried, strict=True)) for one in searches.values()]
-    rows = [["theta", "signals", "reduction", *searches]]
+    logistic = results.learned[0].conclusion
+    names = ("pooled", *(one.architecture for one in results.readings), "pooled, L2 logistic")
+    losses = [dict(zip(one.candidates, one.losses, strict=True)) for one in results.searches]
+    losses.append(dict(zip(logistic.candidates, logistic.tried, strict=True)))
+    rows = [["theta", "signals", "reduction", *names]]
     for candidate in dict.fromkeys(candidate for one in losses for candidate in one):
         found = [f"{one[candidate]:.4f}" if candidate in one else "" for one in losses]
         rows.append([*_candidate_text(candidate), *found])

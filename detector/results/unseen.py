@@ -14,10 +14,14 @@ from detector.configure.regressions import Regression
 
 @dataclass(frozen=True)
 class Unseen:
-    """Figures of a fixed mapping; `p_value` of its ROC-AUC, labels shuffled within architectures."""
+    """Figures of a fixed mapping, of all models and of each architecture's `own`.
+
+    `p_value` is that of the ROC-AUC of all, labels shuffled within architectures.
+    """
 
     judgement: Judgement
     p_value: float
+    own: tuple[tuple[str, Judgement], ...]
 
 
 def judge_unseen(learned: Sequence[Regression], unseen: Sequence[ArchitectureReadings], seed: int) -> Unseen | None:
@@ -26,8 +30,13 @@ def judge_unseen(learned: Sequence[Regression], unseen: Sequence[ArchitectureRea
     known = [one for one in unseen if one.architecture in own]
     if not known:
         return None
-    answers = np.concatenate([own[one.architecture].probabilities(one) for one in known])
+    by_architecture = [own[one.architecture].probabilities(one) for one in known]
+    answers = np.concatenate(by_architecture)
     labels = np.concatenate([one.poisoned for one in known])
     groups = np.repeat(np.arange(len(known)), [len(one.poisoned) for one in known])
     p_value = permuted_p_value(answers, labels, groups, np.random.default_rng(seed))
-    return Unseen(judge(answers[None, :, None], labels[:, None], seed), p_value)
+    judged = [
+        (one.architecture, judge(found[None, :, None], one.poisoned[:, None], seed))
+        for one, found in zip(known, by_architecture, strict=True)
+    ]
+    return Unseen(judge(answers[None, :, None], labels[:, None], seed), p_value, tuple(judged))

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from detector.configure.candidates import Candidate
-from detector.configure.concluding import conclude_logistic
+from detector.configure.concluding import conclude
 from detector.configure.design import make_design
 from detector.configure.logistic import STRENGTHS, Logistic, fit_logistic
 from detector.configure.readings import ArchitectureReadings
@@ -87,25 +87,26 @@ def test_what_is_concluded_is_the_best_of_the_wanted(make_readings: Make) -> Non
     readings = [make_readings("a", 0, (THETA, OTHER), planted={1: 3.0})]
     design = make_design([readings[0].poisoned], 0, repeats=1, permutations=1)
     margin, accuracy = BOTH
-    best = conclude_logistic(readings, [accuracy, margin], [], design, Clip())
+    best = conclude(readings, [accuracy, margin], [], design, Clip())
     assert (best.candidate, best.useful) == (margin, True)
-    other = conclude_logistic(readings, [accuracy], [margin], design, Clip())
+    other = conclude(readings, [accuracy], [margin], design, Clip())
     assert other.candidate == accuracy
     np.testing.assert_allclose(other.tried, best.tried)
     assert other.tried[1] < other.tried[0]
-    assert best.loss == best.tried.min() == pytest.approx(np.mean(best.inner_losses))
 
 
 def test_the_strongest_penalty_leaves_the_base_rate(make_readings: Make) -> None:
-    """Where the labels are noise it is chosen, and said to be useless."""
-    readings = [make_readings("a", 3, (THETA, OTHER), models=40)]
-    design = make_design([readings[0].poisoned], 0, repeats=1, permutations=1)
-    fitted = Logistic.of(readings, BOTH[1:], design, Clip())
-    (base_rate,) = fitted.fits(len(STRENGTHS) - 1)
-    np.testing.assert_allclose(base_rate.probabilities(BOTH[1].features(readings[0]), Clip()), 0.5, atol=0.01)
-    best = conclude_logistic(readings, BOTH[1:], [], design, Clip())
-    assert best.useful == (best.strength < max(STRENGTHS))
-    assert best.loss <= fitted.inner_losses(np.ones(40, dtype=bool))[-1].mean()
+    """Where labels are noise it is mostly chosen, and said to be useless."""
+    useful = []
+    for seed in range(10):
+        readings = [make_readings("a", seed, (THETA, OTHER), models=40)]
+        design = make_design([readings[0].poisoned], 0, repeats=1, permutations=1)
+        best = conclude(readings, BOTH[1:], [], design, Clip())
+        useful.append(best.useful)
+        if not best.useful:
+            answers = best.fits[0].probabilities(BOTH[1].features(readings[0]), Clip())
+            np.testing.assert_allclose(answers, 0.5, atol=0.01)
+    assert 0 < sum(useful) < 6
 
 
 def test_answers_are_blind_to_the_labels_of_models_that_they_are_not_fitted_on(make_readings: Make) -> None:

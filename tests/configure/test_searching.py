@@ -79,7 +79,7 @@ def test_of_a_theta_with_several_sizes_the_first_is_measured_together(make_readi
     assert sets_together([make_readings("resnet18", 0, thetas)], thetas) == ((SMALL, other),)
 
 
-def test_what_is_published_is_the_set_of_most_methods(make_readings: Make) -> None:
+def test_thetas_together_are_those_of_most_methods(make_readings: Make) -> None:
     """Not the set of pruning, however long; of one theta, where no set fits, the same signals."""
     amplified = replace(SMALL, pruning_method=PruningMethod.AMPLIFY)
     several = [(SMALL, amplified), (SMALL, replace(SMALL, p=0.2), replace(SMALL, p=0.3))]

@@ -84,6 +84,16 @@ def test_classes_without_images_are_left_out() -> None:
     assert np.isfinite(found.statistics()).all()
 
 
+def test_a_class_of_which_only_its_own_images_could_tell_is_not_compared() -> None:
+    """Images of class 0 alone: what they answer of the other classes counts, nobody tells whether 0 is favoured."""
+    logits = np.log([[0.7, 0.2, 0.05, 0.05]])
+    found = Attraction.of(logits, np.array([0]))
+    expected = logits[0, 1:] - logits[0, 1:].mean()
+    np.testing.assert_allclose(found.classes, expected)
+    assert named(found)["largest_class"] == pytest.approx(expected.max())
+    assert named(found)["largest_pair"] == pytest.approx(0)
+
+
 @pytest.mark.parametrize("classes", [1, 2, 3, 40])
 @pytest.mark.parametrize("kind", ["random", "equal", "not a number", "infinite", "huge"])
 @pytest.mark.parametrize("images", [1, 40])

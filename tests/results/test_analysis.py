@@ -110,7 +110,11 @@ def test_parameters_are_what_was_learned(found: Results) -> None:
 def test_where_the_base_rate_is_best_there_are_no_parameters(found: Results) -> None:
     one = found.learned[0]
     useless = replace(one, conclusion=replace(one.conclusion, useful=False))
-    assert make_parameters(useless, "by hand", PROFILES["small"], found.judgement(PUBLISHED)) is None
+    held_out = found.judgement(PUBLISHED)
+    assert make_parameters(useless, "by hand", PROFILES["small"], held_out) is None
+    for cross_entropy, none in ((0.69, False), (0.70, True)):  # of the base rate of 30 and 30: 0.693
+        found_none = make_parameters(one, "by hand", PROFILES["small"], replace(held_out, cross_entropy=cross_entropy))
+        assert (found_none is None) == none
 
 
 def test_nothing_to_analyse() -> None:

@@ -28,7 +28,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_everything_is_written_twice_the_same(make_round: Make, tmp_path: Path) -> None:
-    for name, seed, models in (("small", 0, 20), ("small-filters", 20, 12)):
+    for name, seed, models in (("small", 0, 20), ("small-fresh", 30, 16), ("small-filters", 20, 12)):
         (tmp_path / name).mkdir()
         for one in make_round(seed, 2.5, models=models):
             write_readings(tmp_path / name / f"{one.architecture}.npz", one)
@@ -45,6 +45,9 @@ def test_everything_is_written_twice_the_same(make_round: Make, tmp_path: Path) 
     parameters = load_parameters(tmp_path / "one" / "learned", "by-hand", "resnet18")
     assert parameters is not None
     assert parameters.preprocessing.name == "small"
+    notes = " ".join(parameters.provenance.notes)
+    assert "figures of others, small-fresh, as well" in notes
+    assert "40 in all" in notes
 
 
 def test_without_measurements_nothing_is_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
