@@ -1,11 +1,11 @@
 """Runs variants of one network on images: a fused plan over packed convolutions of oneDNN, one thread a call.
 
 Batch normalisation is folded into the convolutions, which are packed for the processor once; images run through them
-in channels-last order. A variant that only silences filters or moves shifts is laid over the packed weights: one
-network, |S| masks. Other patches fold and pack the layers that they touch anew. Nothing is shared between calls but
-constant arrays, so that calls may run side by side in threads, and an answer never depends on how many do. The
-operators are those that PyTorch's own compiler emits for frozen networks; eager PyTorch is the oracle in tests. Weights
-may be anything, so logits may be non-finite.
+in channels-last order. A variant that only silences filters or moves shifts is laid over what the packed weights give,
+one network and |S| masks, where that is less work than to fold and pack the weights anew, as other patches do for the
+layers that they touch. Nothing is shared between calls but constant arrays, so that calls may run side by side in
+threads, and an answer never depends on how many do. The operators are those that PyTorch's own compiler emits for
+frozen networks; eager PyTorch is the oracle in tests. Weights may be anything, so logits may be non-finite.
 """
 
 from __future__ import annotations
@@ -88,6 +88,10 @@ class _Parameters:
         product = self._tensors[name] * factors
         return self._write(product, name, factors) if name in self._patches else product
 
+    def untouched(self, name: str) -> torch.Tensor:
+        """The parameter without patches."""
+        return self._tensors[name]
+
     def silenced(self, step: Step) -> torch.Tensor | None:
         """Rows of a convolution whose weights the patches leave at zero; None if others change as well."""
         rows = []
@@ -153,7 +157,8 @@ def _geometry(step: Step) -> tuple[Any, Any, Any, Any]:
 
 def _conv(step: Step, inputs: list[torch.Tensor], parameters: _Parameters) -> torch.Tensor:
     silenced = parameters.silenced(step)
-    weight = _weight(step, parameters) if silenced is None else parameters.packed(step, inputs[0])
+    overlaid = silenced is not None and (not len(silenced) or _has_fewer_outputs_than_weights(step, inputs, parameters))
+    weight = parameters.packed(step, inputs[0]) if overlaid else _weight(step, parameters)
     bias = _bias(step, parameters)
     unary, scalars = _UNARY[step.activation]
     geometry = (bias, *_geometry(step))
@@ -163,9 +168,18 @@ def _conv(step: Step, inputs: list[torch.Tensor], parameters: _Parameters) -> to
         convolved = _convolve.binary(*inputs, weight, *geometry, "add", 1.0, activation, scalars, "")
     else:
         convolved = _convolve(inputs[0], weight, *geometry, unary, scalars, "")
-    if silenced is not None and len(silenced):
+    if overlaid and silenced is not None and len(silenced):
         convolved[:, silenced] = _silence(step, inputs, bias, silenced)
     return convolved
+
+
+def _has_fewer_outputs_than_weights(step: Step, inputs: list[torch.Tensor], parameters: _Parameters) -> bool:
+    """Whether it is cheaper to lay over what a convolution gives than to fold and pack its weights anew."""
+    images, _, height, width = inputs[0].shape
+    _, (vertical, horizontal), _, _ = _geometry(step)
+    weight = parameters.untouched(f"{step.module}.weight")
+    outputs: float = images * weight.shape[0] * height * width / (vertical * horizontal)
+    return outputs < weight.numel()
 
 
 def _silence(step: Step, inputs: list[torch.Tensor], bias: torch.Tensor | None, rows: torch.Tensor) -> torch.Tensor:
