@@ -79,6 +79,7 @@ class Family(StrEnum):
 
 PUBLISHED = (Family.LOGISTIC, Scope.POOLED)  # the default bundle's
 PAPER = (Family.PAPER, Scope.ALONE)
+READINGS = (Family.LOGISTIC_READINGS, Scope.POOLED)
 UNPRUNED = (Family.LOGISTIC_UNPRUNED, Scope.POOLED)
 PARTS = tuple(
     (family, Scope.POOLED)

@@ -14,7 +14,7 @@ import numpy as np
 from detector.configure.candidates import AS_IT_IS, MAX_SECONDS, SIGNALS_BESIDE, SIGNALS_TOGETHER, Candidate, seconds
 from detector.configure.figures import Judgement
 from detector.configure.logistic import STRENGTHS as LOGISTIC_STRENGTHS
-from detector.configure.procedures import LEAK, OBSERVABLE, PAPER, PARTS, PUBLISHED, untouched_names
+from detector.configure.procedures import LEAK, OBSERVABLE, PAPER, PARTS, PUBLISHED, READINGS, untouched_names
 from detector.configure.regressions import Regression, is_useful
 from detector.configure.searching import RIDGE_STRENGTHS
 from detector.mapping.features import Reduction
@@ -247,12 +247,14 @@ def _leak(results: Results) -> str:
 
 
 def _observable(results: Results) -> str:
-    found = results.judgement(OBSERVABLE)
+    found, readings = results.judgement(OBSERVABLE), results.judgement(READINGS)
     chance = found.chance
-    assert chance is not None
+    assert chance is not None and readings.chance is not None
     return (
         "Without the training log, which no detector is given (its accuracy counts triggered images too), the rest of "
-        f"these numbers has a ROC-AUC of {_auc(found)}, p = {chance.p_roc_auc:.3f}."
+        f"these numbers has a ROC-AUC of {_auc(found)}, p = {chance.p_roc_auc:.3f}. All readings of the unpruned "
+        "network's answers together, margin, entropy and the number of classes among them, which the default bundle may "
+        f"use: {_auc(readings)}, p = {readings.chance.p_roc_auc:.3f}."
     )
 
 

@@ -33,7 +33,9 @@ def test_a_planted_signal_is_found_where_it_is(found: Results) -> None:
 
 def test_every_procedure_has_a_row(found: Results) -> None:
     everywhere = [row.procedure for row in found.rows if row.architecture is None]
-    assert len(everywhere) == len(set(everywhere)) == 9 * 3 + 2 + 2 * 3 + 1  # no stimulation was measured
+    assert (
+        len(everywhere) == len(set(everywhere)) == 9 * 3 + 1 + 5 + 2 * 3 + 1
+    )  # no stimulation was measured, and pruning by one theta
     assert (Family.STIMULATION, Scope.ALONE) not in everywhere
     assert found.judgement(PUBLISHED, "resnet18").num_models == 30
     with pytest.raises(KeyError):
@@ -43,7 +45,7 @@ def test_every_procedure_has_a_row(found: Results) -> None:
 def test_what_is_too_slow_or_too_small_is_told(found: Results) -> None:
     assert [theta.num_images for theta in found.too_slow] == [1000]
     assert found.left_out == ("vgg11bn",)
-    assert all(candidate.thetas[0].num_images == 10 for candidate in found.searches.pooled.candidates)
+    assert all(candidate.thetas[0].num_images == 10 for candidate in found.searches[0].candidates)
 
 
 def test_other_rounds_are_judged_by_the_final_fit(found: Results, noise: Results) -> None:

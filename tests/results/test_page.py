@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from detector.configure.candidates import SIGNALS_BESIDE
 from detector.configure.figures import Chance, Difference, Judgement
 from detector.configure.procedures import LEAK, PUBLISHED, Procedure
 from detector.configure.readings import ArchitectureReadings
@@ -88,7 +89,10 @@ def test_the_unseen_family(found: Results, noise: Results) -> None:
         assert f"The target of 0.75 {met}." in text(replace(found, unseen=replace(found.unseen, judgement=judgement)))
     assert "no measurements of `small-filters`" in text(noise)
     assert found.unseen_alone is not None
-    for auc, said in ((0.75, "models of that family to fit on would help"), (0.74, "but a signal of it")):
+    for auc, said in (
+        (0.75, "models of that family to fit on would help"),
+        (0.74, "not seen that models of that family"),
+    ):
         alone = replace(found.unseen_alone, roc_auc=auc)
         assert said in text(replace(found, unseen_alone=alone))
     assert "models of `small-filters` themselves" not in text(noise)
@@ -126,7 +130,7 @@ def test_every_row_of_figures_has_its_permutations_beside_it(found: Results) -> 
     lines = text(found).split("## Held out")[1].split("## By architecture")[0].splitlines()
     rows = [line for line in lines if re.match(r"\| [a-zA-Z]", line)]
     assert rows[0].endswith("| permuted CE | p | permuted AUC | p |")
-    assert len(rows) == 1 + 9 * 3 + 2 + 2 * 3 + 1  # header, families, logistic, best, two leaks, paper
+    assert len(rows) == 1 + 9 * 3 + 1 + 5 + 2 * 3 + 1  # header, families, best, logistic, two leaks, paper
 
 
 def test_what_was_left_out_is_told(found: Results) -> None:
@@ -143,8 +147,10 @@ def test_a_useless_regression_is_a_base_rate(found: Results) -> None:
 
 def test_everything_that_was_tried_is_listed(found: Results) -> None:
     lines = [line.split(";") for line in tried_table(found).splitlines()]
-    assert lines[0] == ["theta", "signals", "reduction", "pooled", "resnet18", "squeezenetv1_1"]
-    assert len(lines) == 1 + len(found.searches.pooled.candidates) == 1 + 2 + 3 * (28 + 2) + 4 + 2
+    assert lines[0] == ["theta", "signals", "reduction", "pooled", "resnet18", "squeezenetv1_1", "pooled, L2 logistic"]
+    logistic = [line for line in lines[1:] if line[6]]
+    assert {line[1] for line in logistic} == {" + ".join(signals) for signals in SIGNALS_BESIDE}
+    assert len(lines) == 1 + len(found.searches[0].candidates) == 1 + 2 + 3 * (28 + 2) + 4 + 2
     assert len({tuple(line[:3]) for line in lines}) == len(lines)
     best = min(lines[1:], key=lambda line: float(line[3]))
     assert best[0].startswith("Amplify x3")
@@ -154,3 +160,13 @@ def test_equal_numbers_make_an_equal_page(
     found: Results, make_round: Callable[..., Sequence[ArchitectureReadings]]
 ) -> None:
     assert text(found) == text(replace(found, readings=tuple(make_round(0, 2.5))))
+
+
+def test_the_parts_are_told_and_what_variants_add(found: Results) -> None:
+    for low, adds in ((0.01, "What is measured of variants adds to"), (-0.01, "variants does not surely add to")):
+        shown = text(replace(found, beyond_unpruned=Difference(0.05, (low, 0.2))))
+        assert adds in shown
+        assert "+0.050 in ROC-AUC" in shown
+    summary = text(found).split("## What was measured")[0]
+    assert "| L2 logistic: thetas together |" in summary
+    assert "The thetas that the default bundle measures are of Amplify" in summary
