@@ -253,7 +253,7 @@ def _observable(results: Results) -> str:
     return (
         "Without the training log, which no detector is given (its accuracy counts triggered images too), the rest of "
         f"these numbers has a ROC-AUC of {_auc(found)}, p = {chance.p_roc_auc:.3f}. All readings of the unpruned "
-        "network's answers together, margin, entropy and the number of classes among them, which the default bundle may "
+        "network's answers together, margin, entropy and number of classes among them, which the default bundle may "
         f"use: {_auc(readings)}, p = {readings.chance.p_roc_auc:.3f}."
     )
 

@@ -33,9 +33,8 @@ def test_a_planted_signal_is_found_where_it_is(found: Results) -> None:
 
 def test_every_procedure_has_a_row(found: Results) -> None:
     everywhere = [row.procedure for row in found.rows if row.architecture is None]
-    assert (
-        len(everywhere) == len(set(everywhere)) == 9 * 3 + 1 + 5 + 2 * 3 + 1
-    )  # no stimulation was measured, and pruning by one theta
+    # no stimulation was measured, and pruning by one theta alone
+    assert len(everywhere) == len(set(everywhere)) == 9 * 3 + 1 + 5 + 2 * 3 + 1
     assert (Family.STIMULATION, Scope.ALONE) not in everywhere
     assert found.judgement(PUBLISHED, "resnet18").num_models == 30
     with pytest.raises(KeyError):
