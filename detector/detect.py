@@ -291,7 +291,7 @@ def _dropped(configuration: Configuration, needed: float, remaining: float, *, b
     pruned_models, images = sum(configuration.num_pruned_models), configuration.num_images
     left = f"{max(remaining, 0):.1f} s were left"
     message = f"the configuration of {pruned_models} pruned models on {images} images was dropped: " + (
-        f"about {needed:.1f} s were foreseen, but the machine became slower, and when it was given up {left}"
+        f"about {needed:.1f} s were foreseen, but it took longer, and when it was given up {left}"
         if begun
         else f"it takes about {needed:.1f} s, {left}"
     )

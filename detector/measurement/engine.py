@@ -157,8 +157,9 @@ def _geometry(step: Step) -> tuple[Any, Any, Any, Any]:
 
 def _conv(step: Step, inputs: list[torch.Tensor], parameters: _Parameters) -> torch.Tensor:
     silenced = parameters.silenced(step)
-    overlaid = silenced is not None and (not len(silenced) or _has_fewer_outputs_than_weights(step, inputs, parameters))
-    weight = parameters.packed(step, inputs[0]) if overlaid else _weight(step, parameters)
+    if silenced is not None and len(silenced) and not _has_fewer_outputs_than_weights(step, inputs, parameters):
+        silenced = None  # folded and packed anew, like other changes
+    weight = _weight(step, parameters) if silenced is None else parameters.packed(step, inputs[0])
     bias = _bias(step, parameters)
     unary, scalars = _UNARY[step.activation]
     geometry = (bias, *_geometry(step))
@@ -168,7 +169,7 @@ def _conv(step: Step, inputs: list[torch.Tensor], parameters: _Parameters) -> to
         convolved = _convolve.binary(*inputs, weight, *geometry, "add", 1.0, activation, scalars, "")
     else:
         convolved = _convolve(inputs[0], weight, *geometry, unary, scalars, "")
-    if overlaid and silenced is not None and len(silenced):
+    if silenced is not None and len(silenced):
         convolved[:, silenced] = _silence(step, inputs, bias, silenced)
     return convolved
 

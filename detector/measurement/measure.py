@@ -88,12 +88,12 @@ class Measurer:
     def unpruned(self, images: Images) -> Logits | None:
         """Logits (N, classes) of the unpruned network for images (N, 3, height, width), N >= 1.
 
-        None where they are not expected within the budget, judged by a first pass over a single image; that one pays
-        for what is done only once, and is not counted afterwards.
+        None where they are not expected within the budget, judged by the second of two passes over a single image: the
+        first one pays for what is done only once. Neither is counted afterwards.
         """
-        first = self._timed(_Work(0, 0, images[:1], ()))
+        _, warm = (self._timed(_Work(0, 0, images[:1], ())) for _ in range(2))
         chunks = list(_chunks(0, images, (), _chunk_size(len(images))))
-        self._latest.append(first.image_seconds)
+        self._latest.append(warm.image_seconds)
         if not self._budget.allows(self.predicted_seconds(len(chunks), len(chunks[0].images))):
             return None
         self._latest.clear()
@@ -124,8 +124,9 @@ class Measurer:
         return None if stopped else _stacked(passes)
 
     def _slow(self) -> float:
-        """Of the latest passes the slowest but one; of a single one, that."""
-        return ([0.0] if not self._latest else sorted(self._latest)[-2:])[0]
+        """Of the latest passes the slowest but one; of two or fewer the slowest."""
+        ordered = sorted(self._latest)
+        return ordered[-2] if len(ordered) > 2 else max(ordered, default=0.0)
 
     def _seconds(self, num_passes: int, num_images: int) -> float:
         rounds = -(-num_passes // self._workers)

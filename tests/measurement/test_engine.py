@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ import torch
 
 from detector.clock import Budget, SystemClock
 from detector.graph.reference import reference_graph
-from detector.measurement.engine import PackedEngine
+from detector.measurement.engine import PackedEngine, _has_fewer_outputs_than_weights
 from detector.measurement.measure import Measurer
+from detector.measurement.plan import Step
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.pruning.variant import RowPatch, Variant
 from detector.pruning.variants import make_variants
@@ -87,9 +89,30 @@ def test_misaligned_arrays_are_copied(small: torch.nn.Module, eager_logits: Orac
     close(PackedEngine(reference_graph("resnet18"), arrays).logits(IMAGES), eager_logits(small, IMAGES))
 
 
+def silenced(row: int) -> tuple[RowPatch, ...]:
+    """In an early layer, which is packed anew, and in a late one, whose outputs are laid over."""
+    return tuple(RowPatch(f"{layer}.conv1.weight", np.array([row])) for layer in ("layer1.0", "layer4.1"))
+
+
+def test_the_way_to_silence_a_filter_is_the_one_of_less_work(
+    small: torch.nn.Module, eager_logits: Oracle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outputs of the late layer are fewer than its weights, those of the early one are not; both ways are right."""
+    asked: dict[str, bool] = {}
+
+    def noted(step: Step, *others: Any) -> bool:
+        return asked.setdefault(step.module, _has_fewer_outputs_than_weights(step, *others))
+
+    expected = eager_logits(small, IMAGES, silenced(3))
+    for decided in (noted, lambda *_: True, lambda *_: False):
+        monkeypatch.setattr("detector.measurement.engine._has_fewer_outputs_than_weights", decided)
+        close(PackedEngine(reference_graph("resnet18"), arrays_of(small)).logits(IMAGES, silenced(3)), expected)
+    assert asked == {"layer1.0.conv1": False, "layer4.1.conv1": True}
+
+
 def test_answers_are_the_same_to_the_bit_with_any_number_of_threads(small: torch.nn.Module) -> None:
     engine = PackedEngine(reference_graph("resnet18"), arrays_of(small))
-    patches = [[RowPatch("layer1.0.conv1.weight", np.array([s]))] for s in range(8)]
+    patches = [silenced(s) for s in range(8)]
     alone = [engine.logits(IMAGES, one) for one in patches]
     for workers in (2, 4):
         with ThreadPoolExecutor(workers) as pool:
@@ -100,7 +123,7 @@ def test_answers_are_the_same_to_the_bit_with_any_number_of_threads(small: torch
 
 def test_measured_logits_are_the_same_to_the_bit_with_any_number_of_workers(small: torch.nn.Module) -> None:
     images = RNG.random((7, 3, 64, 64), dtype=np.float32)
-    variants = [Variant(s, (RowPatch("layer1.0.conv1.weight", np.array([s])),)) for s in range(5)]
+    variants = [Variant(s, silenced(s)) for s in range(5)]
     engine = PackedEngine(reference_graph("resnet18"), arrays_of(small))
     found = set()
     for workers in (1, 2, 4):

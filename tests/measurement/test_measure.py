@@ -66,14 +66,14 @@ def test_unpruned_answers_in_order_by_chunks_that_workers_do_not_change(count: i
     unpruned = measurer.unpruned(IMAGES[:count])
     assert unpruned is not None
     np.testing.assert_array_equal(unpruned[:, 0], IMAGES[:count].sum((1, 2, 3)))
-    assert engine.batches[0] == 1
-    assert sorted(engine.batches[1:], reverse=True) == [5] * (count // 5) + [count % 5] * (count % 5 > 0)
+    assert engine.batches[:2] == [1, 1]
+    assert sorted(engine.batches[2:], reverse=True) == [5] * (count // 5) + [count % 5] * (count % 5 > 0)
 
 
 def test_time_of_an_image_is_that_of_most_chunks() -> None:
     """A hiccup of 100 s in one of the chunks of 5, 5 and 2 images does not count."""
     engine, measurer = made(image_seconds=0.25)
-    engine.hiccups = {2: 100.0}
+    engine.hiccups = {3: 100.0}
     assert measurer.unpruned(IMAGES) is not None
     assert engine.clock.seconds > 100
     assert measurer.image_seconds == pytest.approx(0.25)
@@ -85,18 +85,26 @@ def test_many_images_are_cut_into_quarters(workers: int) -> None:
     many = np.concatenate([IMAGES] * 3)
     unpruned = measurer.unpruned(many)
     assert unpruned is not None
-    assert engine.batches == [1, 9, 9, 9, 9]
+    assert engine.batches == [1, 1, 9, 9, 9, 9]
     np.testing.assert_array_equal(unpruned[:, 0], many.sum((1, 2, 3)))
 
 
 @pytest.mark.parametrize(("workers", "needed"), [(1, 3.0), (2, 2.0), (3, 1.0)])
 def test_unpruned_answers_that_may_come_too_late_are_not_begun(workers: int, needed: float) -> None:
-    """12 images in chunks of 5 at 0.2 s each take 1, 1 and 0.4 s; SAFETY is 1.5, and the first image alone 0.2 s."""
-    engine, measurer = made(0.2 + SAFETY * needed - 0.01, image_seconds=0.2, workers=workers)
+    """12 images in chunks of 5 at 0.2 s each take 1, 1 and 0.4 s; SAFETY is 1.5, and the first image twice 0.4 s."""
+    engine, measurer = made(0.4 + SAFETY * needed - 0.01, image_seconds=0.2, workers=workers)
     assert measurer.unpruned(IMAGES) is None
-    assert engine.batches == [1]
-    engine, measurer = made(0.2 + SAFETY * needed + 0.01, image_seconds=0.2, workers=workers)
+    assert engine.batches == [1, 1]
+    engine, measurer = made(0.4 + SAFETY * needed + 0.01, image_seconds=0.2, workers=workers)
     assert measurer.unpruned(IMAGES) is not None
+
+
+def test_what_is_done_only_once_is_not_taken_for_the_pace() -> None:
+    """Packing takes 3 s of the first pass; three chunks of up to 5 at 0.1 s an image need 2.25 s with SAFETY."""
+    engine, measurer = made(3.0 + 0.2 + 2.26)
+    engine.hiccups = {0: 3.0}
+    assert measurer.unpruned(IMAGES) is not None
+    assert measurer.image_seconds == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4, 9])
