@@ -34,9 +34,9 @@ SIGNALS_TOGETHER = (
     (Signal.ACCURACY, Signal.LOWEST_RECALL),
     tuple(PER_VARIANT),
 )
-# Beside what is measured, the network as it is: what its accuracies depend on, and a trojan's traces in its answers.
-AS_IT_IS = (Signal.ATTRACTION, Signal.UNPRUNED)
-SIGNALS_BESIDE = ((Signal.ACCURACY, Signal.MARGIN, *AS_IT_IS), (Signal.MARGIN, *AS_IT_IS))
+# What the unpruned network answers: what the other signals depend on, and a trojan's traces.
+SIGNALS_UNPRUNED = (Signal.ATTRACTION, Signal.UNPRUNED)
+SIGNALS_BESIDE = ((Signal.ACCURACY, Signal.MARGIN, *SIGNALS_UNPRUNED), (Signal.MARGIN, *SIGNALS_UNPRUNED))
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def all_candidates(thetas: Sequence[Theta], together: Sequence[tuple[Theta, ...]
     """All that is searched: each theta by itself, the sets of thetas that are `together`, and no theta at all.
 
     Of one theta each signal alone and all of a variant's, both also beside the classifier's weights; and these alone.
-    Of one and of several the means beside the network as it is; and that alone.
+    Of one and of several the means beside what the unpruned network answers; and that alone.
     """
     alone = [*((signal,) for signal in PER_VARIANT), tuple(PER_VARIANT)]
     several = [Candidate(some, signals, Reduction.MEAN) for some in together for signals in SIGNALS_TOGETHER]
@@ -136,11 +136,11 @@ def all_candidates(thetas: Sequence[Theta], together: Sequence[tuple[Theta, ...]
         for one in measured
         if one.reduction is Reduction.SUMMARY
     ]
-    as_it_is = [
-        Candidate((theta,), signals, Reduction.SUMMARY)
-        for theta, signals in ((_cheapest(thetas), (Signal.CLASSIFIER_WEIGHTS,)), (_cheapest(_alike(thetas)), AS_IT_IS))
-    ]
-    return (*as_it_is, *measured, *both, *several, *beside)
+    network = (
+        Candidate((_cheapest(thetas),), (Signal.CLASSIFIER_WEIGHTS,), Reduction.SUMMARY),
+        Candidate((_cheapest(_alike(thetas)),), SIGNALS_UNPRUNED, Reduction.SUMMARY),
+    )
+    return (*network, *measured, *both, *several, *beside)
 
 
 def _cheapest(thetas: Sequence[Theta]) -> Theta:

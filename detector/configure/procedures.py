@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.configure.candidates import (
-    AS_IT_IS,
     PRUNING,
     SIGNALS_BESIDE,
     SIGNALS_TOGETHER,
+    SIGNALS_UNPRUNED,
     Bank,
     Candidate,
     affordable,
@@ -106,7 +106,7 @@ _MEMBERS: Mapping[Family, Callable[[Candidate], bool]] = MappingProxyType(
         Family.AMPLIFICATION: lambda one: _under(one, PruningMethod.AMPLIFY),
         Family.STIMULATION: lambda one: _under(one, PruningMethod.STIMULATE),
         Family.CLASSIFIER: lambda one: one.signals == (Signal.CLASSIFIER_WEIGHTS,),
-        Family.UNPRUNED: lambda one: one.signals == AS_IT_IS,
+        Family.UNPRUNED: lambda one: one.signals == SIGNALS_UNPRUNED,
         Family.ONE_THETA: lambda one: one.pruned and len(one.thetas) == 1,
         Family.EVERYTHING: lambda _: True,
     }
@@ -173,8 +173,8 @@ def _candidates(readings: Sequence[ArchitectureReadings]) -> tuple[Candidate, ..
 def _logistic_parts(readings: Sequence[ArchitectureReadings]) -> dict[Family, list[Candidate]]:
     """The candidates of the published procedure, and the same without a part of their signals or thetas."""
     everything = published_candidates(readings)
-    together = _without(everything, AS_IT_IS)
-    unpruned = [replace(everything[0], signals=AS_IT_IS)]
+    together = _without(everything, SIGNALS_UNPRUNED)
+    unpruned = [replace(everything[0], signals=SIGNALS_UNPRUNED)]
     parts = {
         Family.LOGISTIC_PRUNING: [one for one in together if _under(one, *PRUNING)],
         Family.LOGISTIC_TOGETHER: together,

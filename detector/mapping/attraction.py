@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.mapping.signals import Labels, Logits, log_probabilities
+from detector.mapping.signals import FARTHEST, Labels, Logits, log_probabilities
 
 Array = NDArray[np.float64]
 
@@ -30,7 +30,6 @@ ATTRACTION_STATISTICS = (
 )
 """Names of the numbers of the signal `attraction`."""
 
-_FARTHEST = 20.0  # nats: beyond it every answer is equally improbable
 _STEPS = 50  # of the alternating fit; with images of all C classes each leaves 1 / (C - 1)^2 of the error
 _LEAST_DEVIATION = 0.02  # nats, so that outliers among equals are none
 
@@ -56,7 +55,7 @@ class Attraction:
     def of(cls, logits: Logits, labels: Labels) -> Attraction:
         """Of logits (N, C) of the unpruned network for images of the classes `labels` (N,)."""
         count = logits.shape[-1]
-        answered = np.maximum(log_probabilities(logits), -_FARTHEST)
+        answered = np.maximum(log_probabilities(logits), -FARTHEST)
         table = np.full((count, count), np.nan)
         for label in np.unique(labels):
             table[label] = answered[labels == label].mean(axis=0)

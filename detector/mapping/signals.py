@@ -24,7 +24,8 @@ Logits = NDArray[np.floating[Any]]
 Labels = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-_FARTHEST = 20.0  # nats, of log-probabilities and margins: beyond it every answer is equally certain
+FARTHEST = 20.0
+"""Nats, of log-probabilities and margins: beyond it every answer is equally certain."""
 _LARGEST = 1e30  # what stands for infinite logits
 _CONSISTENT = 1.4826  # median absolute deviations to standard deviations, of normal numbers
 _LEAST_SPREAD = 0.01  # of the natural unit: classes closer than that to each other are equal
@@ -108,15 +109,15 @@ def _accuracy(answers: _Answers) -> Array:
 
 
 def _log_probability(answers: _Answers) -> Array:
-    true = np.maximum(answers.of_true_class(answers.log_probabilities), -_FARTHEST)
-    return _mean(np.where(answers.lost, -_FARTHEST, true))
+    true = np.maximum(answers.of_true_class(answers.log_probabilities), -FARTHEST)
+    return _mean(np.where(answers.lost, -FARTHEST, true))
 
 
 def _margin(answers: _Answers) -> Array:
     others = answers.logits.copy()
     others[:, np.arange(len(answers.labels)), answers.labels] = -np.inf
-    distances = np.clip(answers.of_true_class(answers.logits) - others.max(axis=-1), -_FARTHEST, _FARTHEST)
-    return _mean(np.where(answers.lost, -_FARTHEST, distances))
+    distances = np.clip(answers.of_true_class(answers.logits) - others.max(axis=-1), -FARTHEST, FARTHEST)
+    return _mean(np.where(answers.lost, -FARTHEST, distances))
 
 
 def _entropy(answers: _Answers) -> Array:

@@ -11,7 +11,14 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from detector.configure.candidates import AS_IT_IS, MAX_SECONDS, SIGNALS_BESIDE, SIGNALS_TOGETHER, Candidate, seconds
+from detector.configure.candidates import (
+    MAX_SECONDS,
+    SIGNALS_BESIDE,
+    SIGNALS_TOGETHER,
+    SIGNALS_UNPRUNED,
+    Candidate,
+    seconds,
+)
 from detector.configure.figures import Judgement
 from detector.configure.logistic import STRENGTHS as LOGISTIC_STRENGTHS
 from detector.configure.procedures import LEAK, OBSERVABLE, PAPER, PARTS, PUBLISHED, READINGS, untouched_names
@@ -140,7 +147,7 @@ def _models(results: Results, round_name: str) -> str:
         "as many thetas together as fit the time (all that share the usual |D|; those of pruning; those of each other "
         f"method): the means of {'; '.join(' and '.join(one) for one in SIGNALS_TOGETHER[:-1])}; and of all of the "
         "variants' signals. Beside what the unpruned network answers, of one theta and of several: "
-        f"{'; '.join(' and '.join(one) for one in SIGNALS_BESIDE)}; and {' and '.join(AS_IT_IS)} alone.\n\n"
+        f"{'; '.join(' and '.join(one) for one in SIGNALS_BESIDE)}; and {' and '.join(SIGNALS_UNPRUNED)} alone.\n\n"
         "Mappings: least squares on the accuracies as in the paper, clipped; ridge regression (penalty per model "
         f"{', '.join(map(str, RIDGE_STRENGTHS))}), its score calibrated by a logistic regression of one variable: "
         "where that gains less than a parameter costs (Schwarz), the base rate is the answer; and L2 logistic "

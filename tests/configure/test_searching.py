@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from detector.configure.candidates import (
-    AS_IT_IS,
     SIGNALS_BESIDE,
     SIGNALS_TOGETHER,
+    SIGNALS_UNPRUNED,
     Bank,
     Candidate,
     affordable,
@@ -46,7 +46,7 @@ def test_everything_is_tried() -> None:
     assert len(set(candidates)) == len(candidates)
     assert len(candidates) == 2 + 4 * (7 * 3 + 7 + 2)
     alone = [one for one in candidates if not one.pruned]
-    assert [one.signals for one in alone] == [(Signal.CLASSIFIER_WEIGHTS,), AS_IT_IS]
+    assert [one.signals for one in alone] == [(Signal.CLASSIFIER_WEIGHTS,), SIGNALS_UNPRUNED]
     assert [one.thetas for one in alone] == [(SMALL,)] * 2
     assert Candidate((TRIM,), tuple(PER_VARIANT), Reduction.VARIANTS) in candidates
     amplified = replace(SMALL, pruning_method=PruningMethod.AMPLIFY)
