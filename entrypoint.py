@@ -12,6 +12,7 @@ from detector.answer import NEUTRAL, write_probability
 from detector.cli import Command, InferCommand, named_result, parse
 from detector.clock import SystemClock, process_started
 from detector.errors import DetectorError, ExitCode, UsageError, printable
+from detector.process import keep_freed_memory, leave, use_one_thread_a_call
 
 _INTERRUPTED = 130  # as shells report Ctrl-C
 
@@ -65,4 +66,6 @@ def _show(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    use_one_thread_a_call()
+    keep_freed_memory()
+    leave(main(sys.argv[1:]))

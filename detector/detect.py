@@ -2,12 +2,16 @@
 
 The order is the order of trust: nothing of the model file is used before it has been parsed to inert records and
 checked against the reference architectures, and nothing is measured before the learned parameters for it are known
-to be valid. `Detection.report` always holds what is known so far, so that a failure can be reported as well.
+to be valid. What takes long and needs nothing of that goes on beside it: importing torch, ranking filters.
+`Detection.report` always holds what is known so far, so that a failure can be reported as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -19,12 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.answer import NEUTRAL
+from detector.background import Ahead, in_background
 from detector.clock import Budget
 from detector.cpus import usable_cpus
 from detector.errors import DeadlineError, ExamplesError
 from detector.examples.images import Examples, Listing, decode, list_examples, select, shortage, takes_any
 from detector.examples.preprocessing import PROFILES, Preprocessing
 from detector.findings import Finding, Json, Severity
+from detector.graph.ir import Graph
 from detector.graph.reference import load_references, reference_graph
 from detector.mapping.attraction import Attraction
 from detector.mapping.bundles import Bundle, load_bundle, load_parameters
@@ -39,9 +45,10 @@ from detector.mapping.signals import (
     unpruned_statistics,
     variant_readings,
 )
-from detector.measurement.measure import Measurer
+from detector.measurement.measure import Engine, Measurer
 from detector.model_file import read_model
 from detector.model_file.records import ModelRecord
+from detector.process import without_garbage_collection
 from detector.pruning.variants import make_variants
 from detector.quality.accuracy import clean_accuracy_finding
 from detector.quality.check import check_model
@@ -51,6 +58,9 @@ from detector.settings import Settings
 
 # Pixels a side, of the architectures that not every profile has enough of: a kernel would be larger than what is left.
 SMALLEST_INPUT: Mapping[str, int] = MappingProxyType({"inceptionv3": 75})
+
+_ENGINE = "detector.measurement.engine"
+_MakeEngine = Callable[[Graph, Mapping[str, NDArray[Any]]], Engine]
 
 
 @dataclass(frozen=True)
@@ -73,14 +83,28 @@ class Logits:
 
 
 class Detection:
-    """A single run. `report` is replaced as stages complete; `logits` is set once the variants are measured."""
+    """A single run. `report` grows as stages complete; `logits` is set once the variants are measured."""
 
     def __init__(self, request: Request, settings: Settings, budget: Budget) -> None:
         self._request = request
         self._settings = settings
         self._budget = budget
-        self.report = Report(NEUTRAL, Basis.NEUTRAL, budget_seconds=budget.seconds)
+        self._known = Report(NEUTRAL, Basis.NEUTRAL, budget_seconds=budget.seconds)
+        self._record: ModelRecord | None = None
+        self._identification: Identification | None = None
         self.logits: Logits | None = None
+
+    @property
+    def report(self) -> Report:
+        """What is known so far. It waits for the checksum of the file, which is computed beside everything else."""
+        if self._record is None:
+            return self._known
+        found = self._identification
+        architecture = found.architecture.name if found and found.architecture else None
+        summary = ModelSummary.of(
+            self._request.model_filepath, self._record, architecture, found.num_classes if found else None
+        )
+        return replace(self._known, model=summary)
 
     def run(self) -> Report:
         """Judge the model.
@@ -92,12 +116,12 @@ class Detection:
         DeadlineError
             The budget ended before anything was measured.
         """
+        engine = in_background(_import_engine)
         bundle = load_bundle(self._request.learned_parameters_dirpath, self._settings.bundle)
         with self._stage("load"):
-            record = read_model(self._request.model_filepath)
-            self._tell(model=ModelSummary.of(self._request.model_filepath, record))
+            record = self._record = read_model(self._request.model_filepath)
         with self._stage("check"):
-            identification = self._check(record)
+            identification = self._identification = self._check(record)
         if identification.architecture is None:
             probability = _clipped(self._settings.tampered_probability, Clip())
             self._tell(probability=probability, basis=Basis.TAMPERED)
@@ -108,38 +132,39 @@ class Detection:
             self._find(_nothing_learned(bundle, name))
             self._tell(probability=_clipped(bundle.base_rate, Clip()), basis=Basis.BASE_RATE)
         else:
-            self._measure(record, identification, bundle, parameters)
+            self._measure(record, identification, bundle, parameters, engine)
         return self.report
 
     def _check(self, record: ModelRecord) -> Identification:
         quality = check_model(record, load_references())
         self._find(*quality.findings, *(Finding(Severity.INFO, "note", note) for note in record.notes))
-        identification = quality.identification
-        name = identification.architecture.name if identification.architecture else None
-        summary = ModelSummary.of(self._request.model_filepath, record, name, identification.num_classes)
-        self._tell(model=summary)
-        return identification
+        return quality.identification
 
     def _measure(
-        self, record: ModelRecord, identification: Identification, bundle: Bundle, parameters: LearnedParameters
+        self,
+        record: ModelRecord,
+        identification: Identification,
+        bundle: Bundle,
+        parameters: LearnedParameters,
+        engine: Future[_MakeEngine],
     ) -> None:
         with self._stage("examples"):
             examples, selections = self._examples(identification, parameters)
+        configurations = _costliest_first(parameters.configurations)
         with self._stage("engine"):
-            measurer = self._measurer(record, parameters.architecture)
-        with self._stage("unpruned"):
-            unpruned = self._unpruned(measurer, examples)
-        with self._stage("variants"):
-            for configuration in _costliest_first(parameters.configurations):
-                chosen = examples.subset(selections[configuration])
-                pruned = self._pruned(measurer, record, parameters.architecture, configuration, chosen)
-                if pruned is not None:
-                    rows = [examples.names.index(name) for name in chosen.names]
-                    self.logits = Logits(unpruned[rows], pruned, chosen.labels, chosen.names)
-                    self._classify(record, bundle, parameters, configuration)
-                    return
-        self._find(_out_of_time(self._budget, measurer.image_seconds))
-        self._tell(probability=_clipped(parameters.base_rate, parameters.clip), basis=Basis.BASE_RATE)
+            measurer = self._measurer(record, parameters.architecture, engine)
+        if measurer is None:
+            left = self._budget.remaining()
+            self._find(*(_dropped(configuration, 0.0, left, begun=False) for configuration in configurations))
+            raise self._too_late()
+        for configuration in configurations:
+            chosen = examples.subset(selections[configuration])
+            self.logits = self._measured(measurer, record, parameters.architecture, configuration, chosen)
+            if self.logits is not None:
+                self._check_accuracy(self.logits.unpruned, chosen)
+                self._classify(record, bundle, parameters, configuration)
+                return
+        self._answer_base_rate(measurer, parameters, chosen)  # the last one is the cheapest
 
     def _examples(
         self, identification: Identification, parameters: LearnedParameters
@@ -161,46 +186,63 @@ class Detection:
         self._tell(preprocessing=preprocessing, examples=examples.names)
         return examples, selections
 
-    def _measurer(self, record: ModelRecord, architecture: str) -> Measurer:
-        # Imported here: a refused or tampered file is answered without paying for torch.
-        from detector.measurement.engine import PackedEngine
+    def _measurer(self, record: ModelRecord, architecture: str, engine: Future[_MakeEngine]) -> Measurer | None:
+        """None where the budget ends before the engine can be used."""
+        try:
+            make = engine.result(max(self._budget.remaining(), 0.0))
+        except TimeoutError:
+            return None
+        made = make(reference_graph(architecture), record.tensors)
+        return Measurer(made, self._budget, workers=self._settings.threads or usable_cpus())
 
-        engine = PackedEngine(reference_graph(architecture), record.tensors)
-        return Measurer(engine, self._budget, workers=self._settings.threads or usable_cpus())
+    def _too_late(self) -> DeadlineError:
+        return DeadlineError(
+            f"{self._budget.elapsed():.1f} s had passed, too many to measure anything",
+            where=self._request.model_filepath,
+            expected=f"an answer within {self._budget.seconds:g} s",
+            next_step="raise infer_max_seconds in metaparameters.json, or use a faster machine",
+        )
 
-    def _unpruned(self, measurer: Measurer, examples: Examples) -> NDArray[np.float32]:
-        unpruned = measurer.unpruned(examples.images) if self._budget.remaining() > 0 else None
-        if unpruned is None:
-            raise DeadlineError(
-                f"{self._budget.elapsed():.1f} s had passed, too many to measure anything",
-                where=self._request.model_filepath,
-                expected=f"an answer within {self._budget.seconds:g} s",
-                next_step="raise infer_max_seconds in metaparameters.json, or use a faster machine",
-            )
-        accuracy = float(unpruned_readings(unpruned, examples.labels, (Signal.ACCURACY,))[0])
-        self._find(clean_accuracy_finding(accuracy, len(examples)))
-        self._tell(unpruned_accuracy=accuracy)
-        return unpruned
-
-    def _pruned(
+    def _measured(
         self,
         measurer: Measurer,
         record: ModelRecord,
         architecture: str,
         configuration: Configuration,
         chosen: Examples,
-    ) -> NDArray[np.float32] | None:
-        """Logits of all variants, or None where the configuration does not fit what is left of the budget."""
-        number = sum(configuration.num_pruned_models)
-        needed = measurer.predicted_seconds(number, len(chosen))
+    ) -> Logits | None:
+        """All logits, or None where the configuration does not fit what is left of the budget."""
+        number, graph = sum(configuration.num_pruned_models), reference_graph(architecture)
         pruned = None
-        if fits := self._budget.allows(needed):
-            graph = reference_graph(architecture)
-            variants = chain.from_iterable(make_variants(record.tensors, graph, one) for one in configuration.thetas)
-            pruned = measurer.variants(variants, number, chosen.images)
-        if pruned is None:
-            self._find(_dropped(configuration, needed, self._budget.remaining(), begun=fits))
-        return pruned
+        variants = Ahead(
+            chain.from_iterable(make_variants(record.tensors, graph, theta) for theta in configuration.thetas)
+        )
+        with self._stage("unpruned"):
+            unpruned = measurer.unpruned(chosen.images, number)
+        needed = measurer.predicted_seconds(number, len(chosen))
+        if unpruned is not None:
+            with self._stage("variants"):
+                pruned = measurer.variants(variants, number, chosen.images)
+            if pruned is not None:
+                return Logits(unpruned, pruned, chosen.labels, chosen.names)
+        begun = unpruned is not None
+        self._find(_dropped(configuration, needed, self._budget.remaining(), begun=begun))
+        return None
+
+    def _check_accuracy(self, unpruned: NDArray[np.float32], chosen: Examples) -> None:
+        accuracy = float(unpruned_readings(unpruned, chosen.labels, (Signal.ACCURACY,))[0])
+        self._find(clean_accuracy_finding(accuracy, len(chosen)))
+        self._tell(unpruned_accuracy=accuracy)
+
+    def _answer_base_rate(self, measurer: Measurer, parameters: LearnedParameters, chosen: Examples) -> None:
+        """Where no configuration fits: at least it is known whether the network classifies the images."""
+        with self._stage("unpruned"):
+            unpruned = measurer.unpruned(chosen.images)
+        if unpruned is None:
+            raise self._too_late()
+        self._check_accuracy(unpruned, chosen)
+        self._find(_out_of_time(self._budget, measurer.image_seconds))
+        self._tell(probability=_clipped(parameters.base_rate, parameters.clip), basis=Basis.BASE_RATE)
 
     def _classify(
         self, record: ModelRecord, bundle: Bundle, parameters: LearnedParameters, configuration: Configuration
@@ -238,13 +280,23 @@ class Detection:
         try:
             yield
         finally:
-            self._tell(timings={**self.report.timings, name: self._budget.elapsed() - began})
+            taken = self._known.timings.get(name, 0.0) + self._budget.elapsed() - began
+            self._tell(timings={**self._known.timings, name: taken})
 
     def _tell(self, **known: Any) -> None:
-        self.report = replace(self.report, **known)
+        self._known = replace(self._known, **known)
 
     def _find(self, *findings: Finding) -> None:
-        self._tell(findings=(*self.report.findings, *findings))
+        self._tell(findings=(*self._known.findings, *findings))
+
+
+def _import_engine() -> _MakeEngine:
+    """It takes a second: torch. Reading and checking the file goes on meanwhile, and needs none of it."""
+    if _ENGINE not in sys.modules:
+        with without_garbage_collection():
+            importlib.import_module(_ENGINE)
+    make: _MakeEngine = sys.modules[_ENGINE].PackedEngine
+    return make
 
 
 def _costliest_first(configurations: Sequence[Configuration]) -> list[Configuration]:
@@ -290,11 +342,13 @@ def _too_small(architecture: str, preprocessing: Preprocessing, directory: Path)
 def _dropped(configuration: Configuration, needed: float, remaining: float, *, begun: bool) -> Finding:
     pruned_models, images = sum(configuration.num_pruned_models), configuration.num_images
     left = f"{max(remaining, 0):.1f} s were left"
-    message = f"the configuration of {pruned_models} pruned models on {images} images was dropped: " + (
-        f"about {needed:.1f} s were foreseen, but it took longer, and when it was given up {left}"
-        if begun
-        else f"it takes about {needed:.1f} s, {left}"
-    )
+    if begun:
+        reason = f"about {needed:.1f} s were foreseen, but it took longer, and when it was given up {left}"
+    elif needed:
+        reason = f"it takes about {needed:.1f} s, margin included, {left}"
+    else:
+        reason = f"{left}, too few to learn how long it takes"
+    message = f"the configuration of {pruned_models} pruned models on {images} images was dropped: {reason}"
     evidence = {"cost": configuration.cost, "needed_seconds": needed, "remaining_seconds": remaining}
     return Finding(Severity.WARNING, "configuration_dropped", message, evidence)
 

@@ -120,12 +120,9 @@ def test_the_command_refuses_with_exit_code_3(run_here: Run, tmp_path: Path) -> 
 
 def test_torch_is_not_imported(small_case: Any) -> None:
     program = (
-        "import runpy, sys\n"
-        f"sys.argv[1:] = ['inspect', {str(small_case.model)!r}]\n"
-        "try:\n"
-        "    runpy.run_path('entrypoint.py', run_name='__main__')\n"
-        "except SystemExit as end:\n"
-        "    print(end.code, sorted({'torch', 'torchvision'} & sys.modules.keys()))\n"
+        "import sys, entrypoint\n"
+        f"code = entrypoint.main(['inspect', {str(small_case.model)!r}])\n"
+        "print(code, sorted({'torch', 'torchvision'} & sys.modules.keys()))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=HOME, capture_output=True, text=True, timeout=60)
     assert done.stderr == ""

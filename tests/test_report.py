@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from concurrent.futures import Future
 from pathlib import Path
 from types import MappingProxyType
 
@@ -24,7 +25,9 @@ from detector.pruning.theta import LayerRange, PruningMethod, Theta
 from detector.report import Basis, MappingSummary, ModelSummary, Report, Versions, report_text, write_report
 
 SHIPPED = Path(__file__).parents[1] / "learned_params"
-RECORD = ModelRecord(FileFormat.ZIP, ContentKind.MODULE, {}, (), False, 2, 94_400_000, "0a" * 32)
+HASHING: Future[str] = Future()
+HASHING.set_result("0a" * 32)
+RECORD = ModelRecord(FileFormat.ZIP, ContentKind.MODULE, {}, (), False, 2, 94_400_000, HASHING)
 
 
 def _full() -> Report:

@@ -27,6 +27,7 @@ from detector.configure.rounds import LabelledModel, LeftOut
 from detector.configure.store import Store
 from detector.configure.sweeping import ModelReadings, Sweep, sweep_model
 from detector.mapping.signals import PER_VARIANT
+from detector.process import keep_freed_memory
 
 _log = logging.getLogger(__name__)
 
@@ -91,6 +92,7 @@ def _start_worker() -> None:
     """Ctrl-C reaches the whole process group, but it is the parent that ends workers; without one they end too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threadpool_limits(1)
+    keep_freed_memory()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -1,17 +1,21 @@
 """Runs variants of one network on images: a fused plan over packed convolutions of oneDNN, one thread a call.
 
-Batch normalisation is folded into the convolutions, which are packed for the processor once; images run through them
-in channels-last order. A variant that only silences filters or moves shifts is laid over what the packed weights give,
-one network and |S| masks, where that is less work than to fold and pack the weights anew, as other patches do for the
-layers that they touch. Nothing is shared between calls but constant arrays, so that calls may run side by side in
-threads, and an answer never depends on how many do. The operators are those that PyTorch's own compiler emits for
-frozen networks; eager PyTorch is the oracle in tests. Weights may be anything, so logits may be non-finite.
+Batch normalisation is folded into the convolutions behind and before it, which are packed for the processor once;
+images run through them in channels-last order. A variant that only silences filters or moves shifts is laid over what
+the packed weights give, one network and |S| masks, where that is less work than to fold and pack the weights anew, as
+other patches do for the layers that they touch. Nothing is shared between calls but constant arrays, so that calls may
+run side by side in threads, and an answer never depends on how many do. The operators are those that PyTorch's own
+compiler emits for frozen networks; eager PyTorch is the oracle in tests. Weights may be anything, so logits may be
+non-finite; what eager PyTorch makes of numbers that are none is not promised, for fused activations turn them into 0.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
 from types import MappingProxyType
 from typing import Any
 
@@ -30,6 +34,8 @@ _pack: Any = torch.ops.mkldnn._reorder_convolution_weight
 _UNARY: Mapping[Op | None, tuple[str, list[float]]] = MappingProxyType(
     {None: ("none", []), Op.RELU: ("relu", []), Op.RELU6: ("hardtanh", [0.0, 6.0])}
 )
+
+_NORM = ("running_mean", "running_var", "weight", "bias")
 
 
 class PackedEngine:
@@ -82,9 +88,8 @@ class _Parameters:
             return self._tensors[name]
         return self._write(self._tensors[name].clone(), name)
 
-    def scaled(self, name: str, scale: torch.Tensor) -> torch.Tensor:
-        """The parameter with each row multiplied by its scale: one pass over it, patches included."""
-        factors = scale.reshape(-1, *[1] * (self._tensors[name].ndim - 1))
+    def scaled(self, name: str, factors: torch.Tensor) -> torch.Tensor:
+        """The parameter, patches included, multiplied by factors of a shape that fits: one pass over it."""
         product = self._tensors[name] * factors
         return self._write(product, name, factors) if name in self._patches else product
 
@@ -95,6 +100,8 @@ class _Parameters:
     def silenced(self, step: Step) -> torch.Tensor | None:
         """Rows of a convolution whose weights the patches leave at zero; None if others change as well."""
         rows = []
+        if any(f"{step.front}.{name}" in self._patches for name in ("weight", "bias")):
+            return None
         for name in (f"{step.module}.weight", f"{step.norm}.weight"):
             patch = self._patches.get(name)
             if patch is not None and patch.values is not None:
@@ -106,7 +113,9 @@ class _Parameters:
         """The step's weight as it is without patches, folded and packed when it is first asked for."""
         if step.output not in self._packed:
             constant = _Parameters(self._tensors, {}, self._packed)
-            self._packed[step.output] = _pack(_weight(step, constant), *_geometry(step), image.shape)
+            weight = _weight(step, constant, _front(step, constant))
+            # for one image, whoever asks first: the order of the weights must not depend on it
+            self._packed[step.output] = _pack(weight, *_geometry(step), (1, *image.shape[1:]))
         return self._packed[step.output]
 
     def _write(self, tensor: torch.Tensor, name: str, factors: torch.Tensor | None = None) -> torch.Tensor:
@@ -115,7 +124,9 @@ class _Parameters:
         if patch.values is None:
             return tensor.index_fill_(0, rows, 0.0)
         values = torch.from_numpy(patch.values)
-        return tensor.index_copy_(0, rows, values if factors is None else values * factors[rows])
+        if factors is not None:
+            values = values * factors.expand(len(tensor), *factors.shape[1:])[rows]
+        return tensor.index_copy_(0, rows, values)
 
 
 def _tensor(array: NDArray[Any]) -> torch.Tensor:
@@ -129,24 +140,59 @@ def _channels_last(images: torch.Tensor) -> torch.Tensor:
     return images.contiguous(memory_format=torch.channels_last)
 
 
-def _scale(step: Step, parameters: _Parameters) -> torch.Tensor:
-    """What the batch normalisation behind a convolution multiplies each channel with."""
-    return parameters[f"{step.norm}.weight"] / torch.sqrt(parameters[f"{step.norm}.running_var"] + step.eps)
+@dataclass(frozen=True)
+class _Front:
+    """Rectified normalised values relu(s x + b) of a convolution's inputs, written as s clamp(x, low, high) + offset.
+
+    Clamping is one pass over the image, scale (channels) and offset (channels) go into the convolution. Where s > 0 the
+    low bound is -b / s, where s < 0 the high one; where s = 0 the value is constant.
+    """
+
+    low: torch.Tensor
+    high: torch.Tensor
+    scale: torch.Tensor
+    offset: torch.Tensor
 
 
-def _weight(step: Step, parameters: _Parameters) -> torch.Tensor:
-    """Weight of a convolution with its batch normalisation folded in."""
+def _front(step: Step, parameters: _Parameters) -> _Front | None:
+    """What stands in front of a convolution; None if nothing does, or if its numbers cannot be written so."""
+    if not step.front:
+        return None
+    scale, shift = _affine(step.front, step.front_eps, parameters)
+    constant = scale == 0
+    edge = torch.where(constant, 0.0, -shift / scale)
+    if not bool(torch.isfinite(edge).all() & torch.isfinite(scale).all()):
+        return None
+    low, high = torch.where(scale < 0, -math.inf, edge), torch.where(scale > 0, math.inf, edge)
+    offset = torch.where(constant, F.relu(shift), shift)
+    return _Front(low[:, None, None], high[:, None, None], scale, offset)
+
+
+def _affine(norm: str, eps: float, parameters: _Parameters) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a batch normalisation multiplies each channel with, and what it then adds."""
+    mean, variance, weight, bias = (parameters[f"{norm}.{name}"] for name in _NORM)
+    scale = weight / torch.sqrt(variance + eps)
+    return scale, bias - mean * scale
+
+
+def _weight(step: Step, parameters: _Parameters, front: _Front | None) -> torch.Tensor:
+    """Weight of a convolution with the batch normalisations before and behind it folded in."""
     name = f"{step.module}.weight"
-    return parameters.scaled(name, _scale(step, parameters)) if step.norm else parameters[name]
+    factors = [_affine(step.norm, step.eps, parameters)[0][:, None, None, None]] if step.norm else []
+    if front is not None:
+        factors.append(front.scale[None, :, None, None])
+    return parameters.scaled(name, reduce(torch.mul, factors)) if factors else parameters[name]
 
 
-def _bias(step: Step, parameters: _Parameters) -> torch.Tensor | None:
-    """Bias, if any, of a convolution with its batch normalisation folded in."""
+def _bias(step: Step, parameters: _Parameters, front: _Front | None) -> torch.Tensor | None:
+    """Bias, if any, of a convolution with the batch normalisations before and behind it folded in."""
     bias = parameters.get(f"{step.module}.bias")
+    if front is not None:
+        constant = parameters[f"{step.module}.weight"].sum((2, 3)) @ front.offset
+        bias = constant if bias is None else constant + bias
     if not step.norm:
         return bias
-    scale = _scale(step, parameters)
-    shift = parameters[f"{step.norm}.bias"] - parameters[f"{step.norm}.running_mean"] * scale
+    scale, shift = _affine(step.norm, step.eps, parameters)
     return shift if bias is None else shift + bias * scale
 
 
@@ -156,11 +202,12 @@ def _geometry(step: Step) -> tuple[Any, Any, Any, Any]:
 
 
 def _conv(step: Step, inputs: list[torch.Tensor], parameters: _Parameters) -> torch.Tensor:
-    silenced = parameters.silenced(step)
+    front, silenced = _front(step, parameters), parameters.silenced(step)
+    inputs = [_before(step, inputs[0], parameters, front), *inputs[1:]]
     if silenced is not None and len(silenced) and not _has_fewer_outputs_than_weights(step, inputs, parameters):
         silenced = None  # folded and packed anew, like other changes
-    weight = _weight(step, parameters) if silenced is None else parameters.packed(step, inputs[0])
-    bias = _bias(step, parameters)
+    weight = _weight(step, parameters, front) if silenced is None else parameters.packed(step, inputs[0])
+    bias = _bias(step, parameters, front)
     unary, scalars = _UNARY[step.activation]
     geometry = (bias, *_geometry(step))
     convolved: torch.Tensor
@@ -191,15 +238,48 @@ def _silence(step: Step, inputs: list[torch.Tensor], bias: torch.Tensor | None, 
     return level if step.activation is None else _WITHOUT[step.activation]([level], {})
 
 
+def _before(step: Step, image: torch.Tensor, parameters: _Parameters, front: _Front | None) -> torch.Tensor:
+    """What the convolution itself reads."""
+    if front is not None:
+        return torch.clamp(image, front.low, front.high)
+    if step.front:
+        return F.relu_(_normalised(step.front, step.front_eps, image, parameters))
+    return image
+
+
+def _normalised(norm: str, eps: float, image: torch.Tensor, parameters: _Parameters) -> torch.Tensor:
+    mean, variance, weight, bias = (parameters[f"{norm}.{name}"] for name in _NORM)
+    return F.batch_norm(image, mean, variance, weight, bias, eps=eps)
+
+
 def _batch_norm(step: Step, inputs: list[torch.Tensor], parameters: _Parameters) -> torch.Tensor:
-    names = ("running_mean", "running_var", "weight", "bias")
-    mean, variance, weight, bias = (parameters[f"{step.module}.{name}"] for name in names)
-    normalised = F.batch_norm(inputs[0], mean, variance, weight, bias, eps=step.eps)
+    normalised = _normalised(step.module, step.eps, inputs[0], parameters)
     return normalised if step.activation is None else F.relu_(normalised)
 
 
+def _cat(step: Step, inputs: list[torch.Tensor], _: _Parameters) -> torch.Tensor:
+    """Channels behind each other; where concatenations extend each other, all of them lie in the memory of one."""
+    first = inputs[0]
+    images, channels, height, width = first.shape
+    if step.extends:
+        whole = first.as_strided((images, channels + inputs[1].shape[1], height, width), first.stride())
+        whole[:, channels:] = inputs[1]
+        return whole
+    if not step.room:
+        return torch.cat(inputs, 1)
+    memory = torch.empty((images, step.room, height, width), memory_format=torch.channels_last)
+    begun = memory[:, : sum(one.shape[1] for one in inputs)]
+    start = 0
+    for one in inputs:
+        begun[:, start : start + one.shape[1]] = one
+        start += one.shape[1]
+    return begun
+
+
 def _linear(step: Step, inputs: list[torch.Tensor], parameters: _Parameters) -> torch.Tensor:
-    return F.linear(inputs[0], parameters[f"{step.module}.weight"], parameters[f"{step.module}.bias"])
+    # The transposed product reads the weights, of which there are far more than inputs, twice as fast.
+    product = parameters[f"{step.module}.weight"] @ inputs[0].t()
+    return product.t() + parameters[f"{step.module}.bias"]
 
 
 def _shuffled(image: torch.Tensor, groups: int) -> torch.Tensor:
@@ -209,7 +289,7 @@ def _shuffled(image: torch.Tensor, groups: int) -> torch.Tensor:
 
 
 _WITH_PARAMETERS: Mapping[Op, Callable[[Step, list[torch.Tensor], _Parameters], torch.Tensor]] = MappingProxyType(
-    {Op.CONV: _conv, Op.BATCH_NORM: _batch_norm, Op.LINEAR: _linear}
+    {Op.CONV: _conv, Op.BATCH_NORM: _batch_norm, Op.LINEAR: _linear, Op.CAT: _cat}
 )
 _WITHOUT: Mapping[Op, Callable[[list[torch.Tensor], Mapping[str, Any]], torch.Tensor]] = MappingProxyType(
     {
@@ -225,7 +305,6 @@ _WITHOUT: Mapping[Op, Callable[[list[torch.Tensor], Mapping[str, Any]], torch.Te
         Op.ADAPTIVE_AVG_POOL: lambda x, a: F.adaptive_avg_pool2d(x[0], a["output_size"]),
         Op.GLOBAL_MEAN: lambda x, _: x[0].mean((2, 3)),
         Op.ADD: lambda x, _: x[0] + x[1],
-        Op.CAT: lambda x, _: torch.cat(x, 1),
         Op.SLICE: lambda x, a: x[0][:, a["start"] : a["stop"]],
         Op.CHANNEL_SHUFFLE: lambda x, a: _shuffled(x[0], a["groups"]),
         Op.FLATTEN: lambda x, _: x[0].flatten(1),

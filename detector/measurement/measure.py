@@ -3,17 +3,19 @@
 Knows nothing of files, probabilities or learned parameters. Variants spread over worker threads, each of which computes
 alone; so the logits do not depend on how many there are. A measurement goes on as long as all of it is expected to end
 in time, judged by the median of the latest forward passes, for a single hiccup of the machine says nothing about the
-rest; and a forward pass is only started where it would end in time even if it were as slow as the slowest of them but
-one.
+rest; a forward pass is only started where it would end in time even if it were as slow as the slowest of them but one;
+and nothing that is under way is waited for any longer than the budget lasts.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
+from threading import TIMEOUT_MAX
 from typing import Protocol
 
 import numpy as np
@@ -25,18 +27,25 @@ from detector.pruning.variant import RowPatch, Variant
 Images = NDArray[np.float32]
 Logits = NDArray[np.float32]
 
-# Times vary on a shared machine: work is only started where this multiple of the expected time fits.
-SAFETY = 1.5
+# Times vary on a shared machine: a measurement is only begun where this multiple of the expected time fits.
+SAFETY = 1.3
+
+# A forward pass of a measurement under way is only started where this multiple of a slow one fits.
+_SAFETY_OF_A_PASS = 1.5
 
 # Forward passes by whose median the rest is foreseen: enough to pass over hiccups, few enough to notice a slowdown.
 _LATEST = 9
 
-# The unpruned network and the first variant answer in chunks, so that workers share them: with two, 15 variants take as
-# long as 7.5. Small chunks take longer an image than large ones, so many images are cut into quarters. It is so
-# whatever the number of workers: the size of a batch may change the last bits of an answer, the number of workers must
+# The unpruned network answers for so many images one by one, before the others: the first one pays for what is done
+# only once, the second one tells the pace.
+_SINGLES = 2
+
+# For the other images it answers in parts, as the last variant does for all of them, so that workers share them: with
+# two, 15 variants take as long as 7.5. Small parts take longer an image, so how many there are depends on the number of
+# images; not on the number of workers, for the size of a batch may change the last bits of an answer, and they must
 # not.
-_SMALLEST_CHUNK = 5
-_CHUNKS = 4
+_FEWEST_FOR_HALVES = 6
+_FEWEST_FOR_QUARTERS = 16
 
 
 class Engine(Protocol):
@@ -65,6 +74,10 @@ class _Pass:
     image_seconds: float
 
 
+class _LateError(Exception):
+    """The budget ended before a forward pass did."""
+
+
 class Measurer:
     """Forward passes of one engine, spread over workers. It knows its pace from all that it has measured before.
 
@@ -85,24 +98,29 @@ class Measurer:
         """What a worker takes for one image, as a rule; 0 before anything is measured."""
         return median(self._latest or [0.0])
 
-    def unpruned(self, images: Images) -> Logits | None:
+    def unpruned(self, images: Images, num_variants: int = 0) -> Logits | None:
         """Logits (N, classes) of the unpruned network for images (N, 3, height, width), N >= 1.
 
-        None where they are not expected within the budget, judged by the second of two passes over a single image: the
-        first one pays for what is done only once. Neither is counted afterwards.
+        None where they, and those of so many variants afterwards, are not expected within the budget. That is judged
+        before them where the pace is known, and else after the first images.
         """
-        _, warm = (self._timed(_Work(0, 0, images[:1], ())) for _ in range(2))
-        chunks = list(_chunks(0, images, (), _chunk_size(len(images))))
-        self._latest.append(warm.image_seconds)
-        if not self._budget.allows(self.predicted_seconds(len(chunks), len(chunks[0].images))):
+        singles = [_Work(0, start, images[start : start + 1], ()) for start in range(min(_SINGLES, len(images)))]
+        known = bool(self._latest)
+        if known and not self._fits(num_variants, images):
             return None
-        self._latest.clear()
-        answers: Logits = _stacked(list(self._passes(chunks)))[0]
+        begun = self._begun(singles)
+        if begun is None or not (known or self._fits(num_variants, images)):
+            return None
+        rest = self._passes(_parts(0, images, len(singles)))
+        answers: Logits | None = None if rest is None else _stacked([*begun, *rest])[0]
         return answers
 
-    def predicted_seconds(self, num_passes: int, num_images: int) -> float:
-        """Expected time for so many passes over so many images each, with the safety factor."""
-        return SAFETY * self._seconds(num_passes, num_images)
+    def predicted_seconds(self, num_variants: int, num_images: int) -> float:
+        """Expected time for the unpruned network and so many variants, with the safety factor; 0 before any pass."""
+        return SAFETY * self._seconds(num_variants + 1, num_images)
+
+    def _fits(self, num_variants: int, images: Images) -> bool:
+        return self._budget.allows(self.predicted_seconds(num_variants, len(images)))
 
     def variants(self, variants: Iterable[Variant], num_variants: int, images: Images) -> Logits | None:
         """Logits (variants, N, classes), or None as soon as they are not expected to be complete within the budget."""
@@ -111,17 +129,31 @@ class Measurer:
         def work() -> Iterator[_Work]:
             nonlocal stopped
             for number, variant in enumerate(variants):
-                size = len(images) if number else _chunk_size(len(images))
+                last = number == num_variants - 1
                 rest = self._seconds(num_variants - number, len(images))
-                for one in _chunks(number, images, variant.patches, size):
-                    alone = SAFETY * self._slow() * len(one.images)
+                whole = [_Work(number, 0, images, variant.patches)]
+                for one in _parts(number, images, 0, variant.patches) if last else whole:
+                    alone = _SAFETY_OF_A_PASS * self._slow() * len(one.images)
                     if not self._budget.allows(alone if one.start else max(alone, rest)):
                         stopped = True
                         return
                     yield one
 
-        passes = list(self._passes(work()))
-        return None if stopped else _stacked(passes)
+        passes = self._passes(work())
+        return None if stopped or passes is None else _stacked(passes)
+
+    def _begun(self, singles: Sequence[_Work]) -> list[_Pass] | None:
+        """Images one by one. Of the very first passes the first one is not taken for the pace."""
+        passes: list[_Pass] = []
+        for one in singles:
+            known = bool(self._latest)
+            ended = self._passes([one]) if self._budget.remaining() > 0 else None
+            if ended is None:
+                return None
+            passes += ended
+            if not known and len(singles) > len(passes):
+                self._latest.clear()
+        return passes
 
     def _slow(self) -> float:
         """Of the latest passes the slowest but one; of two or fewer the slowest."""
@@ -132,20 +164,36 @@ class Measurer:
         rounds = -(-num_passes // self._workers)
         return self.image_seconds * rounds * num_images
 
-    def _passes(self, work: Iterable[_Work]) -> Iterator[_Pass]:
-        """Do the work, at most one pass a worker at a time; it is taken from `work` only when it can start."""
+    def _passes(self, work: Iterable[_Work]) -> list[_Pass] | None:
+        """Do the work, at most one pass a worker at a time; it is taken from `work` only when it can start.
+
+        None where time ran out: whatever is still being computed then is left to itself.
+        """
+        ended: list[_Pass] = []
         running: set[Future[_Pass]] = set()
-        with ThreadPoolExecutor(self._workers) as pool:
+        pool = ThreadPoolExecutor(self._workers)
+        try:
             for one in work:
                 running.add(pool.submit(self._timed, one))
                 if len(running) == self._workers:
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    yield from map(self._counted, done)
-            yield from map(self._counted, running)
+                    ended += self._finished(running, FIRST_COMPLETED)
+            ended += self._finished(running, ALL_COMPLETED)
+        except _LateError:
+            return None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        return ended
 
-    def _counted(self, ended: Future[_Pass]) -> _Pass:
-        self._latest.append(ended.result().image_seconds)
-        return ended.result()
+    def _finished(self, running: set[Future[_Pass]], until: str) -> list[_Pass]:
+        """Wait for one or all, and take them out of `running`; _LateError where that takes longer than the budget."""
+        left = self._budget.remaining()
+        done, late = wait(running, None if left > TIMEOUT_MAX else max(left, 0.0), return_when=until)
+        if late and not (done and until == FIRST_COMPLETED):
+            raise _LateError
+        running -= done
+        passes = [future.result() for future in done]
+        self._latest.extend(one.image_seconds for one in passes)
+        return passes
 
     def _timed(self, work: _Work) -> _Pass:
         began = self._budget.clock.now()
@@ -153,13 +201,12 @@ class Measurer:
         return _Pass(work, logits, (self._budget.clock.now() - began) / len(work.images))
 
 
-def _chunk_size(num_images: int) -> int:
-    return max(_SMALLEST_CHUNK, -(-num_images // _CHUNKS))
-
-
-def _chunks(index: int, images: Images, patches: Sequence[RowPatch], size: int) -> Iterator[_Work]:
-    for start in range(0, len(images), size):
-        yield _Work(index, start, images[start : start + size], patches)
+def _parts(index: int, images: Images, skipped: int, patches: Sequence[RowPatch] = ()) -> list[_Work]:
+    """The images but the first ones in one, two or four parts, as even as can be."""
+    count = len(images) - skipped
+    number = 4 if count >= _FEWEST_FOR_QUARTERS else 2 if count >= _FEWEST_FOR_HALVES else min(count, 1)
+    edges = [skipped + part * count // max(number, 1) for part in range(number + 1)]
+    return [_Work(index, start, images[start:stop], patches) for start, stop in pairwise(edges)]
 
 
 def _stacked(passes: Iterable[_Pass]) -> Logits:

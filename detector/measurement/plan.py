@@ -1,7 +1,8 @@
 """The canonical graph as a short list of fused steps: what an engine executes, without saying how.
 
 Convolution, batch normalisation, addition and activation become one step wherever nothing else reads the values in
-between, and every value is dropped after its last reader. Reads reference graphs only, which are ours and trusted.
+between, a concatenation that repeats an earlier one and adds a value only appends it, and every value is dropped after
+its last reader. Reads reference graphs only, which are ours and trusted.
 """
 
 from __future__ import annotations
@@ -30,10 +31,16 @@ class Step:
         Owner of the parameters of a convolution, a lone batch normalisation or a linear layer.
     norm, eps
         Module of the batch normalisation that follows the convolution, and its epsilon.
+    front, front_eps
+        Module of the batch normalisation in front of the convolution, with a RELU in between, and its epsilon.
     adds
         Whether the last input is added before the activation.
     activation
         RELU or RELU6, or None.
+    room
+        Of a concatenation that later ones extend: channels of the longest of them.
+    extends
+        Whether a concatenation appends its last input to the first one, which has room for it.
     drops
         Values that no later step reads.
     """
@@ -45,8 +52,12 @@ class Step:
     module: str = ""
     norm: str = ""
     eps: float = 0.0
+    front: str = ""
+    front_eps: float = 0.0
     adds: bool = False
     activation: Op | None = None
+    room: int = 0
+    extends: bool = False
     drops: tuple[str, ...] = field(default=())
 
 
@@ -68,7 +79,8 @@ def make_plan(graph: Graph) -> tuple[Step, ...]:
             steps[node.name] = step
         else:
             steps[node.name] = _alone(node, inputs)
-    return _with_drops(tuple(steps.values()))
+    channels = {node.name: node.shape[0] for node in graph.nodes}
+    return _with_drops(_with_growth(tuple(steps.values()), channels))
 
 
 def _alone(node: Node, inputs: tuple[str, ...]) -> Step:
@@ -84,7 +96,11 @@ def _fused(
     """The name of the step that `node` completes, and the completed step; None if it starts a step of its own."""
     for name in reversed(inputs):  # of two convolutions that are added, the one computed last takes the addition
         step = steps.get(name)
-        if step is None or readers[name] != 1 or step.activation is not None:
+        if step is None or readers[name] != 1:
+            continue
+        if _takes_in_front(node, step):
+            return name, replace(_alone(node, step.inputs), front=step.module, front_eps=step.eps)
+        if step.activation is not None:
             continue
         if node.op in _ACTIVATIONS and step.op in (Op.CONV, Op.BATCH_NORM):
             return name, replace(step, output=node.name, activation=node.op)
@@ -96,6 +112,34 @@ def _fused(
             other = inputs[0] if inputs[1] == name else inputs[1]
             return name, replace(step, output=node.name, inputs=(*step.inputs, other), adds=True)
     return None
+
+
+def _takes_in_front(node: Node, step: Step) -> bool:
+    """Whether a convolution reads nothing but rectified normalised values: no zeros from padding."""
+    rectified = step.op is Op.BATCH_NORM and step.activation is Op.RELU
+    plain = node.attributes.get("padding") == (0, 0) and node.attributes.get("groups") == 1
+    return node.op is Op.CONV and rectified and plain
+
+
+def _with_growth(steps: tuple[Step, ...], channels: Mapping[str, int | str]) -> tuple[Step, ...]:
+    """Concatenations that repeat the one before them append to it; the first of each chain has room for all."""
+    grown: list[Step] = []
+    last: Step | None = None  # as it was before
+    first = 0  # index of the step that begins the chain of `last`
+    for index, step in enumerate(steps):
+        if step.op is Op.CAT:
+            if last is not None and step.inputs[:-1] == last.inputs:
+                room = channels[step.output]
+                assert isinstance(room, int)
+                grown[first] = replace(grown[first], room=room)
+                grown.append(replace(step, inputs=(last.output, step.inputs[-1]), extends=True))
+            else:
+                first = index
+                grown.append(step)
+            last = step
+        else:
+            grown.append(step)
+    return tuple(grown)
 
 
 def _number(value: Attribute) -> float:

@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
 
+from detector.background import in_background
 from detector.errors import ModelRefusedError
 from detector.model_file.audit import audit
 from detector.model_file.container import read_contents
@@ -54,6 +55,8 @@ def read_model(path: str | PathLike[str], limits: Limits = _DEFAULT_LIMITS) -> M
 def parse_model(content: bytes, limits: Limits = _DEFAULT_LIMITS) -> ModelRecord:
     """`read_model` for the bytes of a file; errors name the place inside the file only."""
     data = memoryview(content)
+    # beside whatever comes next: of all that is done with a large file it takes the longest
+    hashing = in_background(lambda: hashlib.sha256(content).hexdigest())
     file_format, contents = read_contents(data, limits)
     reader = TensorReader(contents.storages, limits)
     audited = audit(contents.value, reader, limits)
@@ -65,6 +68,6 @@ def parse_model(content: bytes, limits: Limits = _DEFAULT_LIMITS) -> ModelRecord
         data_parallel=audited.data_parallel,
         pickle_protocol=contents.protocol,
         file_bytes=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
+        hashing=hashing,
         notes=tuple(audited.notes),
     )

@@ -7,7 +7,8 @@ hold has been refused or dropped by the audit before a `ModelRecord` exists.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -56,8 +57,13 @@ class ModelRecord:
     data_parallel: bool
     pickle_protocol: int
     file_bytes: int
-    sha256: str
+    hashing: Future[str] = field(compare=False, repr=False)
     notes: tuple[str, ...] = ()  # harmless oddities worth telling, e.g. training mode saved
+
+    @property
+    def sha256(self) -> str:
+        """Of the file's bytes, in hexadecimal digits."""
+        return self.hashing.result()
 
 
 Tensor = NDArray[np.float32]

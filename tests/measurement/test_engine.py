@@ -89,6 +89,47 @@ def test_misaligned_arrays_are_copied(small: torch.nn.Module, eager_logits: Orac
     close(PackedEngine(reference_graph("resnet18"), arrays).logits(IMAGES), eager_logits(small, IMAGES))
 
 
+@pytest.fixture
+def dense(random_network: Network) -> torch.nn.Module:
+    return random_network("densenet121", num_classes=5)
+
+
+NORM = "features.denseblock2.denselayer5.norm1"  # in front of a convolution
+
+
+@pytest.mark.parametrize("scale", [-1.5, 0.0, 1e-3, -1e-12, 1e-37])
+@pytest.mark.parametrize("shift", [2.0, 0.0, -2.0])
+def test_a_norm_in_front_of_a_convolution_may_have_any_scale(
+    dense: torch.nn.Module, eager_logits: Oracle, scale: float, shift: float
+) -> None:
+    """Negative ones, zeros as Reset leaves them, tiny ones; with 1e-37 the bound overflows, and is done without."""
+    rows = np.arange(0, 40, 3)
+    values = [np.full(len(rows), value, dtype=np.float32) for value in (scale, shift)]
+    patches = [RowPatch(f"{NORM}.{name}", rows, value) for name, value in zip(("weight", "bias"), values, strict=True)]
+    expected = eager_logits(dense, IMAGES, patches)
+    assert np.abs(expected - eager_logits(dense, IMAGES)).max() > 1e-3
+    close(PackedEngine(reference_graph("densenet121"), arrays_of(dense)).logits(IMAGES, patches), expected)
+
+
+def test_a_norm_in_front_of_a_convolution_may_be_infinite(dense: torch.nn.Module, eager_logits: Oracle) -> None:
+    patches = [RowPatch(f"{NORM}.weight", np.array([3]), np.array([np.inf], dtype=np.float32))]
+    found = PackedEngine(reference_graph("densenet121"), arrays_of(dense)).logits(IMAGES, patches)
+    np.testing.assert_array_equal(found, eager_logits(dense, IMAGES, patches))
+    assert np.isnan(found).all()
+
+
+def test_every_channel_of_growing_concatenations_is_where_it_belongs(
+    dense: torch.nn.Module, eager_logits: Oracle
+) -> None:
+    """One image of one pixel in the last block, where strides say least; and many threads over one engine."""
+    images = RNG.random((1, 3, 32, 32), dtype=np.float32)
+    engine = PackedEngine(reference_graph("densenet121"), arrays_of(dense))
+    close(engine.logits(images), eager_logits(dense, images))
+    with ThreadPoolExecutor(3) as pool:
+        for found in pool.map(lambda _: engine.logits(IMAGES), range(6)):
+            close(found, eager_logits(dense, IMAGES))
+
+
 def silenced(row: int) -> tuple[RowPatch, ...]:
     """In an early layer, which is packed anew, and in a late one, whose outputs are laid over."""
     return tuple(RowPatch(f"{layer}.conv1.weight", np.array([row])) for layer in ("layer1.0", "layer4.1"))

@@ -1,5 +1,7 @@
 """The fused plan: what is fused where, on small graphs written by hand and on the real ones."""
 
+from dataclasses import replace
+
 import pytest
 
 from detector.architectures import ARCHITECTURES
@@ -58,6 +60,49 @@ def test_no_norm_after_an_activation_and_no_second_norm() -> None:
     assert [(step.output, step.norm) for step in make_plan(made)[1:]] == [("r", ""), ("n", ""), ("m", "")]
 
 
+@pytest.mark.parametrize(("padding", "groups", "fused"), [((0, 0), 1, True), ((1, 1), 1, False), ((0, 0), 8, False)])
+def test_a_convolution_takes_in_the_rectified_norm_in_front_of_it(
+    padding: tuple[int, int], groups: int, fused: bool
+) -> None:
+    """Not where it pads with zeros: what is folded in would be missing there."""
+    made = graph(("p", Op.MAX_POOL, "x"), ("n", Op.BATCH_NORM, "p"), ("r", Op.RELU, "n"), ("c", Op.CONV, "r"))
+    *others, conv = made.nodes
+    made = replace(made, nodes=(*others, replace(conv, attributes={"padding": padding, "groups": groups})))
+    step = make_plan(made)[-1]
+    if fused:
+        assert (step.output, step.inputs, step.front, step.front_eps) == ("c", ("p",), "m.n", 1e-5)
+    else:
+        assert (step.output, step.inputs, step.front) == ("c", ("r",), "")
+
+
+def test_a_norm_that_others_read_stays_in_front() -> None:
+    made = graph(("n", Op.BATCH_NORM, "x"), ("r", Op.RELU, "n"), ("c", Op.CONV, "r"), ("a", Op.ADD, "c r"))
+    *others, conv, add = made.nodes
+    made = replace(made, nodes=(*others, replace(conv, attributes={"padding": (0, 0), "groups": 1}), add))
+    assert [step.output for step in make_plan(made)] == ["x", "r", "a"]
+
+
+def test_concatenations_that_repeat_the_last_one_extend_it() -> None:
+    made = graph(
+        ("a", Op.MAX_POOL, "x"),
+        ("c2", Op.CAT, "x a"),
+        ("b", Op.MAX_POOL, "c2"),
+        ("c3", Op.CAT, "x a b"),
+        ("c", Op.MAX_POOL, "c3"),
+        ("other", Op.CAT, "a c"),
+        ("far", Op.CAT, "a c x b"),
+    )
+    channels = {"c2": 6, "c3": 9, "other": 6, "far": 12}
+    nodes = tuple(replace(node, shape=(channels.get(node.name, 3), 8, 8)) for node in made.nodes)
+    cats = [step for step in make_plan(replace(made, nodes=nodes)) if step.op is Op.CAT]
+    assert [(step.output, step.inputs, step.room, step.extends) for step in cats] == [
+        ("c2", ("x", "a"), 9, False),
+        ("c3", ("c2", "b"), 0, True),
+        ("other", ("a", "c"), 0, False),
+        ("far", ("a", "c", "x", "b"), 0, False),
+    ]
+
+
 def test_identities_vanish_and_their_readers_count() -> None:
     made = graph(("c", Op.CONV, "x"), ("d", Op.DROPOUT, "c"), ("r", Op.RELU, "d"), ("s", Op.CAT, "r"))
     assert [step.output for step in make_plan(made)] == ["x", "r"]
@@ -73,7 +118,8 @@ def test_values_are_dropped_after_their_last_reader() -> None:
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_parameter_of_the_real_graphs_is_used_once(name: str) -> None:
     plan = make_plan(reference_graph(name))
-    used = [module for step in plan for module in (step.module if step.op is not Op.RELU else "", step.norm) if module]
+    modules = [(step.module if step.op is not Op.RELU else "", step.norm, step.front) for step in plan]
+    used = [module for step in modules for module in step if module]
     with_parameters = {node.module for node in reference_graph(name).layers()}
     assert sorted(module for module in used if module in with_parameters) == sorted(with_parameters)
     outputs = [step.output for step in plan]

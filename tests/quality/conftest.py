@@ -1,5 +1,7 @@
 """Records of live networks, made without the parser of model files: what it would read, from the network itself."""
 
+from concurrent.futures import Future
+
 import numpy as np
 import pytest
 
@@ -28,7 +30,7 @@ def _record_network(network, kind=ContentKind.MODULE):
         data_parallel=False,
         pickle_protocol=2,
         file_bytes=0,
-        sha256="",
+        hashing=Future(),
     )
 
 
