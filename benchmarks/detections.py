@@ -71,9 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     here = _machine(given.directory / "machine.json")
     measured = {name: _architecture(name, given) for name in given.only}
     sections = [_head(here), table(measured, here)]
-    if not given.no_budgets:
-        sections.append(budgets.table([name for name in budgets.ARCHITECTURES if name in given.only], given.directory))
     given.output.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    if not given.no_budgets:
+        sections.append(budgets.table(given.only, given.directory))
+    given.output.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    for name in given.only:
+        (given.directory / f"{name}.pt").unlink(missing_ok=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -108,8 +111,6 @@ def _measure(name: str, given: argparse.Namespace) -> Measured:
     runs = [detect(model, given.directory / "scratch", max_seconds=_NO_BUDGET) for _ in range(given.repeats)]
     assert all(len(run.report["signal_vector"]) == _NUM_PASSES - 1 for run in runs)
     file_bytes = model.stat().st_size
-    if name not in budgets.ARCHITECTURES:
-        model.unlink()
     wall, cpu = (statistics.median(values) for values in zip(*((run.wall, run.cpu) for run in runs), strict=True))
     return Measured(wall, cpu, max(run.memory for run in runs), file_bytes, load)
 

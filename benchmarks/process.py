@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +22,35 @@ _METAPARAMETERS = ROOT / "metaparameters.json"
 
 @dataclass(frozen=True)
 class Detection:
-    """One run: seconds of wall and CPU time, peak memory in bytes, and the report of the run."""
+    """One run: seconds of wall and CPU time, peak memory in bytes, the exit code, and the report of the run."""
 
     wall: float
     cpu: float
     memory: int
+    exit_code: int
     report: dict[str, Any]
 
 
 def kept(path: Path, measure: Callable[[], Any]) -> Any:
-    """What `measure` gave as JSON when it was first asked for: an interrupted benchmark goes on where it stopped."""
-    if not path.exists():
-        path.write_text(json.dumps(measure()))
-    return json.loads(path.read_text())
+    """What `measure` gave as JSON when it was first asked for: an interrupted benchmark goes on where it stopped.
+
+    Figures of other code than the present one are not used.
+    """
+    code = code_digest()
+    found = json.loads(path.read_text()) if path.exists() else {}
+    if found.get("code") != code:
+        found = {"code": code, "value": measure()}
+        path.write_text(json.dumps(found))
+    return found["value"]
+
+
+@cache
+def code_digest(root: Path = ROOT) -> str:
+    """Of the program and the benchmarks themselves."""
+    digest = hashlib.sha256()
+    for path in sorted([root / "entrypoint.py", *root.glob("detector/**/*.py"), *root.glob("benchmarks/*.py")]):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def detect(model: Path, scratch: Path, *, max_seconds: float, bundle: Path | None = None) -> Detection:
@@ -75,4 +93,4 @@ def detect(model: Path, scratch: Path, *, max_seconds: float, bundle: Path | Non
     if child.returncode not in (ExitCode.ANSWERED, ExitCode.DEADLINE):
         raise subprocess.CalledProcessError(child.returncode, child.args)
     report = json.loads((scratch / "report.json").read_text())
-    return Detection(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, report)
+    return Detection(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, child.returncode, report)

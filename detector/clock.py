@@ -69,7 +69,7 @@ class Budget:
     clock: Clock
     started: float
     seconds: float
-    reserve: float = 2.0
+    reserve: float = 1.0
 
     def elapsed(self) -> float:
         """Seconds since the start."""

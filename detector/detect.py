@@ -92,6 +92,7 @@ class Detection:
         self._known = Report(NEUTRAL, Basis.NEUTRAL, budget_seconds=budget.seconds)
         self._record: ModelRecord | None = None
         self._identification: Identification | None = None
+        self._unpruned: tuple[NDArray[np.float32], Examples] | None = None  # of the configuration tried last
         self.logits: Logits | None = None
 
     @property
@@ -213,21 +214,31 @@ class Detection:
     ) -> Logits | None:
         """All logits, or None where the configuration does not fit what is left of the budget."""
         number, graph = sum(configuration.num_pruned_models), reference_graph(architecture)
-        pruned = None
         variants = Ahead(
             chain.from_iterable(make_variants(record.tensors, graph, theta) for theta in configuration.thetas)
         )
-        with self._stage("unpruned"):
-            unpruned = measurer.unpruned(chosen.images, number)
-        needed = measurer.predicted_seconds(number, len(chosen))
-        if unpruned is not None:
+        unpruned = self._unpruned_logits(measurer, chosen, number)
+        needed = measurer.predicted_seconds(number + (unpruned is None), len(chosen))
+        begun = unpruned is not None and self._budget.allows(needed)
+        if unpruned is not None and begun:
             with self._stage("variants"):
                 pruned = measurer.variants(variants, number, chosen.images)
             if pruned is not None:
                 return Logits(unpruned, pruned, chosen.labels, chosen.names)
-        begun = unpruned is not None
         self._find(_dropped(configuration, needed, self._budget.remaining(), begun=begun))
         return None
+
+    def _unpruned_logits(
+        self, measurer: Measurer, chosen: Examples, num_variants: int = 0
+    ) -> NDArray[np.float32] | None:
+        """Of the images, measured unless another configuration has had the same ones; None where that does not fit."""
+        if self._unpruned is None or self._unpruned[1].names != chosen.names:
+            with self._stage("unpruned"):
+                logits = measurer.unpruned(chosen.images, num_variants)
+            if logits is None:
+                return None
+            self._unpruned = logits, chosen
+        return self._unpruned[0]
 
     def _check_accuracy(self, unpruned: NDArray[np.float32], chosen: Examples) -> None:
         accuracy = float(unpruned_readings(unpruned, chosen.labels, (Signal.ACCURACY,))[0])
@@ -235,12 +246,11 @@ class Detection:
         self._tell(unpruned_accuracy=accuracy)
 
     def _answer_base_rate(self, measurer: Measurer, parameters: LearnedParameters, chosen: Examples) -> None:
-        """Where no configuration fits: at least it is known whether the network classifies the images."""
-        with self._stage("unpruned"):
-            unpruned = measurer.unpruned(chosen.images)
-        if unpruned is None:
+        """Where no configuration fits: at least it is known whether the network classifies images."""
+        if self._unpruned is None and self._unpruned_logits(measurer, chosen) is None:
             raise self._too_late()
-        self._check_accuracy(unpruned, chosen)
+        assert self._unpruned is not None
+        self._check_accuracy(*self._unpruned)
         self._find(_out_of_time(self._budget, measurer.image_seconds))
         self._tell(probability=_clipped(parameters.base_rate, parameters.clip), basis=Basis.BASE_RATE)
 

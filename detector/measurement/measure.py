@@ -101,26 +101,27 @@ class Measurer:
     def unpruned(self, images: Images, num_variants: int = 0) -> Logits | None:
         """Logits (N, classes) of the unpruned network for images (N, 3, height, width), N >= 1.
 
-        None where they, and those of so many variants afterwards, are not expected within the budget. That is judged
-        before them where the pace is known, and else after the first images.
+        None where they are not expected within the budget, judged by the first images; where the pace is known already,
+        by them and so many variants afterwards.
         """
         singles = [_Work(0, start, images[start : start + 1], ()) for start in range(min(_SINGLES, len(images)))]
         known = bool(self._latest)
-        if known and not self._fits(num_variants, images):
+        if known and not self.fits(num_variants + 1, len(images)):
             return None
         begun = self._begun(singles)
-        if begun is None or not (known or self._fits(num_variants, images)):
+        if begun is None or not (known or self.fits(1, len(images))):
             return None
         rest = self._passes(_parts(0, images, len(singles)))
         answers: Logits | None = None if rest is None else _stacked([*begun, *rest])[0]
         return answers
 
-    def predicted_seconds(self, num_variants: int, num_images: int) -> float:
-        """Expected time for the unpruned network and so many variants, with the safety factor; 0 before any pass."""
-        return SAFETY * self._seconds(num_variants + 1, num_images)
+    def predicted_seconds(self, num_passes: int, num_images: int) -> float:
+        """Expected time for so many passes over so many images each, with the safety factor; 0 before any pass."""
+        return SAFETY * self._seconds(num_passes, num_images)
 
-    def _fits(self, num_variants: int, images: Images) -> bool:
-        return self._budget.allows(self.predicted_seconds(num_variants, len(images)))
+    def fits(self, num_passes: int, num_images: int) -> bool:
+        """Whether so many passes are expected within the budget."""
+        return self._budget.allows(self.predicted_seconds(num_passes, num_images))
 
     def variants(self, variants: Iterable[Variant], num_variants: int, images: Images) -> Logits | None:
         """Logits (variants, N, classes), or None as soon as they are not expected to be complete within the budget."""

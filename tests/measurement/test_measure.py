@@ -96,10 +96,10 @@ def test_time_of_an_image_is_that_of_most_passes() -> None:
     assert measurer.image_seconds == pytest.approx(0.25)
 
 
-@pytest.mark.parametrize(("workers", "rounds"), [(1, 4), (2, 2), (3, 2)])
-def test_what_may_come_too_late_is_not_begun(workers: int, rounds: int) -> None:
-    """The unpruned network and 3 variants, 12 images at 0.2 s each; two images take 0.4 s before that is known."""
-    needed = SAFETY * rounds * 12 * 0.2
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_may_come_too_late_is_not_begun(workers: int) -> None:
+    """The unpruned network alone, 12 images at 0.2 s each; two of them take 0.4 s before that is known."""
+    needed = SAFETY * 12 * 0.2
     engine, measurer = made(0.4 + needed - 0.01, image_seconds=0.2, workers=workers)
     assert measurer.unpruned(IMAGES, 3) is None
     assert engine.batches == [1, 1]
@@ -186,7 +186,7 @@ def test_a_hiccup_is_passed_over() -> None:
 
 
 def test_prediction_counts_rounds_of_workers() -> None:
-    for workers, rounds in ((1, 16), (2, 8)):
+    for workers, rounds in ((1, 15), (2, 8)):
         _, measurer = made(workers=workers)
         assert measurer.predicted_seconds(15, 10) == 0.0  # nothing is known yet
         measurer.unpruned(IMAGES)
