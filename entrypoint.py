@@ -62,10 +62,13 @@ def _show(text: str) -> None:
     try:
         print(text, flush=True)
     except OSError:
-        sys.stdout = None  # or the interpreter would try again when it ends
+        sys.stdout = None  # or it would be tried again at the end
 
 
 if __name__ == "__main__":
     use_one_thread_a_call()
     keep_freed_memory()
-    leave(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    if "detector.configure.configuring" in sys.modules:  # it has had worker processes: an end in order
+        sys.exit(code)
+    leave(code)

@@ -56,7 +56,7 @@ def table(architectures: Iterable[str], directory: Path) -> str:
 def _row(name: str, cores: str, busy: int, directory: Path, bundle: Path) -> list[str]:
     row: list[str] = []
     for seconds in SECONDS:
-        if row and (row[-1] == "=" or row[-1].startswith(f"{_LARGEST},")):
+        if row and (row[-1] == "=" or (row[-1].startswith(f"{_LARGEST},") and "LATE" not in row[-1])):
             row.append("=")
             continue
         path = directory / f"{name}-{cores}-{seconds}.json"

@@ -2,7 +2,8 @@
 
 Every figure comes from a fresh process that keeps all cores busy in one of three ways. torchvision's eager networks
 are the oracle: how far a candidate's logits are from theirs stands beside its time. Times mean something only where
-nothing else runs, so the load before the start is written down too.
+nothing else runs, so the load before the start is written down too. What was measured is kept: an interrupted run goes
+on where it stopped.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import multiprocessing
 import resource
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.candidates import CANDIDATES, Patches
+from benchmarks.process import ROOT, kept
 from benchmarks.random_models import random_model
 from detector.cpus import usable_cpus
 from detector.graph.ir import Graph
@@ -34,6 +36,7 @@ from detector.graph.reference import reference_graph
 from detector.measurement.measure import Images, Logits
 from detector.model_file import read_model
 from detector.model_file.records import ModelRecord
+from detector.process import keep_freed_memory
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.pruning.variants import make_variants
 
@@ -113,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", nargs="+", default=ARCHITECTURES, metavar="ARCHITECTURE")
     parser.add_argument("--variants", type=int, default=4, help="timed variants of each run")
     parser.add_argument("--output", type=Path, default=_OUTPUT)
+    parser.add_argument("--directory", type=Path, default=ROOT / "build/bench-engines", help="where figures are kept")
     parser.add_argument("--one", nargs=3, metavar=("CANDIDATE", "WORK", "DIRECTORY"), help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.one:
@@ -141,6 +145,7 @@ def _conclusion(path: Path) -> str:
 
 def _measure(candidate: str, work: Work, directory: Path, given: argparse.Namespace) -> Run:
     (architecture,) = given.only
+    keep_freed_memory()  # as the detector does: whoever wins shall not win by that
     record, graph = read_model(directory / f"{architecture}.pt"), reference_graph(architecture)
     variants = [variant.patches for variant in make_variants(record.tensors, graph, _THETA)]
     images = np.random.default_rng(0).random((_THETA.num_images, 3, _SIDE, _SIDE), dtype=np.float32)
@@ -191,13 +196,13 @@ def _deviation(answers: Logits, oracle: Path) -> float:
     return float(np.abs(answers - expected).max() / np.abs(expected).max())
 
 
-def _run(architecture: str, candidate: str, work: Work, directory: Path, given: argparse.Namespace) -> Run | None:
-    """The run in a process of its own, or None where the candidate fails."""
+def _run(architecture: str, candidate: str, work: Work, given: argparse.Namespace) -> dict[str, Any] | None:
+    """The fields of the run in a process of its own, or None where the candidate fails."""
     sys.stderr.write(f"{architecture}: {candidate}, {work}\n")
     options = ["--only", architecture, "--variants", str(given.variants)]
-    command = [sys.executable, "-m", "benchmarks.engines", *options, "--one", candidate, work, str(directory)]
+    command = [sys.executable, "-m", "benchmarks.engines", *options, "--one", candidate, work, str(given.directory)]
     ended = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
-    return Run(**json.loads(ended.stdout)) if ended.returncode == 0 else None
+    return asdict(Run(**json.loads(ended.stdout))) if ended.returncode == 0 else None
 
 
 def _architecture_table(architecture: str, given: argparse.Namespace) -> list[str]:
@@ -207,10 +212,13 @@ def _architecture_table(architecture: str, given: argparse.Namespace) -> list[st
         "| engine | cores share | import, s | first, s | variant, s | model, s | peak, MB | deviation |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    with tempfile.TemporaryDirectory() as directory:
-        random_model(architecture, Path(directory))
-        for candidate, work in _RUNS:
-            lines.append(_row(candidate, work, _run(architecture, candidate, work, Path(directory), given)))
+    given.directory.mkdir(parents=True, exist_ok=True)
+    random_model(architecture, given.directory)
+    for number, (candidate, work) in enumerate(_RUNS):
+        path = given.directory / f"{architecture}-{number}.json"
+        run = kept(path, partial(_run, architecture, candidate, work, given))
+        lines.append(_row(candidate, work, run and Run(**run)))
+    (given.directory / f"{architecture}.pt").unlink()
     return [*lines, ""]
 
 

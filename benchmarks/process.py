@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,10 @@ def kept(path: Path, measure: Callable[[], Any]) -> Any:
 
 @cache
 def code_digest(root: Path = ROOT) -> str:
-    """Of the program and the benchmarks themselves."""
-    digest = hashlib.sha256()
-    for path in sorted([root / "entrypoint.py", *root.glob("detector/**/*.py"), *root.glob("benchmarks/*.py")]):
+    """Of the program, what it reads, the benchmarks themselves, and the libraries below."""
+    digest = hashlib.sha256(" ".join(version(name) for name in ("torch", "numpy", "pillow", "jsonschema")).encode())
+    patterns = ("*.py", "*.json", "detector/**/*.py", "detector/*.json", "benchmarks/*.py", "reference_data/*")
+    for path in sorted({path for pattern in patterns for path in root.glob(pattern) if path.is_file()}):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
@@ -68,7 +70,7 @@ def detect(model: Path, scratch: Path, *, max_seconds: float, bundle: Path | Non
     Raises
     ------
     subprocess.CalledProcessError
-        If the detector failed; an answer that found no time is none.
+        If the detector failed otherwise than for want of time.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     settings = json.loads(_METAPARAMETERS.read_text()) | {

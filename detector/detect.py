@@ -2,7 +2,7 @@
 
 The order is the order of trust: nothing of the model file is used before it has been parsed to inert records and
 checked against the reference architectures, and nothing is measured before the learned parameters for it are known
-to be valid. What takes long and needs nothing of that goes on beside it: importing torch, ranking filters.
+to be valid. What takes long and waits for nothing goes on beside it: importing torch, the checksum of the file.
 `Detection.report` always holds what is known so far, so that a failure can be reported as well.
 """
 
@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from threading import TIMEOUT_MAX
 from types import MappingProxyType
 from typing import Any
 
@@ -49,7 +50,8 @@ from detector.measurement.measure import Engine, Measurer
 from detector.model_file import read_model
 from detector.model_file.records import ModelRecord
 from detector.process import without_garbage_collection
-from detector.pruning.variants import make_variants
+from detector.pruning.variant import Variant
+from detector.pruning.variants import Rankings, make_variants
 from detector.quality.accuracy import clean_accuracy_finding
 from detector.quality.check import check_model
 from detector.quality.structure import Identification
@@ -59,6 +61,7 @@ from detector.settings import Settings
 # Pixels a side, of the architectures that not every profile has enough of: a kernel would be larger than what is left.
 SMALLEST_INPUT: Mapping[str, int] = MappingProxyType({"inceptionv3": 75})
 
+_MOST_WORKERS = 8  # unless more are asked for: of VGG16, with ten images, each takes 0.2 GB
 _ENGINE = "detector.measurement.engine"
 _MakeEngine = Callable[[Graph, Mapping[str, NDArray[Any]]], Engine]
 
@@ -92,6 +95,7 @@ class Detection:
         self._known = Report(NEUTRAL, Basis.NEUTRAL, budget_seconds=budget.seconds)
         self._record: ModelRecord | None = None
         self._identification: Identification | None = None
+        self._rankings: Rankings = {}
         self._unpruned: tuple[NDArray[np.float32], Examples] | None = None  # of the configuration tried last
         self.logits: Logits | None = None
 
@@ -190,15 +194,16 @@ class Detection:
     def _measurer(self, record: ModelRecord, architecture: str, engine: Future[_MakeEngine]) -> Measurer | None:
         """None where the budget ends before the engine can be used."""
         try:
-            make = engine.result(max(self._budget.remaining(), 0.0))
+            make = engine.result(min(max(self._budget.remaining(), 0.0), TIMEOUT_MAX))
         except TimeoutError:
             return None
         made = make(reference_graph(architecture), record.tensors)
-        return Measurer(made, self._budget, workers=self._settings.threads or usable_cpus())
+        workers = self._settings.threads or min(usable_cpus(), _MOST_WORKERS)
+        return Measurer(made, self._budget, workers=workers)
 
     def _too_late(self) -> DeadlineError:
         return DeadlineError(
-            f"{self._budget.elapsed():.1f} s had passed, too many to measure anything",
+            f"{self._budget.elapsed():.1f} s had passed, and nothing can be measured in what is left",
             where=self._request.model_filepath,
             expected=f"an answer within {self._budget.seconds:g} s",
             next_step="raise infer_max_seconds in metaparameters.json, or use a faster machine",
@@ -214,13 +219,16 @@ class Detection:
     ) -> Logits | None:
         """All logits, or None where the configuration does not fit what is left of the budget."""
         number, graph = sum(configuration.num_pruned_models), reference_graph(architecture)
-        variants = Ahead(
-            chain.from_iterable(make_variants(record.tensors, graph, theta) for theta in configuration.thetas)
+        variants: Iterable[Variant] = chain.from_iterable(
+            make_variants(record.tensors, graph, theta, self._rankings) for theta in configuration.thetas
         )
+        if not measurer.image_seconds and usable_cpus() > 1:  # later configurations find rankings, or are not begun
+            variants = Ahead(variants)
         unpruned = self._unpruned_logits(measurer, chosen, number)
         needed = measurer.predicted_seconds(number + (unpruned is None), len(chosen))
         begun = unpruned is not None and self._budget.allows(needed)
         if unpruned is not None and begun:
+            assert record.sha256  # computed by now, or else the time for it is taken here, where it is counted
             with self._stage("variants"):
                 pruned = measurer.variants(variants, number, chosen.images)
             if pruned is not None:
@@ -243,7 +251,7 @@ class Detection:
     def _check_accuracy(self, unpruned: NDArray[np.float32], chosen: Examples) -> None:
         accuracy = float(unpruned_readings(unpruned, chosen.labels, (Signal.ACCURACY,))[0])
         self._find(clean_accuracy_finding(accuracy, len(chosen)))
-        self._tell(unpruned_accuracy=accuracy)
+        self._tell(unpruned_accuracy=accuracy, examples=chosen.names)
 
     def _answer_base_rate(self, measurer: Measurer, parameters: LearnedParameters, chosen: Examples) -> None:
         """Where no configuration fits: at least it is known whether the network classifies images."""
@@ -302,10 +310,8 @@ class Detection:
 
 def _import_engine() -> _MakeEngine:
     """It takes a second: torch. Reading and checking the file goes on meanwhile, and needs none of it."""
-    if _ENGINE not in sys.modules:
-        with without_garbage_collection():
-            importlib.import_module(_ENGINE)
-    make: _MakeEngine = sys.modules[_ENGINE].PackedEngine
+    with nullcontext() if _ENGINE in sys.modules else without_garbage_collection():
+        make: _MakeEngine = importlib.import_module(_ENGINE).PackedEngine  # waits where another thread imports it
     return make
 
 

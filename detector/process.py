@@ -1,6 +1,6 @@
 """What a process of ours asks of the system: how memory, threads and its end are handled. Nothing here is untrusted.
 
-All of it is about speed, nothing about answers: where the system offers no such setting, nothing happens.
+All of it is about speed, nothing about answers. Where the C library has no such setting, nothing happens.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def use_one_thread_a_call() -> None:
 def keep_freed_memory() -> None:
     """From now on freed blocks are used again, from one pool for all threads. Call it before threads are started.
 
-    Forward passes free and ask for large blocks all the time. By default each of them is mapped anew, and the kernel
-    clears it page by page: a fifth of MobileNetV2's time.
+    The process stays as large as it ever was. Forward passes free and ask for large blocks all the time. By default
+    each of them is mapped anew, and the kernel clears it page by page: a fifth of MobileNetV2's time.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
@@ -43,7 +43,8 @@ def keep_freed_memory() -> None:
 def without_garbage_collection() -> Iterator[None]:
     """For imports: they make objects that stay, and the collector would look at them again and again, then and later.
 
-    Importing torch takes a tenth less. Not to be used by two threads at once.
+    Importing torch takes a tenth less. Whatever else exists at the end is never collected either, so this is for the
+    first import of something large, once in a process, and not for two threads at once.
     """
     enabled = gc.isenabled()
     gc.disable()

@@ -101,8 +101,8 @@ def _infer(command: InferCommand, clock: Clock, started: float) -> str:
             _save(command.features_filepath, _features(report))
         write_probability(command.result_filepath, report.probability)  # last: nothing can fail after it
     except Exception as error:
-        known = detection.report if detection else Report(NEUTRAL, Basis.NEUTRAL)
         with contextlib.suppress(Exception):  # the first error is the one to tell
+            known = detection.report if detection else Report(NEUTRAL, Basis.NEUTRAL)
             _save_report(command.scratch_dirpath, _failure(known, error))
         raise
     return text

@@ -35,10 +35,10 @@ def test_one_item_is_made_ahead_and_no_more() -> None:
 
     ahead = Ahead(items())
     assert made[0].wait(20)
-    assert not made[1].is_set()
+    assert not made[1].wait(0.2)
     assert next(ahead) == 0
     assert made[1].wait(20)
-    assert not made[2].is_set()
+    assert not made[2].wait(0.2)
 
 
 def test_an_iterable_that_fails_does_so_where_the_item_would_have_come() -> None:

@@ -6,6 +6,9 @@ Time is made by hand: the engine is a stand-in that moves the clock by a fixed t
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -208,11 +211,38 @@ def test_a_single_hiccup_costs_nothing(detection: Callable[..., Detection], monk
 def test_nothing_is_measured_that_would_miss_the_deadline(detection: Callable[..., Detection], seconds: float) -> None:
     """Not the unpruned network either: two images, the last of these budgets, tell the pace and no more."""
     made = detection(seconds)
-    with pytest.raises(DeadlineError, match="too many to measure anything"):
+    with pytest.raises(DeadlineError, match="nothing can be measured"):
         made.run()
     assert made.report.unpruned_accuracy is None
     assert made.report.basis is Basis.NEUTRAL
     assert [evidence["cost"] for evidence in dropped(made.report)] == [100, 50, 24]
+
+
+def test_an_engine_that_comes_too_late_is_not_waited_for(
+    detection: Callable[..., Detection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    made = detection(RESERVE + 0.2)
+    monkeypatch.setattr("detector.detect._import_engine", lambda: released.wait(20))
+    try:
+        with pytest.raises(DeadlineError, match="nothing can be measured"):
+            made.run()
+        assert [evidence["cost"] for evidence in dropped(made.report)] == [100, 50, 24]
+        assert made.report.unpruned_accuracy is None
+    finally:
+        released.set()
+
+
+def test_two_detections_may_import_the_engine_at_once() -> None:
+    """The second one meets the module while its body still runs."""
+    program = (
+        "from detector.background import in_background\n"
+        "from detector.detect import _import_engine\n"
+        "first, second = in_background(_import_engine), in_background(_import_engine)\n"
+        "print(first.result().__name__, second.result().__name__)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "PackedEngine PackedEngine\n", done.stderr
 
 
 def test_time_is_counted_from_the_start_of_the_process(detection: Callable[..., Detection]) -> None:

@@ -31,7 +31,7 @@ from detector.measurement.measure import Engine, Measurer
 from detector.model_file import read_model
 from detector.model_file.records import ModelRecord
 from detector.pruning.theta import Theta
-from detector.pruning.variants import make_variants
+from detector.pruning.variants import Rankings, make_variants
 from detector.quality.accuracy import clean_accuracy_finding
 from detector.quality.check import check_model
 from detector.quality.structure import Identification
@@ -161,6 +161,7 @@ class _Network:
         self._examples = examples
         self._shelf = shelf
         self._clock = clock
+        self._rankings: Rankings = {}
 
     @cached_property
     def _engine(self) -> Engine:
@@ -205,7 +206,7 @@ class _Network:
         rows = sorted({row for one in alike for row in images.rows(one)})
         chosen = images.examples.images[rows]
         began = self._clock.now()
-        variants = make_variants(self._record.tensors, self._graph, largest)
+        variants = make_variants(self._record.tensors, self._graph, largest, self._rankings)
         logits = self._measurer.variants(variants, largest.num_pruned_models, chosen)
         assert logits is not None
         names = tuple(self._examples.names[row] for row in rows)

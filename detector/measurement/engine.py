@@ -36,6 +36,7 @@ _UNARY: Mapping[Op | None, tuple[str, list[float]]] = MappingProxyType(
 )
 
 _NORM = ("running_mean", "running_var", "weight", "bias")
+_MOST_CANCELLED = 1e3  # of which rounding leaves about 1e-4
 
 
 class PackedEngine:
@@ -144,28 +145,38 @@ def _channels_last(images: torch.Tensor) -> torch.Tensor:
 class _Front:
     """Rectified normalised values relu(s x + b) of a convolution's inputs, written as s clamp(x, low, high) + offset.
 
-    Clamping is one pass over the image, scale (channels) and offset (channels) go into the convolution. Where s > 0 the
-    low bound is -b / s, where s < 0 the high one; where s = 0 the value is constant.
+    Clamping is one pass over the image; the scale (channels) goes into the weight of the convolution, and what it makes
+    of the offset, `constant` (outputs), into its bias. Where s > 0 the low bound is -b / s, where s < 0 the high one;
+    where s = 0 the value does not change.
     """
 
     low: torch.Tensor
     high: torch.Tensor
     scale: torch.Tensor
-    offset: torch.Tensor
+    constant: torch.Tensor
 
 
 def _front(step: Step, parameters: _Parameters) -> _Front | None:
-    """What stands in front of a convolution; None if nothing does, or if its numbers cannot be written so."""
+    """What stands in front of a convolution; None if nothing does, or if its numbers cannot well be written so.
+
+    Where relu gives 0, s clamp(x) and offset cancel only up to rounding errors: what they add up to in an output,
+    scaled as by the batch normalisation behind it, must be small enough.
+    """
     if not step.front:
         return None
     scale, shift = _affine(step.front, step.front_eps, parameters)
-    constant = scale == 0
-    edge = torch.where(constant, 0.0, -shift / scale)
-    if not bool(torch.isfinite(edge).all() & torch.isfinite(scale).all()):
+    flat = scale == 0
+    edge = torch.where(flat, 0.0, -shift / scale)
+    offset = torch.where(flat, F.relu(shift), shift)
+    weight = parameters[f"{step.module}.weight"].flatten(2)
+    cancelled = weight.abs().sum(2) @ offset.abs()
+    if step.norm:
+        cancelled = cancelled * _affine(step.norm, step.eps, parameters)[0].abs()
+    finite = torch.isfinite(edge).all() & torch.isfinite(scale).all()
+    if not bool(finite & (cancelled < _MOST_CANCELLED).all()):
         return None
     low, high = torch.where(scale < 0, -math.inf, edge), torch.where(scale > 0, math.inf, edge)
-    offset = torch.where(constant, F.relu(shift), shift)
-    return _Front(low[:, None, None], high[:, None, None], scale, offset)
+    return _Front(low[:, None, None], high[:, None, None], scale, weight.sum(2) @ offset)
 
 
 def _affine(norm: str, eps: float, parameters: _Parameters) -> tuple[torch.Tensor, torch.Tensor]:
@@ -188,8 +199,7 @@ def _bias(step: Step, parameters: _Parameters, front: _Front | None) -> torch.Te
     """Bias, if any, of a convolution with the batch normalisations before and behind it folded in."""
     bias = parameters.get(f"{step.module}.bias")
     if front is not None:
-        constant = parameters[f"{step.module}.weight"].sum((2, 3)) @ front.offset
-        bias = constant if bias is None else constant + bias
+        bias = front.constant if bias is None else front.constant + bias
     if not step.norm:
         return bias
     scale, shift = _affine(step.norm, step.eps, parameters)

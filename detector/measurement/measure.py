@@ -187,8 +187,8 @@ class Measurer:
 
     def _finished(self, running: set[Future[_Pass]], until: str) -> list[_Pass]:
         """Wait for one or all, and take them out of `running`; _LateError where that takes longer than the budget."""
-        left = self._budget.remaining()
-        done, late = wait(running, None if left > TIMEOUT_MAX else max(left, 0.0), return_when=until)
+        left = min(max(self._budget.remaining(), 0.0), TIMEOUT_MAX)
+        done, late = wait(running, left, return_when=until)
         if late and not (done and until == FIRST_COMPLETED):
             raise _LateError
         running -= done

@@ -6,7 +6,7 @@ network is needed, and no weight is changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 
 import numpy as np
 
@@ -17,13 +17,16 @@ from detector.pruning.ranking import Rows, Weights, filter_keys, ranking, scale_
 from detector.pruning.removal import removed_rows, surviving_atoms
 from detector.pruning.rewriting import Patches, amplify, reset, stimulate, trim
 from detector.pruning.sampling import check_samplable, positions
-from detector.pruning.theta import PruningMethod, Theta
+from detector.pruning.theta import PruningMethod, RankingMethod, SelectionRule, Theta
 from detector.pruning.variant import RowPatch, Variant
 
 Rewriter = Callable[[Node, Rows], Patches]
+Rankings = MutableMapping[tuple[str, RankingMethod, SelectionRule], Rows]  # by module
 
 
-def make_variants(weights: Mapping[str, Weights], graph: Graph, theta: Theta) -> Iterator[Variant]:
+def make_variants(
+    weights: Mapping[str, Weights], graph: Graph, theta: Theta, rankings: Rankings | None = None
+) -> Iterator[Variant]:
     """The pruned variants 0 ... |S| - 1 of a network (arXiv 2101.12016, Section 3), described one at a time.
 
     Parameters
@@ -36,6 +39,8 @@ def make_variants(weights: Mapping[str, Weights], graph: Graph, theta: Theta) ->
         The network's reference graph.
     theta
         What to prune. `num_images` plays no part.
+    rankings
+        Rankings of the same weights that are known from other thetas; what is ranked here is added.
 
     Raises
     ------
@@ -48,9 +53,10 @@ def make_variants(weights: Mapping[str, Weights], graph: Graph, theta: Theta) ->
         coupling = couple(graph, weights)
         living = surviving_atoms(layers, weights, coupling, theta)
         return (Variant(s, removed_rows(layers, weights, coupling, alive)) for s, alive in enumerate(living))
-    rankings = [_rank(layer, weights[f"{layer.module}.weight"], theta) for layer in layers]
+    known = {} if rankings is None else rankings
+    ranked = [_rank(layer, weights[f"{layer.module}.weight"], theta, known) for layer in layers]
     rewrite = _rewriter(graph, weights, theta)
-    return (Variant(s, _rewritten(layers, rankings, rewrite, theta, s)) for s in range(theta.num_pruned_models))
+    return (Variant(s, _rewritten(layers, ranked, rewrite, theta, s)) for s in range(theta.num_pruned_models))
 
 
 def _rewriter(graph: Graph, weights: Mapping[str, Weights], theta: Theta) -> Rewriter:
@@ -67,10 +73,13 @@ def _rewriter(graph: Graph, weights: Mapping[str, Weights], theta: Theta) -> Rew
             return reset
 
 
-def _rank(layer: Node, weight: Weights, theta: Theta) -> Rows:
-    if layer.op is Op.BATCH_NORM:
-        return ranking(scale_keys(weight, theta.rule), theta.rule)
-    return ranking(filter_keys(weight, theta.ranking_method, theta.rule), theta.rule)
+def _rank(layer: Node, weight: Weights, theta: Theta, known: Rankings) -> Rows:
+    key = layer.module, theta.ranking_method, theta.rule
+    if key not in known:
+        norm = layer.op is Op.BATCH_NORM
+        keys = scale_keys(weight, theta.rule) if norm else filter_keys(weight, theta.ranking_method, theta.rule)
+        known[key] = ranking(keys, theta.rule)
+    return known[key]
 
 
 def _rewritten(

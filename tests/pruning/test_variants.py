@@ -21,6 +21,7 @@ from detector.pruning import (
     Variant,
     make_variants,
 )
+from detector.pruning.ranking import ranking
 
 RESET = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 3, 10)
 
@@ -149,3 +150,25 @@ def test_the_smallest_share_is_one_filter_a_layer(method, random_network, arrays
 def test_theta_is_valid_by_construction(field, value):
     with pytest.raises(ValueError, match="expected"):
         dataclasses.replace(RESET, **{field: value})
+
+
+def test_filters_are_ranked_once_for_all_thetas(random_network, arrays, monkeypatch):
+    """Only where ranking method or rule differ they are ranked again; what is shared changes no variant."""
+    ranked = []
+    monkeypatch.setattr("detector.pruning.variants.ranking", lambda *given: ranked.append(1) or ranking(*given))
+    weights, graph = arrays(random_network("resnet18")), reference_graph("resnet18")
+    layers = sum(name.endswith("weight") for name in weights) - 1  # all but the classifier
+    thetas = [
+        RESET,
+        dataclasses.replace(RESET, pruning_method=PruningMethod.TRIM, p=0.3),
+        dataclasses.replace(RESET, ranking_method=RankingMethod.LINF),
+        dataclasses.replace(RESET, rule=SelectionRule.NIST),
+        dataclasses.replace(RESET, layers=LayerRange.EARLY),
+    ]
+    shared = {}
+    for theta, new in zip(thetas, (layers, 0, layers, layers, 0), strict=True):
+        ranked.clear()
+        together = list(make_variants(weights, graph, theta, shared))
+        assert len(ranked) == new
+        alone = list(make_variants(weights, graph, theta))
+        assert list(map(rows_of, together)) == list(map(rows_of, alone))
