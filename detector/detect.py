@@ -228,7 +228,7 @@ class Detection:
         needed = measurer.predicted_seconds(number + (unpruned is None), len(chosen))
         begun = unpruned is not None and self._budget.allows(needed)
         if unpruned is not None and begun:
-            assert record.sha256  # computed by now, or else the time for it is taken here, where it is counted
+            record.hashing.result()  # done by now, or else the time for it is taken here, where it is counted
             with self._stage("variants"):
                 pruned = measurer.variants(variants, number, chosen.images)
             if pruned is not None:
