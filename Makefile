@@ -97,10 +97,10 @@ sbom: ## List what is inside the image (CycloneDX), in build/sbom.json
 audit: ## Check the Python packages of the images against known advisories
 	@PYTHON=$(PYTHON) bash containers/audit.sh build/audit
 
-bench: $(READY) ## Time whole detections of all architectures (half an hour; let nothing else run)
+bench: $(READY) ## Time whole detections of all architectures (forty minutes; let nothing else run)
 	$(BIN)/python -m benchmarks.detections
 
-bench-engines: $(ENGINES)/.ready ## Compare inference engines side by side (as long)
+bench-engines: $(ENGINES)/.ready ## Compare inference engines side by side (twenty minutes; let nothing else run)
 	$(ENGINES)/bin/python -m benchmarks.engines
 
 bench-configure: $(READY) ## Time the measuring of rounds: models an hour (a quarter of an hour; let nothing else run)
