@@ -39,13 +39,17 @@ def description() -> str:
     """CPU, memory, system and versions, as lines of a Markdown list."""
     model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     return "\n".join(
         (
             f"- {model[1] if model else platform.processor()}, {usable_cpus()} cores usable, {memory:.0f} GiB",
-            f"- {platform.system()}, Python {platform.python_version()}, {packages}",
+            f"- {platform.system()}, Python {platform.python_version()}, {versions()}",
         )
     )
+
+
+def versions() -> str:
+    """Of the libraries that the detector computes with."""
+    return ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
 
 
 def load() -> float:

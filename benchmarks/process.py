@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import versions
 from detector.errors import ExitCode
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,7 +48,7 @@ def kept(path: Path, measure: Callable[[], Any]) -> Any:
 @cache
 def code_digest(root: Path = ROOT) -> str:
     """Of the program, what it reads, the benchmarks themselves, and the libraries below."""
-    digest = hashlib.sha256(" ".join(version(name) for name in ("torch", "numpy", "pillow", "jsonschema")).encode())
+    digest = hashlib.sha256(versions().encode())
     patterns = ("*.py", "*.json", "detector/**/*.py", "detector/*.json", "benchmarks/*.py", "reference_data/*")
     for path in sorted({path for pattern in patterns for path in root.glob(pattern) if path.is_file()}):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())

@@ -10,6 +10,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from threading import TIMEOUT_MAX
 from typing import Protocol
 
 _START_TIME_FIELD = 22  # of proc(5)'s stat, counted from 1
@@ -78,6 +79,10 @@ class Budget:
     def remaining(self) -> float:
         """Seconds left for work, the reserve taken off; negative when overdue."""
         return self.seconds - self.reserve - self.elapsed()
+
+    def patience(self) -> float:
+        """The same for functions that wait at most so many seconds: never negative, never more than they can take."""
+        return min(max(self.remaining(), 0.0), TIMEOUT_MAX)
 
     def allows(self, seconds_needed: float) -> bool:
         """Whether work of that length still fits."""

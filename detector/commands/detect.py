@@ -16,7 +16,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from threading import TIMEOUT_MAX
 from types import MappingProxyType
 from typing import Any
 
@@ -194,7 +193,7 @@ class Detection:
     def _measurer(self, record: ModelRecord, architecture: str, engine: Future[_MakeEngine]) -> Measurer | None:
         """None where the budget ends before the engine can be used."""
         try:
-            make = engine.result(min(max(self._budget.remaining(), 0.0), TIMEOUT_MAX))
+            make = engine.result(self._budget.patience())
         except TimeoutError:
             return None
         made = make(reference_graph(architecture), record.tensors)
@@ -226,7 +225,7 @@ class Detection:
             variants = Ahead(variants)
         unpruned = self._unpruned_logits(measurer, chosen, number)
         needed = measurer.predicted_seconds(number + (unpruned is None), len(chosen))
-        begun = unpruned is not None and self._budget.allows(needed)
+        begun = unpruned is not None and measurer.fits(number, len(chosen))
         if unpruned is not None and begun:
             record.hashing.result()  # done by now, or else the time for it is taken here, where it is counted
             with self._stage("variants"):

@@ -79,6 +79,7 @@ class _Parameters:
         self._tensors = tensors
         self._patches = patches
         self._packed = packed
+        self._affine: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}  # by module
 
     def get(self, name: str) -> torch.Tensor | None:
         """The parameter, or None if the network has none of that name."""
@@ -97,6 +98,14 @@ class _Parameters:
     def untouched(self, name: str) -> torch.Tensor:
         """The parameter without patches."""
         return self._tensors[name]
+
+    def affine(self, norm: str, eps: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """What a batch normalisation multiplies each channel with, and what it then adds; worked out once."""
+        if norm not in self._affine:
+            mean, variance, weight, bias = (self[f"{norm}.{name}"] for name in _NORM)
+            scale = weight / torch.sqrt(variance + eps)
+            self._affine[norm] = scale, bias - mean * scale
+        return self._affine[norm]
 
     def silenced(self, step: Step) -> torch.Tensor | None:
         """Rows of a convolution whose weights the patches leave at zero; None if others change as well."""
@@ -164,14 +173,14 @@ def _front(step: Step, parameters: _Parameters) -> _Front | None:
     """
     if not step.front:
         return None
-    scale, shift = _affine(step.front, step.front_eps, parameters)
+    scale, shift = parameters.affine(step.front, step.front_eps)
     flat = scale == 0
     edge = torch.where(flat, 0.0, -shift / scale)
     offset = torch.where(flat, F.relu(shift), shift)
     weight = parameters[f"{step.module}.weight"].flatten(2)
     cancelled = weight.abs().sum(2) @ offset.abs()
     if step.norm:
-        cancelled = cancelled * _affine(step.norm, step.eps, parameters)[0].abs()
+        cancelled = cancelled * parameters.affine(step.norm, step.eps)[0].abs()
     finite = torch.isfinite(edge).all() & torch.isfinite(scale).all()
     if not bool(finite & (cancelled < _MOST_CANCELLED).all()):
         return None
@@ -179,17 +188,10 @@ def _front(step: Step, parameters: _Parameters) -> _Front | None:
     return _Front(low[:, None, None], high[:, None, None], scale, weight.sum(2) @ offset)
 
 
-def _affine(norm: str, eps: float, parameters: _Parameters) -> tuple[torch.Tensor, torch.Tensor]:
-    """What a batch normalisation multiplies each channel with, and what it then adds."""
-    mean, variance, weight, bias = (parameters[f"{norm}.{name}"] for name in _NORM)
-    scale = weight / torch.sqrt(variance + eps)
-    return scale, bias - mean * scale
-
-
 def _weight(step: Step, parameters: _Parameters, front: _Front | None) -> torch.Tensor:
     """Weight of a convolution with the batch normalisations before and behind it folded in."""
     name = f"{step.module}.weight"
-    factors = [_affine(step.norm, step.eps, parameters)[0][:, None, None, None]] if step.norm else []
+    factors = [parameters.affine(step.norm, step.eps)[0][:, None, None, None]] if step.norm else []
     if front is not None:
         factors.append(front.scale[None, :, None, None])
     return parameters.scaled(name, reduce(torch.mul, factors)) if factors else parameters[name]
@@ -202,7 +204,7 @@ def _bias(step: Step, parameters: _Parameters, front: _Front | None) -> torch.Te
         bias = front.constant if bias is None else front.constant + bias
     if not step.norm:
         return bias
-    scale, shift = _affine(step.norm, step.eps, parameters)
+    scale, shift = parameters.affine(step.norm, step.eps)
     return shift if bias is None else shift + bias * scale
 
 

@@ -15,7 +15,6 @@ from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoo
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-from threading import TIMEOUT_MAX
 from typing import Protocol
 
 import numpy as np
@@ -187,8 +186,7 @@ class Measurer:
 
     def _finished(self, running: set[Future[_Pass]], until: str) -> list[_Pass]:
         """Wait for one or all, and take them out of `running`; _LateError where that takes longer than the budget."""
-        left = min(max(self._budget.remaining(), 0.0), TIMEOUT_MAX)
-        done, late = wait(running, left, return_when=until)
+        done, late = wait(running, self._budget.patience(), return_when=until)
         if late and not (done and until == FIRST_COMPLETED):
             raise _LateError
         running -= done

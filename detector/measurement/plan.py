@@ -127,18 +127,17 @@ def _with_growth(steps: tuple[Step, ...], channels: Mapping[str, int | str]) -> 
     last: Step | None = None  # as it was before
     first = 0  # index of the step that begins the chain of `last`
     for index, step in enumerate(steps):
-        if step.op is Op.CAT:
-            if last is not None and step.inputs[:-1] == last.inputs:
-                room = channels[step.output]
-                assert isinstance(room, int)
-                grown[first] = replace(grown[first], room=room)
-                grown.append(replace(step, inputs=(last.output, step.inputs[-1]), extends=True))
-            else:
-                first = index
-                grown.append(step)
-            last = step
+        grown.append(step)
+        if step.op is not Op.CAT:
+            continue
+        if last is not None and step.inputs[:-1] == last.inputs:
+            room = channels[step.output]
+            assert isinstance(room, int)
+            grown[first] = replace(grown[first], room=room)
+            grown[index] = replace(step, inputs=(last.output, step.inputs[-1]), extends=True)
         else:
-            grown.append(step)
+            first = index
+        last = step
     return tuple(grown)
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from threading import TIMEOUT_MAX
 
 import pytest
 
@@ -33,6 +34,11 @@ def test_budget_by_hand() -> None:
     clock.time = 155.5
     assert budget.remaining() == -2.5
     assert not budget.allows(0.0)
+
+
+@pytest.mark.parametrize(("seconds", "waited"), [(120.0, 18.0), (60.0, 0.0), (math.inf, TIMEOUT_MAX)])
+def test_nobody_waits_a_negative_or_an_endless_time(seconds: float, waited: float) -> None:
+    assert Budget(_Stopped(), started=0.0, seconds=seconds, reserve=2.0).patience() == waited
 
 
 def test_the_system_clock_goes_forward() -> None:
