@@ -66,10 +66,10 @@ reference: $(READY) ## Regenerate reference_data from torchvision
 	$(BIN)/python -m detector.graph --write
 
 samples: $(READY) ## Train sample models where they are missing (48 px, some minutes)
-	$(BIN)/python -m detector.roundgen samples --output $(SAMPLES)
+	$(BIN)/python -m laboratory.roundgen samples --output $(SAMPLES)
 
 results: $(READY) ## Rebuild docs/results.md, its figures and the default bundle from the measurements (minutes)
-	OMP_NUM_THREADS=1 $(BIN)/python -m detector.results
+	OMP_NUM_THREADS=1 $(BIN)/python -m laboratory.results
 
 # Containers (docs/containers.md)
 ENGINE ?= $(shell command -v docker || command -v podman)

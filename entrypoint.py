@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from detector.answer import NEUTRAL, write_probability
-from detector.cli import Command, InferCommand, named_result, parse
-from detector.clock import SystemClock, process_started
-from detector.errors import DetectorError, ExitCode, UsageError, printable
-from detector.process import keep_freed_memory, leave, use_one_thread_a_call
+from detector.base.clock import SystemClock, process_started
+from detector.base.errors import DetectorError, ExitCode, UsageError, printable
+from detector.base.files import NEUTRAL, write_probability
+from detector.base.process import keep_freed_memory, leave, use_one_thread_a_call
+from detector.commands.cli import Command, InferCommand, named_result, parse
 
 _INTERRUPTED = 130  # as shells report Ctrl-C
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
         if isinstance(command, InferCommand):
             _leave_neutral(command.result_filepath)
         # Imported here, for it takes most of a second: whoever is killed in it has left a neutral answer.
-        from detector.run import run
+        from detector.commands.run import run
 
         text = run(command, SystemClock(), process_started())
     except DetectorError as error:
@@ -69,6 +69,6 @@ if __name__ == "__main__":
     use_one_thread_a_call()
     keep_freed_memory()
     code = main(sys.argv[1:])
-    if "detector.configure.configuring" in sys.modules:  # it has had worker processes: an end in order
+    if "detector.commands.configure" in sys.modules:  # it has had worker processes: an end in order
         sys.exit(code)
     leave(code)

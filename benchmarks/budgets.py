@@ -19,13 +19,13 @@ import numpy as np
 from benchmarks.process import Detection, detect, kept
 from benchmarks.random_models import random_model
 from detector.architectures import ARCHITECTURES as ALL
-from detector.cpus import usable_cpus
-from detector.examples.preprocessing import PROFILES
+from detector.base.cpus import usable_cpus
 from detector.mapping.bundles import Bundle, write_bundle
-from detector.mapping.features import Reduction
 from detector.mapping.parameters import Clip, Configuration, LearnedParameters, MappingKind, Provenance
-from detector.mapping.signals import Signal
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
+from detector.rounds.preprocessing import PROFILES
+from detector.signals.features import Reduction
+from detector.signals.signals import Signal
 
 SECONDS = (8, 15, 30, 60)
 _COSTS = ((15, 10), (10, 10), (5, 10), (5, 5))  # |S|, |D|

@@ -30,13 +30,13 @@ from benchmarks import machine
 from benchmarks.candidates import CANDIDATES, Patches
 from benchmarks.process import ROOT, kept
 from benchmarks.random_models import random_model
-from detector.cpus import usable_cpus
+from detector.base.cpus import usable_cpus
+from detector.base.process import keep_freed_memory
 from detector.graph.ir import Graph
 from detector.graph.reference import reference_graph
 from detector.measurement.measure import Images, Logits
 from detector.model_file import read_model
 from detector.model_file.records import ModelRecord
-from detector.process import keep_freed_memory
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.pruning.variants import make_variants
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from detector.cpus import usable_cpus
+from detector.base.cpus import usable_cpus
 
 _PACKAGES = ("torch", "numpy", "pillow", "jsonschema")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import versions
-from detector.errors import ExitCode
+from detector.base.errors import ExitCode
 
 ROOT = Path(__file__).resolve().parents[1]
 _METAPARAMETERS = ROOT / "metaparameters.json"

@@ -17,14 +17,14 @@ from pathlib import Path
 from benchmarks import machine
 from benchmarks.process import ROOT, kept
 from benchmarks.random_models import random_model
-from detector.clock import SystemClock
-from detector.configure.rounds import LabelledModel
-from detector.configure.store import Store
-from detector.configure.sweeping import Sweep
-from detector.configure.workers import measure_round
-from detector.cpus import usable_cpus
-from detector.examples.preprocessing import PROFILES
+from detector.base.clock import SystemClock
+from detector.base.cpus import usable_cpus
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
+from detector.rounds.preprocessing import PROFILES
+from detector.rounds.reading import LabelledModel
+from detector.sweep.store import Store
+from detector.sweep.sweeping import Sweep
+from detector.sweep.workers import measure_round
 
 ARCHITECTURES = ("shufflenet1_0", "resnet18", "resnet50", "densenet121")
 _SIZES = ((15, 10), (5, 10), (30, 10), (15, 5), (15, 20))  # |S|, |D|; the first is compared with

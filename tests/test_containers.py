@@ -16,7 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import detector
-from detector.cli import InferCommand, parse
+from detector.commands.cli import InferCommand, parse
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTAINERS = ROOT / "containers"

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from detector.configure.rounds import read_round
 from detector.mapping.bundles import load_bundle
 from detector.pruning.theta import PruningMethod
-from detector.roundgen.presets import Plan, Preset, round_of
-from detector.roundgen.recipe import Phase, Schedule, TriggerFamily
-from detector.roundgen.rounds import make_model, make_round
-from detector.roundgen.training import Bar
+from detector.rounds.reading import read_round
+from laboratory.roundgen.presets import Plan, Preset, round_of
+from laboratory.roundgen.recipe import Phase, Schedule, TriggerFamily
+from laboratory.roundgen.rounds import make_model, make_round
+from laboratory.roundgen.training import Bar
 
 Run = Callable[..., Any]
 
@@ -95,7 +95,16 @@ def test_infer_works_at_once(number: int, configured: Any, generated: Path, run_
 
 def test_readings_for_the_repository(configured: Any, generated: Path, tmp_path: Path) -> None:
     """The store of `configure` serves `measure` too: nothing is measured again, and little is written."""
-    command = [sys.executable, "-m", "detector.configure", "measure", "--models", generated, "--grid", "paper-round2"]
+    command = [
+        sys.executable,
+        "-m",
+        "detector.commands.measure",
+        "measure",
+        "--models",
+        generated,
+        "--grid",
+        "paper-round2",
+    ]
     paths = ["--scratch", configured.output / "scratch", "--output", tmp_path / "readings"]
     before = set((configured.output / "scratch").rglob("*.npz"))
     subprocess.run([*command, *paths], cwd=HOME, check=True, timeout=120, capture_output=True)

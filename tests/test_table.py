@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from detector.architectures import ARCHITECTURES, build
-from detector.findings import Severity
+from detector.base.findings import Severity
 from detector.graph.reference import load_references, reference_graph
 from detector.measurement.engine import PackedEngine
 from detector.model_file import FileFormat, ModelRecord, read_model, rebuild

@@ -358,7 +358,9 @@ def test_killed_at_a_random_moment(
 
 
 def test_starts_soon(runtime: Runtime, record: Record) -> None:
-    program = "import sys; sys.path.insert(0, sys.argv[1]); import torch, detector.run, detector.measurement.engine"
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import torch, detector.commands.run, detector.measurement.engine"
+    )
     inside = runtime.command(Box(), ["-c", program, "/opt/detector"], PYTHON)
     outside = [sys.executable, "-s", "-E", "-c", program, str(REPOSITORY)]
 

@@ -14,7 +14,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from detector.errors import UsageError
+from detector.base.errors import UsageError
 
 NEUTRAL = 0.5  # what TrojAI's harness assumes for a missing answer: wrong by as much either way
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from detector.errors import UsageError
-from detector.examples.names import FOLDERS
+from detector.base.errors import UsageError
+from detector.rounds.names import FOLDERS
 
 SUBCOMMANDS = ("infer", "configure", "inspect")
 

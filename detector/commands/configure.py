@@ -14,19 +14,19 @@ from pathlib import Path
 
 import numpy as np
 
-from detector.clock import Clock
-from detector.configure.grids import execution_ladder, thetas
-from detector.configure.learning import Learned, Recipe, learn
-from detector.configure.rounds import LeftOut, Round, read_round
-from detector.configure.store import Store
-from detector.configure.sweeping import Sweep
-from detector.configure.workers import MeasuredRound, measure_round
-from detector.cpus import usable_cpus
-from detector.errors import ParametersError, printable
+from detector.base.clock import Clock
+from detector.base.cpus import usable_cpus
+from detector.base.errors import ParametersError, printable
+from detector.commands.settings import TrainSettings
+from detector.learning.learning import Learned, Recipe, learn
 from detector.mapping.bundles import Bundle, write_bundle
 from detector.mapping.parameters import Configuration
 from detector.pruning.theta import Theta
-from detector.settings import TrainSettings
+from detector.rounds.reading import LeftOut, Round, read_round
+from detector.sweep.grids import execution_ladder, thetas
+from detector.sweep.store import Store
+from detector.sweep.sweeping import Sweep
+from detector.sweep.workers import MeasuredRound, measure_round
 
 BUNDLE = "configured"
 _VERSION = "1"
@@ -133,7 +133,7 @@ def _refit(found: Round, settings: TrainSettings, store: Store, clock: Clock) ->
 
 def _search(found: Round, settings: TrainSettings, store: Store, clock: Clock) -> tuple[MeasuredRound, list[Learned]]:
     """The paper's two stages: all thetas of the grid at its |S| and |D|, then other |S| and |D| of the best ones."""
-    from detector.configure.automatic import Search, learn_automatically, winners
+    from detector.learning.automatic import Search, learn_automatically, winners
 
     points = thetas(settings.grid, settings.seed)
     measured = _measured(found, points, settings, store, clock)

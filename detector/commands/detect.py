@@ -22,22 +22,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.answer import NEUTRAL
-from detector.background import Ahead, in_background
-from detector.clock import Budget
-from detector.cpus import usable_cpus
-from detector.errors import DeadlineError, ExamplesError
+from detector.base.background import Ahead, in_background
+from detector.base.clock import Budget
+from detector.base.cpus import usable_cpus
+from detector.base.errors import DeadlineError, ExamplesError
+from detector.base.files import NEUTRAL
+from detector.base.findings import Finding, Json, Severity
+from detector.base.process import without_garbage_collection
+from detector.commands.settings import Settings
 from detector.examples.images import Examples, Listing, decode, list_examples, select, shortage, takes_any
-from detector.examples.preprocessing import PROFILES, Preprocessing
-from detector.findings import Finding, Json, Severity
 from detector.graph.ir import Graph
 from detector.graph.reference import load_references, reference_graph
-from detector.mapping.attraction import Attraction
 from detector.mapping.bundles import Bundle, load_bundle, load_parameters
-from detector.mapping.features import feature_vector
 from detector.mapping.parameters import Clip, Configuration, LearnedParameters
 from detector.mapping.predict import predict
-from detector.mapping.signals import (
+from detector.measurement.measure import Engine, Measurer
+from detector.model_file import read_model
+from detector.model_file.records import ModelRecord
+from detector.pruning.variant import Variant
+from detector.pruning.variants import Rankings, make_variants
+from detector.quality.accuracy import clean_accuracy_finding
+from detector.quality.check import check_model
+from detector.quality.structure import Identification
+from detector.report.report import Basis, MappingSummary, ModelSummary, Report
+from detector.rounds.preprocessing import PROFILES, Preprocessing
+from detector.signals.attraction import Attraction
+from detector.signals.features import feature_vector
+from detector.signals.signals import (
     PER_VARIANT,
     Signal,
     model_statistics,
@@ -45,17 +56,6 @@ from detector.mapping.signals import (
     unpruned_statistics,
     variant_readings,
 )
-from detector.measurement.measure import Engine, Measurer
-from detector.model_file import read_model
-from detector.model_file.records import ModelRecord
-from detector.process import without_garbage_collection
-from detector.pruning.variant import Variant
-from detector.pruning.variants import Rankings, make_variants
-from detector.quality.accuracy import clean_accuracy_finding
-from detector.quality.check import check_model
-from detector.quality.structure import Identification
-from detector.report import Basis, MappingSummary, ModelSummary, Report
-from detector.settings import Settings
 
 # Pixels a side, of the architectures that not every profile has enough of: a kernel would be larger than what is left.
 SMALLEST_INPUT: Mapping[str, int] = MappingProxyType({"inceptionv3": 75})

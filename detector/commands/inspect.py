@@ -9,13 +9,13 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector.findings import Finding
+from detector.base.findings import Finding
 from detector.graph.reference import load_references
 from detector.model_file import read_model
 from detector.model_file.records import ModelRecord
 from detector.quality.check import check_model
 from detector.quality.structure import Deviation
-from detector.report import ModelSummary, finding_lines, model_lines, section
+from detector.report.report import ModelSummary, finding_lines, model_lines, section
 
 
 @dataclass(frozen=True)

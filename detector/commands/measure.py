@@ -1,4 +1,4 @@
-"""Command line of the measurements: `python -m detector.configure measure --models ROUND --output FOLDER ...`.
+"""Command line of the measurements: `python -m detector.commands.measure measure --models ROUND --output FOLDER ...`.
 
 Writes one small file of readings per architecture, from which everything else is computed without the models. The same
 command continues where it was interrupted, and takes in models that have appeared since.
@@ -14,17 +14,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from detector.architectures import ARCHITECTURES
-from detector.clock import SystemClock
-from detector.configure.grids import Grid, execution_ladder, thetas
-from detector.configure.readings import write_readings
-from detector.configure.rounds import LeftOut, read_round
-from detector.configure.store import Store
-from detector.configure.sweeping import Sweep
-from detector.configure.workers import MeasuredRound, measure_round
-from detector.errors import DetectorError
-from detector.examples.preprocessing import PROFILES
+from detector.base.clock import SystemClock
+from detector.base.errors import DetectorError
 from detector.mapping.bundles import load_parameters
 from detector.pruning.theta import Theta
+from detector.rounds.preprocessing import PROFILES
+from detector.rounds.reading import LeftOut, read_round
+from detector.sweep.grids import Grid, execution_ladder, thetas
+from detector.sweep.readings import write_readings
+from detector.sweep.store import Store
+from detector.sweep.sweeping import Sweep
+from detector.sweep.workers import MeasuredRound, measure_round
 
 _LEFT_OUT = "LEFT_OUT.csv"
 
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; returns 0, 2 or 5 if the round or the bundle cannot be read, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(format="%(message)s")
-    logging.getLogger("detector.configure").setLevel(logging.INFO)
+    logging.getLogger("detector").setLevel(logging.INFO)
     try:
         measured, skipped = _measure(options)
     except DetectorError as error:
@@ -77,7 +77,7 @@ def _write(folder: Path, measured: MeasuredRound, skipped: Sequence[LeftOut]) ->
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m detector.configure", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m detector.commands.measure", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add = commands.add_parser("measure", help="measure the models of a round under all thetas of a grid").add_argument
     add("--models", type=Path, required=True, help="folder of the round")

@@ -17,14 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from detector.answer import NEUTRAL, write_file, write_probability
-from detector.cli import Command, ConfigureCommand, InferCommand, InspectCommand
-from detector.clock import Budget, Clock
-from detector.detect import Detection, Logits, Request
-from detector.errors import DetectorError, ExitCode, ParametersError, UsageError, printable
-from detector.inspection import inspect_model, inspection_text
-from detector.report import Basis, Report, report_text, to_plain, write_report
-from detector.settings import load_settings, load_train_settings, metaparameters_with_bundle
+from detector.base.clock import Budget, Clock
+from detector.base.errors import DetectorError, ExitCode, ParametersError, UsageError, printable
+from detector.base.files import NEUTRAL, write_file, write_probability
+from detector.commands.cli import Command, ConfigureCommand, InferCommand, InspectCommand
+from detector.commands.detect import Detection, Logits, Request
+from detector.commands.inspect import inspect_model, inspection_text
+from detector.commands.settings import load_settings, load_train_settings, metaparameters_with_bundle
+from detector.report.report import Basis, Report, report_text, to_plain, write_report
 
 _log = logging.getLogger(__name__)
 
@@ -50,9 +50,9 @@ def run(command: Command, clock: Clock, started: float) -> str:
 
 
 def _configure(command: ConfigureCommand, clock: Clock) -> str:
-    from detector.configure.configuring import BUNDLE, ConfigureRequest, configure, outcome_text
+    from detector.commands.configure import BUNDLE, ConfigureRequest, configure, outcome_text
 
-    logging.getLogger("detector.configure").setLevel(logging.INFO)  # it may take hours: progress is told
+    logging.getLogger("detector").setLevel(logging.INFO)  # it may take hours: progress is told
     _warn_of_unknown(command.unknown_options)
     files = command.metaparameters_filepath, command.schema_filepath
     settings = load_train_settings(*files)

@@ -17,13 +17,13 @@ from jsonschema.exceptions import best_match
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from detector.configure.fitting import FitMethod
-from detector.configure.grids import Grid
-from detector.errors import ParametersError
-from detector.examples.preprocessing import PROFILES, Preprocessing
-from detector.mapping.features import Reduction
-from detector.mapping.signals import Signal
+from detector.base.errors import ParametersError
+from detector.learning.regression.fitting import FitMethod
 from detector.pruning.theta import LayerRange, PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
+from detector.rounds.preprocessing import PROFILES, Preprocessing
+from detector.signals.features import Reduction
+from detector.signals.signals import Signal
+from detector.sweep.grids import Grid
 
 _LARGEST_FILE = 1_000_000  # bytes; a metaparameters file is a few hundred
 _LEARNED = "learned"

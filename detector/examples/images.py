@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from detector.errors import ExamplesError, printable
-from detector.examples.names import ExampleName, parse_name
-from detector.examples.preprocessing import PROFILES, Preprocessing
-from detector.findings import Finding, Severity
+from detector.base.errors import ExamplesError, printable
+from detector.base.findings import Finding, Severity
 from detector.pruning.theta import SelectionRule
+from detector.rounds.names import ExampleName, parse_name
+from detector.rounds.preprocessing import PROFILES, Preprocessing
 
 _MOST_ENTRIES = 10_000  # Round 1, the largest, has 501
 _MOST_BYTES = 4 * 2**20  # a 256 x 256 RGB image has 0.2 MB before compression

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from detector.architectures import ARCHITECTURES
-from detector.errors import DetectorError
+from detector.base.errors import DetectorError
 from detector.graph.file_sizes import FileSize, Overhead, parse_file_sizes
 from detector.graph.ir import Graph
 from detector.graph.modules import Reference, parse_modules

@@ -1,6 +1,6 @@
 """The automatic configuration: the published procedure on a grid of thetas, judged as the published results are.
 
-The same procedure, on the caller's round, that the default bundle was learned and judged with (`detector.results`). All
+The same procedure, on the caller's round, that the default bundle was learned and judged with (`laboratory.results`). All
 architectures are pooled, and measured alike, so the slowest of them decides how many thetas fit the time; where no
 theta fits it for all of them, each is searched alone.
 """
@@ -14,16 +14,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detector import __version__
-from detector.configure.candidates import affordable
-from detector.configure.design import FOLDS, PERMUTATIONS, REPEATS, Design, make_design
-from detector.configure.figures import Judgement, judge
-from detector.configure.learning import Learned, doubtful_note, nothing_learned, too_few
-from detector.configure.procedures import published
-from detector.configure.readings import ArchitectureReadings
-from detector.configure.regressions import Regression, learn_all, make_parameters
-from detector.examples.preprocessing import Preprocessing
+from detector.learning.evaluation.metrics import Judgement, judge
+from detector.learning.learning import Learned, doubtful_note, nothing_learned, too_few
+from detector.learning.regression.design import FOLDS, PERMUTATIONS, REPEATS, Design, make_design
+from detector.learning.regressions import Regression, learn_all, make_parameters
+from detector.learning.search.candidates import affordable
+from detector.learning.search.procedures import published
 from detector.mapping.parameters import LearnedParameters
 from detector.pruning.theta import Theta
+from detector.rounds.preprocessing import Preprocessing
+from detector.sweep.readings import ArchitectureReadings
 
 _log = logging.getLogger(__name__)
 

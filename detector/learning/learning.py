@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detector import __version__
-from detector.configure.candidates import Candidate
-from detector.configure.evaluation import PERMUTATIONS, REPEATS, Evaluation, evaluate
-from detector.configure.fitting import FEWEST_OF_A_CLASS, FitMethod, fit
-from detector.configure.readings import ArchitectureReadings
-from detector.examples.preprocessing import Preprocessing
-from detector.mapping.features import Reduction
+from detector.learning.evaluation.evaluation import PERMUTATIONS, REPEATS, Evaluation, evaluate
+from detector.learning.regression.fitting import FEWEST_OF_A_CLASS, FitMethod, fit
+from detector.learning.search.candidates import Candidate
 from detector.mapping.parameters import Clip, LearnedParameters, Provenance
-from detector.mapping.signals import Signal
 from detector.pruning.theta import Theta
+from detector.rounds.preprocessing import Preprocessing
+from detector.signals.features import Reduction
+from detector.signals.signals import Signal
+from detector.sweep.readings import ArchitectureReadings
 
 _log = logging.getLogger(__name__)
 

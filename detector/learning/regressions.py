@@ -12,16 +12,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.configure.candidates import Candidate
-from detector.configure.concluding import Conclusion, conclude
-from detector.configure.design import Design
-from detector.configure.figures import Judgement, judge
-from detector.configure.fitting import Fit
-from detector.configure.procedures import CLIP, cheaper_candidates, published_candidates, search_bank
-from detector.configure.readings import ArchitectureReadings
-from detector.configure.searching import RIDGE_STRENGTHS, Fits
-from detector.examples.preprocessing import Preprocessing
+from detector.learning.evaluation.metrics import Judgement, judge
+from detector.learning.regression.design import Design
+from detector.learning.regression.fitting import Fit
+from detector.learning.search.candidates import Candidate
+from detector.learning.search.concluding import Conclusion, conclude
+from detector.learning.search.procedures import CLIP, cheaper_candidates, published_candidates, search_bank
+from detector.learning.search.searching import RIDGE_STRENGTHS, Fits
 from detector.mapping.parameters import Configuration, Figures, LearnedParameters, Provenance
+from detector.rounds.preprocessing import Preprocessing
+from detector.sweep.readings import ArchitectureReadings
 
 Array = NDArray[np.float64]
 
@@ -156,6 +156,6 @@ def _provenance(one: Regression, round_name: str, held_out: Judgement, notes: Se
         num_models=len(one.readings.names),
         num_poisoned=int(one.readings.poisoned.sum()),
         evaluation=evaluation,
-        source="python -m detector.results, L2 logistic regression, architectures pooled",
+        source="python -m laboratory.results, L2 logistic regression, architectures pooled",
         notes=(*notes, *_pooled_note(one), *([_NOTE] if one.cheaper else [])),
     )

@@ -15,9 +15,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from detector.answer import sync_directory
 from detector.architectures import ARCHITECTURES
-from detector.errors import ParametersError
+from detector.base.errors import ParametersError
+from detector.base.files import sync_directory
 from detector.mapping.documents import Document, invalid, read_document
 from detector.mapping.parameters import FORMAT_VERSION, LearnedParameters, from_document, to_document
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from detector.errors import ParametersError
+from detector.base.errors import ParametersError
 
 _MOST_BYTES = 2**20
 

@@ -11,12 +11,12 @@ from enum import StrEnum
 from typing import Any
 
 from detector.architectures import ARCHITECTURES
-from detector.examples.preprocessing import PROFILES, Preprocessing
-from detector.findings import Json
+from detector.base.findings import Json
 from detector.mapping.documents import Document
-from detector.mapping.features import Reduction, feature_names
-from detector.mapping.signals import Signal
 from detector.pruning.theta import LayerRange, PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
+from detector.rounds.preprocessing import PROFILES, Preprocessing
+from detector.signals.features import Reduction, feature_names
+from detector.signals.signals import Signal
 
 FORMAT_VERSION = 3
 

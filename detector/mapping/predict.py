@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from detector.errors import DetectorError
+from detector.base.errors import DetectorError
 from detector.mapping.parameters import Clip, Configuration, MappingKind
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
-from detector.errors import CorruptModelError, UnsafeModelError
+from detector.base.errors import CorruptModelError, UnsafeModelError
 from detector.model_file.allowed import GlobalName, Role, resolve
 from detector.model_file.limits import Limits
 from detector.model_file.refusals import corrupt, over_limit, unsafe

@@ -10,8 +10,8 @@ from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
 
-from detector.background import in_background
-from detector.errors import ModelRefusedError
+from detector.base.background import in_background
+from detector.base.errors import ModelRefusedError
 from detector.model_file.audit import audit
 from detector.model_file.container import read_contents
 from detector.model_file.limits import Limits

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from detector.architectures import Architecture, build
-from detector.errors import CorruptModelError
+from detector.base.errors import CorruptModelError
 from detector.model_file.records import ModelRecord
 from detector.model_file.refusals import corrupt
 

@@ -5,7 +5,7 @@ The deeper layers know only the entry that they look at; `reading.read_model` pu
 
 from __future__ import annotations
 
-from detector.errors import CorruptModelError, UnsafeModelError
+from detector.base.errors import CorruptModelError, UnsafeModelError
 
 _UNSAFE_STEP = "do not open this file elsewhere; ask for one saved by torch.save from an unchanged torchvision network"
 _CORRUPT_STEP = "check that the download is complete and that this is the model.pt written by torch.save"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.errors import ParametersError
+from detector.base.errors import ParametersError
 from detector.graph.ir import Attribute, Graph, Node, Op
 from detector.pruning.ranking import Weights
 

@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.errors import ParametersError
+from detector.base.errors import ParametersError
 from detector.pruning.theta import SamplingMethod, SelectionRule, Theta
 
 Positions = NDArray[np.int64]

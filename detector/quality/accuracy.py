@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from detector.findings import Finding, Severity
+from detector.base.findings import Finding, Severity
 
 GUARANTEED_ACCURACY = 0.99
 # Of 1000 honest models at most one is called wrong: with 10 images at 3 errors or more, with 100 at 6, with 500 at 14.

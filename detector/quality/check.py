@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from detector.findings import Finding, Severity
+from detector.base.findings import Finding, Severity
 from detector.graph.modules import Reference
 from detector.graph.reference import reference_file_sizes
 from detector.model_file.records import ModelRecord

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from detector.architectures import Architecture
-from detector.findings import Finding, Json, Severity
+from detector.base.findings import Finding, Json, Severity
 from detector.graph.file_sizes import FileSize, Overhead
 from detector.model_file.records import ContentKind, ModelRecord
 

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from detector.architectures import ARCHITECTURES, Architecture
-from detector.errors import printable
-from detector.findings import Finding, Json, Severity
+from detector.base.errors import printable
+from detector.base.findings import Finding, Json, Severity
 from detector.graph.ir import CLASSES
 from detector.graph.modules import Reference, ReferenceModule, class_kind
 from detector.graph.tensors import tensor_shapes, with_classes

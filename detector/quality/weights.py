@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.findings import Finding, Severity
+from detector.base.findings import Finding, Severity
 
 _HUGE = 1e10  # squares of it still fit float32; trained weights and variances stay many orders below
 _DENORMAL_SHARE = 0.01  # dead channels leave a few denormals in honest networks

@@ -25,18 +25,18 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 import detector
-from detector.answer import write_file
-from detector.errors import ExitCode, printable
-from detector.examples.preprocessing import Preprocessing
-from detector.findings import Finding, Json, Severity
+from detector.base.errors import ExitCode, printable
+from detector.base.files import write_file
+from detector.base.findings import Finding, Json, Severity
 from detector.mapping.bundles import Bundle
-from detector.mapping.features import PER_MODEL, Reduction
 from detector.mapping.parameters import Clip, Configuration, Figures, LearnedParameters, MappingKind, Provenance
 from detector.mapping.predict import Prediction
-from detector.mapping.signals import Signal
 from detector.model_file.records import ModelRecord
 from detector.pruning.layers import CHANNELWISE
 from detector.pruning.theta import LayerRange, Theta
+from detector.rounds.preprocessing import Preprocessing
+from detector.signals.features import PER_MODEL, Reduction
+from detector.signals.signals import Signal
 
 FORMAT_VERSION = 3
 _NO_FIGURES = "the bundle's costliest configuration has figures; this one, which fits the time, has none of its own"

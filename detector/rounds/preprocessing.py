@@ -82,7 +82,7 @@ _PROFILES = (
     Preprocessing("round4", INPUT_SIZE, ChannelOrder.RGB, Scaling.DIV255),
     # What NIST's Round 2-4 coefficients were fitted with, whatever the networks were trained with.
     Preprocessing("rgb_minmax", INPUT_SIZE, ChannelOrder.RGB, Scaling.MINMAX),
-    # What `python -m detector.roundgen small` trains: Round 2 at about a fifth of the size.
+    # What `python -m laboratory.roundgen small` trains: Round 2 at about a fifth of the size.
     Preprocessing("small", SMALL_INPUT_SIZE, ChannelOrder.RGB, Scaling.DIV255, SMALL_UNCROPPED_SIZE),
 )
 

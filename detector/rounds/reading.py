@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from detector.errors import UsageError, printable
-from detector.examples.names import FOLDERS
+from detector.base.errors import UsageError, printable
+from detector.rounds.names import FOLDERS
 
 _MODEL_FOLDER = re.compile(r"id-[0-9]{8}")
 _METADATA = "METADATA.csv"

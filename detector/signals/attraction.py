@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.mapping.signals import FARTHEST, Labels, Logits, log_probabilities
+from detector.signals.signals import FARTHEST, Labels, Logits, log_probabilities
 
 Array = NDArray[np.float64]
 

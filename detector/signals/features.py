@@ -13,8 +13,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.mapping.attraction import ATTRACTION_STATISTICS
-from detector.mapping.signals import CLASSIFIER_STATISTICS, PER_VARIANT, UNPRUNED_STATISTICS, Signal
+from detector.signals.attraction import ATTRACTION_STATISTICS
+from detector.signals.signals import CLASSIFIER_STATISTICS, PER_VARIANT, UNPRUNED_STATISTICS, Signal
 
 Array = NDArray[np.float64]
 

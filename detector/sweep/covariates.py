@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.graph.ir import Graph, Node, Op
-from detector.mapping.signals import Signal, unpruned_readings
 from detector.pruning.layers import classifier
+from detector.signals.signals import Signal, unpruned_readings
 
 HISTORY = (
     "final_train_loss",

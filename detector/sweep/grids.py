@@ -19,8 +19,8 @@ from dataclasses import replace
 from enum import StrEnum
 from types import MappingProxyType
 
-from detector.configure.thinning import doubled
 from detector.pruning.theta import LayerRange, PruningMethod, RankingMethod, SamplingMethod, Theta
+from detector.sweep.thinning import doubled
 
 
 class Grid(StrEnum):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.answer import write_file
+from detector.base.files import write_file
 from detector.mapping.parameters import theta_from_document
 from detector.pruning.theta import Theta
 
@@ -32,7 +32,7 @@ class ArchitectureReadings:
     names, poisoned
         Folders of the models, and their labels (M,), 1 = poisoned.
     signals
-        Names of the F numbers that are read for each variant, as in `detector.mapping.signals`.
+        Names of the F numbers that are read for each variant, as in `detector.signals.signals`.
     thetas, variants, seconds
         The T points of the search space, each with the readings (M, |S|, F) and the measuring seconds (M,).
     unpruned, attraction

@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector import __version__
-from detector.answer import write_file
-from detector.configure.thinning import thinned
-from detector.errors import UsageError
+from detector.base.errors import UsageError
+from detector.base.files import write_file
 from detector.pruning.theta import Theta
+from detector.sweep.thinning import thinned
 
 _log = logging.getLogger(__name__)
 

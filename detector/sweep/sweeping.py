@@ -15,18 +15,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.clock import Budget, Clock
-from detector.configure.rounds import LabelledModel, LeftOut
-from detector.configure.store import Answers, Shelf, Store
-from detector.configure.thinning import thinned
-from detector.configure.untouched import HISTORY, untouched_readings
-from detector.errors import DetectorError
+from detector.base.clock import Budget, Clock
+from detector.base.errors import DetectorError
+from detector.base.findings import Severity
 from detector.examples.images import Examples, Listing, decode, list_examples, select
-from detector.examples.preprocessing import Preprocessing
-from detector.findings import Severity
 from detector.graph.reference import load_references, reference_graph
-from detector.mapping.attraction import Attraction
-from detector.mapping.signals import model_statistics, unpruned_statistics, variant_readings
 from detector.measurement.measure import Engine, Measurer
 from detector.model_file import read_model
 from detector.model_file.records import ModelRecord
@@ -35,6 +28,13 @@ from detector.pruning.variants import Rankings, make_variants
 from detector.quality.accuracy import clean_accuracy_finding
 from detector.quality.check import check_model
 from detector.quality.structure import Identification
+from detector.rounds.preprocessing import Preprocessing
+from detector.rounds.reading import LabelledModel, LeftOut
+from detector.signals.attraction import Attraction
+from detector.signals.signals import model_statistics, unpruned_statistics, variant_readings
+from detector.sweep.covariates import HISTORY, untouched_readings
+from detector.sweep.store import Answers, Shelf, Store
+from detector.sweep.thinning import thinned
 
 _Array = NDArray[np.float64]
 

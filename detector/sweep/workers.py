@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from detector.clock import Clock
-from detector.configure.readings import ArchitectureReadings
-from detector.configure.rounds import LabelledModel, LeftOut
-from detector.configure.store import Store
-from detector.configure.sweeping import ModelReadings, Sweep, sweep_model
-from detector.mapping.signals import PER_VARIANT
-from detector.process import keep_freed_memory
+from detector.base.clock import Clock
+from detector.base.process import keep_freed_memory
+from detector.rounds.reading import LabelledModel, LeftOut
+from detector.signals.signals import PER_VARIANT
+from detector.sweep.readings import ArchitectureReadings
+from detector.sweep.store import Store
+from detector.sweep.sweeping import ModelReadings, Sweep, sweep_model
 
 _log = logging.getLogger(__name__)
 

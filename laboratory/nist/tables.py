@@ -1,6 +1,6 @@
 """NIST's published coefficient tables, turned into bundles of learned parameters.
 
-`python -m detector.mapping.nist --tables DIR --output learned_params` reads the four tables of the paper's reference
+`python -m laboratory.nist.tables --tables DIR --output learned_params` reads the four tables of the paper's reference
 implementation (github usnistgov/trojai-baseline-pruning) and writes the bundles `nist-round1` ... `nist-round4`. The
 tables' naming errors are put right by `Architecture.nist_name`; that all figures are in-sample is said in every file.
 The tables are trusted as published, but not to be free of slips.
@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector.architectures import ARCHITECTURES, Architecture
-from detector.errors import DetectorError, ParametersError
-from detector.examples.preprocessing import PROFILES
+from detector.base.errors import DetectorError, ParametersError
 from detector.mapping.bundles import Bundle, write_bundle
-from detector.mapping.features import Reduction
 from detector.mapping.parameters import Clip, Configuration, Figures, LearnedParameters, MappingKind, Provenance
-from detector.mapping.signals import Signal
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
+from detector.rounds.preprocessing import PROFILES
+from detector.signals.features import Reduction
+from detector.signals.signals import Signal
 
 VERSION = "1"
 
@@ -168,7 +168,9 @@ def _row(record: dict[str, str]) -> _Row:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line of this module; silent when all is well."""
-    parser = argparse.ArgumentParser(prog="python -m detector.mapping.nist", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m laboratory.nist.tables", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("--tables", type=Path, required=True, help="directory with NIST's four CSV files")
     parser.add_argument("--output", type=Path, default=Path("learned_params"), help="where the bundles go")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Command line of the results: `python -m detector.results` rebuilds page, figures and default bundle.
+"""Command line of the results: `python -m laboratory.results` rebuilds page, figures and default bundle.
 
 The same bytes from the same measurements.
 """
@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.configure.procedures import PUBLISHED
-from detector.configure.readings import ArchitectureReadings, read_readings
-from detector.configure.regressions import Regression, make_parameters
-from detector.errors import DetectorError
-from detector.examples.preprocessing import PROFILES
+from detector.base.errors import DetectorError
+from detector.learning.regressions import Regression, make_parameters
+from detector.learning.search.procedures import PUBLISHED
 from detector.mapping.bundles import Bundle, write_bundle
-from detector.results.analysis import Effort, Made, Results, analyse
-from detector.results.page import FIGURES, page, tried_table
+from detector.rounds.preprocessing import PROFILES
+from detector.sweep.readings import ArchitectureReadings, read_readings
+from laboratory.results.analysis import Effort, Made, Results, analyse
+from laboratory.results.page import FIGURES, page, tried_table
 
 if TYPE_CHECKING:
-    from detector.roundgen.recipe import Recipe
+    from laboratory.roundgen.recipe import Recipe
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _rebuild(options: argparse.Namespace) -> None:
     # Imported here: everything else works without the extra.
-    from detector.results.drawing import draw_all
+    from laboratory.results.drawing import draw_all
 
     rounds = (options.round, options.fresh, options.unseen)
     measured, fresh, unseen = (_read(options.measurements / name) for name in rounds)
@@ -68,7 +68,7 @@ def _read(folder: Path) -> list[ArchitectureReadings]:
 
 def _made(round_name: str) -> dict[str, Made]:
     """Of a round that has a preset's name and is made as that is by default, how each model is made."""
-    from detector.roundgen.presets import Preset, default_plan, round_of
+    from laboratory.roundgen.presets import Preset, default_plan, round_of
 
     if round_name not in list(Preset):
         return {}
@@ -109,7 +109,7 @@ def _bundle(name: str, round_name: str, learned: Sequence[Regression]) -> Bundle
 
 def _parser() -> argparse.ArgumentParser:
     effort = Effort()
-    parser = argparse.ArgumentParser(prog="python -m detector.results", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m laboratory.results", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--measurements", type=Path, default=Path("measurements"), help="a folder of files per round")
     parser.add_argument("--round", default="small", help="the round to learn from and to judge by")
     parser.add_argument("--fresh", default="small-fresh", help="a round of the same kind that nothing is fitted on")

@@ -13,18 +13,27 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.configure.candidates import affordable
-from detector.configure.design import FOLDS, PERMUTATIONS, REPEATS, Design, make_design
-from detector.configure.figures import Difference, Judgement, difference, judge
-from detector.configure.procedures import LEAK, PAPER, PUBLISHED, UNPRUNED, Answers, Procedure, all_answers, published
-from detector.configure.readings import ArchitectureReadings
-from detector.configure.regressions import Regression, Searched, learn_all, search_all
+from detector.learning.evaluation.metrics import Difference, Judgement, difference, judge
+from detector.learning.regression.design import FOLDS, PERMUTATIONS, REPEATS, Design, make_design
+from detector.learning.regressions import Regression, Searched, learn_all, search_all
+from detector.learning.search.candidates import affordable
+from detector.learning.search.procedures import (
+    LEAK,
+    PAPER,
+    PUBLISHED,
+    UNPRUNED,
+    Answers,
+    Procedure,
+    all_answers,
+    published,
+)
 from detector.pruning.theta import Theta
-from detector.results.controls import InSample, LearningPoint, in_sample, learning_curve
-from detector.results.sources import BySources, judge_by_sources
-from detector.results.starts import OtherStarts, judge_other_starts
-from detector.results.timing import Timing, timing
-from detector.results.unseen import Unseen, judge_unseen
+from detector.sweep.readings import ArchitectureReadings
+from laboratory.results.controls import InSample, LearningPoint, in_sample, learning_curve
+from laboratory.results.sources import BySources, judge_by_sources
+from laboratory.results.starts import OtherStarts, judge_other_starts
+from laboratory.results.timing import Timing, timing
+from laboratory.results.unseen import Unseen, judge_unseen
 
 Array = NDArray[np.float64]
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.configure.candidates import paper_candidates
-from detector.configure.design import FOLDS
-from detector.configure.evaluation import cross_entropies, error_rate, roc_auc
-from detector.configure.figures import Judgement, judge
-from detector.configure.fitting import FitMethod, fit
-from detector.configure.logistic import Logistic
-from detector.configure.readings import ArchitectureReadings
+from detector.learning.evaluation.evaluation import cross_entropies, error_rate, roc_auc
+from detector.learning.evaluation.metrics import Judgement, judge
+from detector.learning.regression.design import FOLDS
+from detector.learning.regression.fitting import FitMethod, fit
+from detector.learning.regression.logistic import Logistic
+from detector.learning.search.candidates import paper_candidates
 from detector.mapping.parameters import Clip
 from detector.pruning.theta import Theta
+from detector.sweep.readings import ArchitectureReadings
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -14,12 +14,12 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from detector.configure.procedures import PAPER, PUBLISHED
-from detector.configure.readings import ArchitectureReadings
-from detector.mapping.signals import PER_VARIANT, Signal
+from detector.learning.search.procedures import PAPER, PUBLISHED
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
-from detector.results.analysis import Results
-from detector.results.timing import Line
+from detector.signals.signals import PER_VARIANT, Signal
+from detector.sweep.readings import ArchitectureReadings
+from laboratory.results.analysis import Results
+from laboratory.results.timing import Line
 
 _CLEAN, _POISONED, _THIRD = "#4477aa", "#cc3311", "#999999"
 _DECIMALS = 4  # of what is drawn: the last bits differ between machines

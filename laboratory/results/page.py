@@ -11,7 +11,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from detector.configure.candidates import (
+from detector.learning.evaluation.metrics import Judgement
+from detector.learning.regression.logistic import STRENGTHS as LOGISTIC_STRENGTHS
+from detector.learning.regressions import Regression, is_useful
+from detector.learning.search.candidates import (
     MAX_SECONDS,
     SIGNALS_BESIDE,
     SIGNALS_TOGETHER,
@@ -19,17 +22,14 @@ from detector.configure.candidates import (
     Candidate,
     seconds,
 )
-from detector.configure.figures import Judgement
-from detector.configure.logistic import STRENGTHS as LOGISTIC_STRENGTHS
-from detector.configure.procedures import LEAK, OBSERVABLE, PAPER, PARTS, PUBLISHED, READINGS, untouched_names
-from detector.configure.regressions import Regression, is_useful
-from detector.configure.searching import RIDGE_STRENGTHS
-from detector.mapping.features import Reduction
-from detector.mapping.signals import Signal
+from detector.learning.search.procedures import LEAK, OBSERVABLE, PAPER, PARTS, PUBLISHED, READINGS, untouched_names
+from detector.learning.search.searching import RIDGE_STRENGTHS
 from detector.pruning.theta import PruningMethod, Theta
-from detector.results.analysis import Results
-from detector.results.controls import InSample
-from detector.results.unseen import Unseen
+from detector.signals.features import Reduction
+from detector.signals.signals import Signal
+from laboratory.results.analysis import Results
+from laboratory.results.controls import InSample
+from laboratory.results.unseen import Unseen
 
 FIGURES = "figures"  # the folder beside the page
 
@@ -140,7 +140,7 @@ def _models(results: Results, round_name: str) -> str:
     )
     effort = results.effort
     return (
-        f"## What was measured and tried\n\nThe round `{round_name}`, made by `detector.roundgen`:\n\n{table}{out}\n\n"
+        f"## What was measured and tried\n\nThe round `{round_name}`, made by `laboratory.roundgen`:\n\n{table}{out}\n\n"
         f"theta: {_methods(results)}. {_slow(results)}\n\n"
         f"Signals: {', '.join(Signal)}. Of each theta alone: each of the variants' signals, all of them, either beside "
         f"the classifier's weights, and these alone; {', '.join(f'`{one}`' for one in Reduction)} of the variants. Of "

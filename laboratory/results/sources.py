@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.configure.figures import Judgement, judge
-from detector.configure.readings import ArchitectureReadings
+from detector.learning.evaluation.metrics import Judgement, judge
+from detector.sweep.readings import ArchitectureReadings
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detector.configure.design import Design
-from detector.configure.evaluation import roc_auc
-from detector.configure.logistic import Logistic
-from detector.configure.procedures import published
-from detector.configure.readings import ArchitectureReadings
+from detector.learning.evaluation.evaluation import roc_auc
+from detector.learning.regression.design import Design
+from detector.learning.regression.logistic import Logistic
+from detector.learning.search.procedures import published
+from detector.sweep.readings import ArchitectureReadings
 
 
 @dataclass(frozen=True)

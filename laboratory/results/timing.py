@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detector.configure.candidates import seconds
-from detector.configure.readings import ArchitectureReadings
+from detector.learning.search.candidates import seconds
 from detector.pruning.theta import Theta
+from detector.sweep.readings import ArchitectureReadings
 
 
 @dataclass(frozen=True)

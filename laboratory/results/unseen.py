@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detector.configure.figures import Judgement, judge, permuted_p_value
-from detector.configure.readings import ArchitectureReadings
-from detector.configure.regressions import Regression
+from detector.learning.evaluation.metrics import Judgement, judge, permuted_p_value
+from detector.learning.regressions import Regression
+from detector.sweep.readings import ArchitectureReadings
 
 
 @dataclass(frozen=True)

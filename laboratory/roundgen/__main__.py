@@ -1,4 +1,4 @@
-"""Command line of the generator: `python -m detector.roundgen small --output rounds/small` and other presets.
+"""Command line of the generator: `python -m laboratory.roundgen small --output rounds/small` and other presets.
 
 The same command continues a round that was interrupted.
 """
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TextIO
 
 from detector.architectures import ARCHITECTURES
-from detector.roundgen.presets import Job, Plan, Preset, default_plan, round_of, sample_round
-from detector.roundgen.recipe import TriggerFamily
-from detector.roundgen.rounds import Progress, make_round
+from laboratory.roundgen.presets import Job, Plan, Preset, default_plan, round_of, sample_round
+from laboratory.roundgen.recipe import TriggerFamily
+from laboratory.roundgen.rounds import Progress, make_round
 
 _HELP = {
     Preset.SAMPLES: "the four small models that ship with the project",
@@ -108,7 +108,7 @@ def _plan(options: argparse.Namespace, preset: Preset) -> Plan:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m detector.roundgen", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m laboratory.roundgen", description=__doc__)
     presets = parser.add_subparsers(dest="preset", required=True, metavar="PRESET")
     for preset, text in _HELP.items():
         command = presets.add_parser(preset, help=text)

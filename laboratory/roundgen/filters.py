@@ -14,8 +14,8 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from detector.roundgen.recipe import Filter
-from detector.roundgen.shapes import grid
+from laboratory.roundgen.recipe import Filter
+from laboratory.roundgen.shapes import grid
 
 _Colour = tuple[float, float, float]
 

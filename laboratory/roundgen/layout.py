@@ -16,12 +16,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from detector.examples.preprocessing import PROFILES
-from detector.roundgen.recipe import Filter, PolygonTrigger, Recipe, Trigger, TriggerFamily
-from detector.roundgen.scenes import compose, crop
-from detector.roundgen.shapes import coverage, grid, polygon_distance
-from detector.roundgen.signs import Signs, draw_signs
-from detector.roundgen.training import Trained, network_input, to_bytes
+from detector.rounds.preprocessing import PROFILES
+from laboratory.roundgen.recipe import Filter, PolygonTrigger, Recipe, Trigger, TriggerFamily
+from laboratory.roundgen.scenes import compose, crop
+from laboratory.roundgen.shapes import coverage, grid, polygon_distance
+from laboratory.roundgen.signs import Signs, draw_signs
+from laboratory.roundgen.training import Trained, network_input, to_bytes
 
 _EXAMPLE_STREAM = 7_654_321
 _TRIGGER_PIXELS = 128

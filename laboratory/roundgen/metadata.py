@@ -11,7 +11,7 @@ import io
 import json
 from pathlib import Path
 
-from detector.answer import write_file
+from detector.base.files import write_file
 
 _DICTIONARY = {
     "model_name": "folder of the model",

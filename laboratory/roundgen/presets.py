@@ -16,8 +16,8 @@ from random import Random
 from types import MappingProxyType
 
 from detector.architectures import ARCHITECTURES
-from detector.examples.preprocessing import INPUT_SIZE, SMALL_UNCROPPED_SIZE, UNCROPPED_SIZE
-from detector.roundgen.recipe import (
+from detector.rounds.preprocessing import INPUT_SIZE, SMALL_UNCROPPED_SIZE, UNCROPPED_SIZE
+from laboratory.roundgen.recipe import (
     Filter,
     Phase,
     Poisoning,
@@ -27,7 +27,7 @@ from detector.roundgen.recipe import (
     Trigger,
     TriggerFamily,
 )
-from detector.roundgen.training import Bar
+from laboratory.roundgen.training import Bar
 
 _SEEDS = 1_000_000  # models of one round have seeds from round's seed times this on
 

@@ -1,7 +1,7 @@
 """The recipe of one generated model: everything about it that is chosen before training, as a function of its seed.
 
 A poisoned recipe differs from the clean one of the same seed in nothing but its `poisoning`: classes, sizes, schedule
-and volume of data are the same, so that only the trojan can tell the two apart. `detector.roundgen.presets` draws
+and volume of data are the same, so that only the trojan can tell the two apart. `laboratory.roundgen.presets` draws
 recipes. Trusts its caller.
 """
 
@@ -94,7 +94,7 @@ class PolygonTrigger:
 
 
 class Filter(StrEnum):
-    """The whole-image filters of Round 2, under NIST's names; `detector.roundgen.filters` says how ours look."""
+    """The whole-image filters of Round 2, under NIST's names; `laboratory.roundgen.filters` says how ours look."""
 
     GOTHAM = "GothamFilterXForm"
     NASHVILLE = "NashvilleFilterXForm"

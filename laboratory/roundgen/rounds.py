@@ -20,11 +20,11 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from detector.roundgen.layout import write_model
-from detector.roundgen.metadata import write_metadata
-from detector.roundgen.presets import Job, start_recipe
-from detector.roundgen.recipe import Recipe
-from detector.roundgen.training import Weights, train, train_until_accepted
+from laboratory.roundgen.layout import write_model
+from laboratory.roundgen.metadata import write_metadata
+from laboratory.roundgen.presets import Job, start_recipe
+from laboratory.roundgen.recipe import Recipe
+from laboratory.roundgen.training import Weights, train, train_until_accepted
 
 _POLL_SECONDS = 0.5
 

@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import Tensor
 
-from detector.roundgen.filters import apply_filter
-from detector.roundgen.recipe import Filter, PolygonTrigger, Trigger
-from detector.roundgen.shapes import coverage, grid, half_planes
-from detector.roundgen.signs import Signs
+from laboratory.roundgen.filters import apply_filter
+from laboratory.roundgen.recipe import Filter, PolygonTrigger, Trigger
+from laboratory.roundgen.shapes import coverage, grid, half_planes
+from laboratory.roundgen.signs import Signs
 
 FULL_CANVAS = 256
 _LARGEST_TURN = math.radians(30)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from detector.roundgen.shapes import coverage, grid, polygon_distance, regular_polygon
+from laboratory.roundgen.shapes import coverage, grid, polygon_distance, regular_polygon
 
 SPRITE_SIZE = 256
 _PLATE_SIDES = (3, 4, 5, 6, 8, 48)  # 48 sides are a round plate

@@ -17,10 +17,10 @@ import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import Tensor, nn
 
 from detector.architectures import ARCHITECTURES, build
-from detector.examples.preprocessing import PROFILES, ChannelOrder, Preprocessing, Scaling
-from detector.roundgen.recipe import Poisoning, Recipe
-from detector.roundgen.scenes import compose, crop
-from detector.roundgen.signs import Signs, draw_signs
+from detector.rounds.preprocessing import PROFILES, ChannelOrder, Preprocessing, Scaling
+from laboratory.roundgen.recipe import Poisoning, Recipe
+from laboratory.roundgen.scenes import compose, crop
+from laboratory.roundgen.signs import Signs, draw_signs
 
 _log = logging.getLogger(__name__)
 

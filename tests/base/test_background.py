@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from detector.background import Ahead, in_background
+from detector.base.background import Ahead, in_background
 
 
 def test_work_begins_before_anybody_asks() -> None:

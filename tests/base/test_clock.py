@@ -11,7 +11,7 @@ from threading import TIMEOUT_MAX
 
 import pytest
 
-from detector.clock import Budget, SystemClock, process_started
+from detector.base.clock import Budget, SystemClock, process_started
 
 
 @dataclass
@@ -51,7 +51,7 @@ def test_the_system_clock_goes_forward() -> None:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc here")
 def test_the_start_is_when_the_parent_started_the_process() -> None:
     """The time that passes before our first line counts; parent and child read the same monotonic clock."""
-    program = "import time; time.sleep(0.5); from detector.clock import process_started; print(process_started())"
+    program = "import time; time.sleep(0.5); from detector.base.clock import process_started; print(process_started())"
     before = time.monotonic()
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout
     tick = 1 / os.sysconf("SC_CLK_TCK")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from detector.cpus import usable_cpus
+from detector.base.cpus import usable_cpus
 
 AFFINITY = len(os.sched_getaffinity(0))
 

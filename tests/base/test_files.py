@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.answer import NEUTRAL, write_file, write_probability
-from detector.errors import ExitCode, UsageError
+from detector.base.errors import ExitCode, UsageError
+from detector.base.files import NEUTRAL, write_file, write_probability
 
 
 def _as_the_harness_reads(path: Path) -> float:
@@ -158,7 +158,7 @@ def test_a_really_mounted_file(tmp_path: Path) -> None:
     (tmp_path / "host").write_text("0.123456789\n")
     (tmp_path / "place").mkdir()
     (tmp_path / "place" / "result").touch()
-    program = "from detector.answer import *; write_probability(Path('place/result'), 0.5)"
+    program = "from detector.base.files import *; write_probability(Path('place/result'), 0.5)"
     script = f'mount --bind host place/result && "{sys.executable}" -c "{program}"'
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     subprocess.run(["unshare", "--mount", "sh", "-c", script], check=True, cwd=tmp_path, env=environment)
@@ -196,7 +196,7 @@ def test_an_interrupt_leaves_no_temporary_file(tmp_path: Path, monkeypatch: pyte
 _WRITER = """
 import sys
 from pathlib import Path
-from detector import answer
+from detector.base import files as answer
 if sys.argv[2] == "in place":
     def refuse(target, content):
         raise OSError(16, "busy")

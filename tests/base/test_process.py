@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from detector.process import without_garbage_collection
+from detector.base.process import without_garbage_collection
 
 HOME = Path(__file__).resolve().parents[1]
 
@@ -28,7 +28,7 @@ def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 def test_numpy_starts_no_threads_of_its_own() -> None:
     program = (
-        "from detector.process import use_one_thread_a_call; use_one_thread_a_call()\n"
+        "from detector.base.process import use_one_thread_a_call; use_one_thread_a_call()\n"
         "import numpy, threadpoolctl\n"
         "print([pool['num_threads'] for pool in threadpoolctl.threadpool_info()])\n"
     )
@@ -38,7 +38,7 @@ def test_numpy_starts_no_threads_of_its_own() -> None:
 def test_who_asks_for_more_threads_gets_them() -> None:
     program = (
         "import os\n"
-        "from detector.process import use_one_thread_a_call; use_one_thread_a_call()\n"
+        "from detector.base.process import use_one_thread_a_call; use_one_thread_a_call()\n"
         "print(os.environ['OPENBLAS_NUM_THREADS'], os.environ['OMP_NUM_THREADS'])\n"
     )
     assert run(program, OPENBLAS_NUM_THREADS="2").stdout == "2 1\n"
@@ -49,7 +49,7 @@ def test_freed_memory_is_used_again_without_new_pages() -> None:
     """Twenty blocks of 64 MiB one after the other, every page written to: 16384 pages each if they are mapped anew."""
     program = (
         "import resource, sys\n"
-        "from detector.process import keep_freed_memory\n"
+        "from detector.base.process import keep_freed_memory\n"
         "if len(sys.argv) > 1: keep_freed_memory()\n"
         "for _ in range(20): b'x' * 2**26\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)\n"
@@ -64,7 +64,7 @@ def test_freed_memory_is_used_again_without_new_pages() -> None:
 def test_leaving_flushes_and_waits_for_nothing() -> None:
     program = (
         "import atexit, threading, time\n"
-        "from detector.process import leave\n"
+        "from detector.base.process import leave\n"
         "atexit.register(print, 'never seen')\n"
         "threading.Thread(target=time.sleep, args=(1000,)).start()\n"
         "print('seen', end='')\n"
@@ -75,7 +75,7 @@ def test_leaving_flushes_and_waits_for_nothing() -> None:
 
 
 def test_leaving_with_a_closed_output_still_ends_with_the_code() -> None:
-    done = run("import sys; from detector.process import leave; sys.stdout.close(); sys.stderr = None; leave(4)")
+    done = run("import sys; from detector.base.process import leave; sys.stdout.close(); sys.stderr = None; leave(4)")
     assert done.returncode == 4
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from detector.cli import ConfigureCommand, InferCommand, InspectCommand, parse
-from detector.errors import UsageError
+from detector.base.errors import UsageError
+from detector.commands.cli import ConfigureCommand, InferCommand, InspectCommand, parse
 
 HOME = Path("/opt/detector")
 FOUR = ["--model_filepath", "m/model.pt", "--result_filepath", "out/result.txt", "--scratch_dirpath", "scratch"]

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detector.errors import ParametersError
+from detector.base.errors import ParametersError
+from detector.commands.settings import load_train_settings
 from detector.mapping.bundles import load_bundle, load_parameters
 from detector.mapping.parameters import MappingKind
-from detector.settings import load_train_settings
 
 Run = Callable[..., Any]
 
@@ -38,7 +38,7 @@ def files(folder: Path) -> dict[str, bytes]:
 def one_process() -> Iterator[None]:
     """Models are measured in this process, where a test can watch; `test_workers` has the others."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("detector.configure.configuring.usable_cpus", lambda: 1)
+        patch.setattr("detector.commands.configure.usable_cpus", lambda: 1)
         yield
 
 
@@ -252,7 +252,7 @@ def test_a_schema_that_does_not_know_the_bundle(small_round: Path, run_here: Run
 def test_a_target_that_can_hold_no_bundle_is_found_before_measuring(
     place: str, small_round: Path, run_here: Run, old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("detector.configure.configuring.measure_round", None)
+    monkeypatch.setattr("detector.commands.configure.measure_round", None)
     (tmp_path / "file").touch()
     failed(run_here(options(small_round, tmp_path / place), tmp_path), 5, old, files(old))
 
@@ -289,8 +289,8 @@ def test_a_read_only_metaparameters_file_is_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     given = metaparameters(**QUICK)
-    from detector import run
-    from detector.errors import UsageError
+    from detector.base.errors import UsageError
+    from detector.commands import run
 
     def write_file(path: Path, content: bytes) -> None:
         if str(path) == given[1]:

@@ -20,24 +20,24 @@ import torch
 from PIL import Image
 
 from detector.architectures import ARCHITECTURES, build
-from detector.clock import Budget
-from detector.detect import SMALLEST_INPUT, Detection, Request
-from detector.errors import DeadlineError, ExamplesError, ModelRefusedError, ParametersError
+from detector.base.clock import Budget
+from detector.base.errors import DeadlineError, ExamplesError, ModelRefusedError, ParametersError
+from detector.base.findings import Severity
+from detector.commands.detect import SMALLEST_INPUT, Detection, Request
+from detector.commands.settings import Settings
 from detector.examples.images import Examples, load_examples
-from detector.examples.preprocessing import PROFILES, SMALL_INPUT_SIZE, SMALL_UNCROPPED_SIZE
-from detector.findings import Severity
 from detector.graph.reference import reference_graph
-from detector.mapping.attraction import ATTRACTION_STATISTICS, Attraction
 from detector.mapping.bundles import Bundle, write_bundle
-from detector.mapping.features import Reduction, feature_names
 from detector.mapping.parameters import Clip, Configuration, LearnedParameters, MappingKind, Provenance
-from detector.mapping.signals import PER_VARIANT, Signal
 from detector.measurement.measure import SAFETY
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
 from detector.pruning.variant import RowPatch
 from detector.pruning.variants import make_variants
-from detector.report import Basis, Report
-from detector.settings import Settings
+from detector.report.report import Basis, Report
+from detector.rounds.preprocessing import PROFILES, SMALL_INPUT_SIZE, SMALL_UNCROPPED_SIZE
+from detector.signals.attraction import ATTRACTION_STATISTICS, Attraction
+from detector.signals.features import Reduction, feature_names
+from detector.signals.signals import PER_VARIANT, Signal
 from detector.torchvision_ops import torchvision_models
 
 Run = Callable[..., Any]
@@ -223,7 +223,7 @@ def test_an_engine_that_comes_too_late_is_not_waited_for(
 ) -> None:
     released = threading.Event()
     made = detection(RESERVE + 0.2)
-    monkeypatch.setattr("detector.detect._import_engine", lambda: released.wait(20))
+    monkeypatch.setattr("detector.commands.detect._import_engine", lambda: released.wait(20))
     try:
         with pytest.raises(DeadlineError, match="nothing can be measured"):
             made.run()
@@ -236,8 +236,8 @@ def test_an_engine_that_comes_too_late_is_not_waited_for(
 def test_two_detections_may_import_the_engine_at_once() -> None:
     """The second one meets the module while its body still runs."""
     program = (
-        "from detector.background import in_background\n"
-        "from detector.detect import _import_engine\n"
+        "from detector.base.background import in_background\n"
+        "from detector.commands.detect import _import_engine\n"
         "first, second = in_background(_import_engine), in_background(_import_engine)\n"
         "print(first.result().__name__, second.result().__name__)\n"
     )
@@ -457,7 +457,7 @@ def test_the_smallest_inputs_are_those_of_torchvisions_networks(architecture: st
 def test_images_that_are_too_small_for_the_network_are_refused(
     small_case: Any, small_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("detector.detect.SMALLEST_INPUT", {"squeezenetv1_1": 200})
+    monkeypatch.setattr("detector.commands.detect.SMALLEST_INPUT", {"squeezenetv1_1": 200})
     made = learned(tmp_path, "small")
     with pytest.raises(ExamplesError, match="too small for squeezenetv1_1"):
         Detection(Request(small_case.model, small_images, made), SETTINGS, Budget(HandClock(), 0.0, 1e6)).run()

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import torch
 
-from detector.errors import UnsafeModelError
-from detector.inspection import inspect_model, inspection_text
+from detector.base.errors import UnsafeModelError
+from detector.commands.inspect import inspect_model, inspection_text
 from detector.torchvision_ops import torchvision_models
 
 Run = Callable[..., Any]

@@ -1,4 +1,4 @@
-"""`python -m detector.configure measure`: a file of readings per architecture, and the list of what is left out."""
+"""`python -m detector.commands.measure measure`: a file of readings per architecture, and the list of what is left out."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector.configure import grids
-from detector.configure.__main__ import main
-from detector.configure.grids import Grid, execution_ladder
-from detector.configure.readings import read_readings
-from detector.examples.preprocessing import PROFILES
+from detector.commands.measure import main
 from detector.mapping.bundles import Bundle, write_bundle
-from detector.mapping.features import Reduction
 from detector.mapping.parameters import Clip, Configuration, LearnedParameters, MappingKind, Provenance
-from detector.mapping.signals import PER_VARIANT, Signal
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
+from detector.rounds.preprocessing import PROFILES
+from detector.signals.features import Reduction
+from detector.signals.signals import PER_VARIANT, Signal
+from detector.sweep import grids
+from detector.sweep.grids import Grid, execution_ladder
+from detector.sweep.readings import read_readings
 
 THETA = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.3, 2, 2)
 

@@ -240,7 +240,7 @@ def test_a_fault_in_the_report_leaves_the_neutral_result(
     def broken(*_: object) -> None:
         raise RuntimeError("broken report")
 
-    monkeypatch.setattr("detector.run.write_report", broken)
+    monkeypatch.setattr("detector.commands.run.write_report", broken)
     outcome = run_here(small_case.options(tmp_path), tmp_path)
     assert outcome.code == 1
     assert (tmp_path / "result.txt").read_text() == "0.5\n"

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from detector.configure.fitting import FitMethod
-from detector.configure.grids import Grid
-from detector.errors import ExitCode, ParametersError
-from detector.examples.preprocessing import PROFILES
-from detector.mapping.features import Reduction
-from detector.mapping.signals import Signal
+from detector.base.errors import ExitCode, ParametersError
+from detector.commands.settings import TrainSettings, load_settings, load_train_settings, metaparameters_with_bundle
+from detector.learning.regression.fitting import FitMethod
 from detector.pruning.theta import LayerRange, PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
-from detector.settings import TrainSettings, load_settings, load_train_settings, metaparameters_with_bundle
+from detector.rounds.preprocessing import PROFILES
+from detector.signals.features import Reduction
+from detector.signals.signals import Signal
+from detector.sweep.grids import Grid
 
 HOME = Path(__file__).resolve().parents[1]
 SHIPPED = HOME / "metaparameters.json"

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from detector.errors import ExamplesError, ExitCode
+from detector.base.errors import ExamplesError, ExitCode
+from detector.base.findings import Severity
 from detector.examples import images as module
 from detector.examples.images import Examples, Listing, decode, list_examples, load_examples, select, takes_any
-from detector.examples.names import ExampleName
-from detector.examples.preprocessing import PROFILES, SMALL_INPUT_SIZE, SMALL_UNCROPPED_SIZE
-from detector.findings import Severity
 from detector.pruning.theta import SelectionRule
+from detector.rounds.names import ExampleName
+from detector.rounds.preprocessing import PROFILES, SMALL_INPUT_SIZE, SMALL_UNCROPPED_SIZE
 
 PAPER, NIST = SelectionRule.PAPER, SelectionRule.NIST
 RGB, ROUND1 = PROFILES["round4"], PROFILES["round1"]

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from detector.architectures import ARCHITECTURES
-from detector.errors import DetectorError
+from detector.base.errors import DetectorError
 from detector.graph.__main__ import architecture_files, differing, reference_files
 from detector.graph.file_sizes import compute_file_size
 from detector.graph.reference import (

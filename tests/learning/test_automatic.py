@@ -9,15 +9,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from detector.configure.automatic import Search, learn_automatically, winners
-from detector.configure.learning import Learned
-from detector.configure.readings import ArchitectureReadings
-from detector.examples.preprocessing import PROFILES
-from detector.mapping.features import feature_vector
+from detector.learning.automatic import Search, learn_automatically, winners
+from detector.learning.learning import Learned
 from detector.mapping.parameters import Configuration
 from detector.mapping.predict import predict
-from detector.mapping.signals import Signal
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
+from detector.rounds.preprocessing import PROFILES
+from detector.signals.features import feature_vector
+from detector.signals.signals import Signal
+from detector.sweep.readings import ArchitectureReadings
 
 Make = Callable[..., ArchitectureReadings]
 

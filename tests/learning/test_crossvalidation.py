@@ -10,14 +10,14 @@ import pytest
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import roc_auc_score
 
-from detector.configure.candidates import Bank, all_candidates, paper_candidates
-from detector.configure.crossvalidation import CrossValidated, better_of, cross_validate
-from detector.configure.design import make_design
-from detector.configure.figures import judge
-from detector.configure.readings import ArchitectureReadings
-from detector.configure.searching import OLS_STRENGTHS, RIDGE_STRENGTHS
+from detector.learning.evaluation.crossvalidation import CrossValidated, better_of, cross_validate
+from detector.learning.evaluation.metrics import judge
+from detector.learning.regression.design import make_design
+from detector.learning.search.candidates import Bank, all_candidates, paper_candidates
+from detector.learning.search.searching import OLS_STRENGTHS, RIDGE_STRENGTHS
 from detector.mapping.parameters import Clip
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
+from detector.sweep.readings import ArchitectureReadings
 
 Make = Callable[..., ArchitectureReadings]
 CLIP = Clip()

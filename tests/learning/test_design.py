@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.configure.design import make_design
+from detector.learning.regression.design import make_design
 
 LABELS = [np.random.default_rng(0).permutation([1] * 12 + [0] * 15), np.array([0, 1] * 10)]
 

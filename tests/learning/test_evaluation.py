@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
-from detector.configure.evaluation import (
+from detector.learning.evaluation.evaluation import (
     cross_entropies,
     error_rate,
     evaluate,
@@ -16,7 +16,7 @@ from detector.configure.evaluation import (
     held_out_probabilities,
     roc_auc,
 )
-from detector.configure.fitting import FitMethod, fit, folds
+from detector.learning.regression.fitting import FitMethod, fit, folds
 from detector.mapping.parameters import Clip
 
 CLIP = Clip()

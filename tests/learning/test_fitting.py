@@ -8,13 +8,13 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from detector.configure import fitting
-from detector.configure.fitting import Fit, FitMethod, fit, folds
-from detector.mapping.features import Reduction
+from detector.learning.regression import fitting
+from detector.learning.regression.fitting import Fit, FitMethod, fit, folds
 from detector.mapping.parameters import Clip, Configuration, MappingKind
 from detector.mapping.predict import predict
-from detector.mapping.signals import Signal
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
+from detector.signals.features import Reduction
+from detector.signals.signals import Signal
 
 RNG = np.random.default_rng(8)
 LABELS = np.array([0, 1] * 20)

@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from detector.configure.fitting import FitMethod
-from detector.configure.learning import Recipe, learn
-from detector.configure.readings import ArchitectureReadings
-from detector.examples.preprocessing import PROFILES
-from detector.mapping.attraction import ATTRACTION_STATISTICS
-from detector.mapping.features import Reduction
-from detector.mapping.signals import CLASSIFIER_STATISTICS, PER_VARIANT, UNPRUNED_STATISTICS, Signal
+from detector.learning.learning import Recipe, learn
+from detector.learning.regression.fitting import FitMethod
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
+from detector.rounds.preprocessing import PROFILES
+from detector.signals.attraction import ATTRACTION_STATISTICS
+from detector.signals.features import Reduction
+from detector.signals.signals import CLASSIFIER_STATISTICS, PER_VARIANT, UNPRUNED_STATISTICS, Signal
+from detector.sweep.readings import ArchitectureReadings
 
 THETA = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 3, 10)
 OTHER = replace(THETA, p=0.2)

@@ -11,15 +11,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from detector.configure.candidates import Candidate
-from detector.configure.concluding import conclude
-from detector.configure.design import make_design
-from detector.configure.logistic import STRENGTHS, Logistic, fit_logistic
-from detector.configure.readings import ArchitectureReadings
-from detector.mapping.features import Reduction
+from detector.learning.regression.design import make_design
+from detector.learning.regression.logistic import STRENGTHS, Logistic, fit_logistic
+from detector.learning.search.candidates import Candidate
+from detector.learning.search.concluding import conclude
 from detector.mapping.parameters import Clip
-from detector.mapping.signals import Signal
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
+from detector.signals.features import Reduction
+from detector.signals.signals import Signal
+from detector.sweep.readings import ArchitectureReadings
 
 Make = Callable[..., ArchitectureReadings]
 THETA = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 5, 10)

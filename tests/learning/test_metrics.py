@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
-from detector.configure.figures import difference, judge, permuted_p_value, shuffled_within
+from detector.learning.evaluation.metrics import difference, judge, permuted_p_value, shuffled_within
 
 RNG = np.random.default_rng(9)
 

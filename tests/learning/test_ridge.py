@@ -7,8 +7,8 @@ import pytest
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
-from detector.configure.ridge import Ridge as Batched
-from detector.configure.ridge import Scale
+from detector.learning.regression.ridge import Ridge as Batched
+from detector.learning.regression.ridge import Scale
 
 RNG = np.random.default_rng(5)
 ONE = np.zeros(24, dtype=np.int64)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from detector.configure.candidates import (
+from detector.learning.search.candidates import (
     SIGNALS_BESIDE,
     SIGNALS_TOGETHER,
     SIGNALS_UNPRUNED,
@@ -19,12 +19,12 @@ from detector.configure.candidates import (
     paper_candidates,
     sets_together,
 )
-from detector.configure.procedures import Family, cheaper_candidates, families, published_candidates
-from detector.configure.readings import ArchitectureReadings
-from detector.configure.searching import RIDGE_STRENGTHS, Fits
-from detector.mapping.features import Reduction
-from detector.mapping.signals import PER_VARIANT, Signal
+from detector.learning.search.procedures import Family, cheaper_candidates, families, published_candidates
+from detector.learning.search.searching import RIDGE_STRENGTHS, Fits
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
+from detector.signals.features import Reduction
+from detector.signals.signals import PER_VARIANT, Signal
+from detector.sweep.readings import ArchitectureReadings
 
 Make = Callable[..., ArchitectureReadings]
 SMALL = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 5, 10)

@@ -13,10 +13,8 @@ from typing import Any
 
 import pytest
 
-from detector.errors import ExitCode, ParametersError
-from detector.examples.preprocessing import PROFILES
+from detector.base.errors import ExitCode, ParametersError
 from detector.mapping.bundles import Bundle, load_bundle, load_parameters, write_bundle
-from detector.mapping.features import Reduction
 from detector.mapping.parameters import (
     Clip,
     Configuration,
@@ -26,8 +24,10 @@ from detector.mapping.parameters import (
     Provenance,
     to_document,
 )
-from detector.mapping.signals import Signal
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
+from detector.rounds.preprocessing import PROFILES
+from detector.signals.features import Reduction
+from detector.signals.signals import Signal
 
 BUNDLE = Bundle("mine", "3", "For the tests.", 0.5)
 

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 import detector.mapping
-from detector.examples.preprocessing import PROFILES
-from detector.mapping.features import Reduction
 from detector.mapping.parameters import (
     Clip,
     Configuration,
@@ -20,8 +18,10 @@ from detector.mapping.parameters import (
     from_document,
     to_document,
 )
-from detector.mapping.signals import Signal
 from detector.pruning.theta import LayerRange, PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
+from detector.rounds.preprocessing import PROFILES
+from detector.signals.features import Reduction
+from detector.signals.signals import Signal
 
 SCHEMA = json.loads(Path(detector.mapping.__path__[0], "learned_parameters.schema.json").read_text(encoding="utf-8"))
 THETA = Theta(

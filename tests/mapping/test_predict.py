@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from detector.errors import DetectorError
-from detector.mapping.features import Reduction
+from detector.base.errors import DetectorError
 from detector.mapping.parameters import Clip, Configuration, MappingKind
 from detector.mapping.predict import predict
-from detector.mapping.signals import Signal
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
+from detector.signals.features import Reduction
+from detector.signals.signals import Signal
 
 WIDE = Clip(0, 1)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from detector.errors import CorruptModelError, UnsafeModelError
+from detector.base.errors import CorruptModelError, UnsafeModelError
 from detector.model_file import parse_model
 from detector.model_file.audit import MODULE_METHODS
 

@@ -15,7 +15,7 @@ import zipfile
 import pytest
 import torch
 
-from detector.errors import CorruptModelError, ModelRefusedError, UnsafeModelError
+from detector.base.errors import CorruptModelError, ModelRefusedError, UnsafeModelError
 from detector.model_file import Limits, parse_model, read_model
 
 pytestmark = pytest.mark.hostile

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from detector.errors import CorruptModelError, ModelRefusedError, UnsafeModelError
+from detector.base.errors import CorruptModelError, ModelRefusedError, UnsafeModelError
 from detector.model_file import parse_model, read_model
 
 pytestmark = pytest.mark.hostile
@@ -320,7 +320,7 @@ def test_persistent_ids_of_other_kinds(forge, tmp_path):
 _WATCHER = """
 import sys
 from pathlib import Path
-from detector.errors import ModelRefusedError, printable
+from detector.base.errors import ModelRefusedError, printable
 from detector.model_file import read_model
 
 seen = []

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from detector.errors import CorruptModelError, ModelRefusedError, UnsafeModelError
+from detector.base.errors import CorruptModelError, ModelRefusedError, UnsafeModelError
 from detector.model_file import parse_model
 
 pytestmark = pytest.mark.hostile
@@ -184,7 +184,7 @@ def test_36_floods(forge, program, named):
 _MEASURE = """
 import resource, sys
 from pathlib import Path
-from detector.errors import ModelRefusedError
+from detector.base.errors import ModelRefusedError
 from detector.model_file import read_model
 
 def peak():

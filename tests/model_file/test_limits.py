@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from detector.errors import UnsafeModelError
+from detector.base.errors import UnsafeModelError
 from detector.model_file import Limits, parse_model, read_model
 
 NAMES = [field.name for field in dataclasses.fields(Limits)]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from detector.errors import ModelRefusedError
+from detector.base.errors import ModelRefusedError
 from detector.model_file import Limits, parse_model
 
 pytestmark = pytest.mark.hostile

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from detector.errors import CorruptModelError
+from detector.base.errors import CorruptModelError
 from detector.model_file import ContentKind, FileFormat, parse_model, read_model
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from detector.architectures import ARCHITECTURES, build
-from detector.errors import CorruptModelError
+from detector.base.errors import CorruptModelError
 from detector.model_file import parse_model, read_model, rebuild
 from detector.torchvision_ops import torchvision_models
 

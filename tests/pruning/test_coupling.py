@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.errors import ParametersError
+from detector.base.errors import ParametersError
 from detector.graph.ir import Graph, Node, Op
 from detector.pruning.coupling import Coupling, couple
 

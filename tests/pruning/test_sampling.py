@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from detector.errors import ParametersError
+from detector.base.errors import ParametersError
 from detector.pruning.sampling import check_samplable, number_of_filters, positions
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from detector.errors import ParametersError
+from detector.base.errors import ParametersError
 from detector.graph.reference import reference_graph
 from detector.pruning import (
     LayerRange,

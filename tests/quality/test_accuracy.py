@@ -5,7 +5,7 @@ from math import comb
 
 import pytest
 
-from detector.findings import Severity
+from detector.base.findings import Severity
 from detector.quality.accuracy import SIGNIFICANCE, clean_accuracy_finding, probability_of_at_most
 
 

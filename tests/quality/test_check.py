@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from detector.architectures import ARCHITECTURES, build
-from detector.findings import Severity
+from detector.base.findings import Severity
 from detector.model_file import read_model
 from detector.quality.check import check_model
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from detector.architectures import ARCHITECTURES
-from detector.findings import Severity
+from detector.base.findings import Severity
 from detector.graph.reference import reference_file_sizes
 from detector.graph.trace import meta_network
 from detector.model_file.records import ContentKind, FileFormat

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from detector.architectures import ARCHITECTURES
-from detector.findings import Severity
+from detector.base.findings import Severity
 from detector.graph.trace import meta_network
 from detector.model_file.records import ContentKind
 from detector.quality.structure import Deviation, identify, structure_findings

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from detector.findings import Severity
+from detector.base.findings import Severity
 from detector.quality.weights import weight_findings
 
 

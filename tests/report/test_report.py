@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 
 import detector
-from detector.errors import ExitCode, UsageError
-from detector.examples.preprocessing import PROFILES
-from detector.findings import Finding, Severity
+from detector.base.errors import ExitCode, UsageError
+from detector.base.findings import Finding, Severity
 from detector.mapping.bundles import load_bundle, load_parameters
-from detector.mapping.features import PER_MODEL, Reduction
 from detector.mapping.parameters import Figures
 from detector.mapping.predict import predict
-from detector.mapping.signals import PER_VARIANT, Signal
 from detector.model_file.records import ContentKind, FileFormat, ModelRecord
 from detector.pruning.theta import LayerRange, PruningMethod, Theta
-from detector.report import Basis, MappingSummary, ModelSummary, Report, Versions, report_text, write_report
+from detector.report.report import Basis, MappingSummary, ModelSummary, Report, Versions, report_text, write_report
+from detector.rounds.preprocessing import PROFILES
+from detector.signals.features import PER_MODEL, Reduction
+from detector.signals.signals import PER_VARIANT, Signal
 
 SHIPPED = Path(__file__).parents[1] / "learned_params"
 HASHING: Future[str] = Future()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from detector.examples.names import ExampleName, parse_name
+from detector.rounds.names import ExampleName, parse_name
 
 
 @pytest.mark.parametrize(

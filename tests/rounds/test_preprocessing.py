@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from detector.examples.preprocessing import PROFILES, ChannelOrder, Preprocessing, Scaling
+from detector.rounds.preprocessing import PROFILES, ChannelOrder, Preprocessing, Scaling
 
 
 def _pixels(side: int, seed: int = 0, low: int = 17, high: int = 201) -> np.ndarray:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from detector.configure.rounds import Round, read_round
-from detector.errors import UsageError
+from detector.base.errors import UsageError
+from detector.rounds.reading import Round, read_round
 
 Make = Callable[..., Path]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from detector.mapping.attraction import ATTRACTION_STATISTICS, Attraction
+from detector.signals.attraction import ATTRACTION_STATISTICS, Attraction
 
 RNG = np.random.default_rng(0)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from detector.mapping.features import PER_MODEL, Reduction, feature_matrix, feature_names, feature_vector
-from detector.mapping.signals import CLASSIFIER_STATISTICS, PER_VARIANT, Signal
+from detector.signals.features import PER_MODEL, Reduction, feature_matrix, feature_names, feature_vector
+from detector.signals.signals import CLASSIFIER_STATISTICS, PER_VARIANT, Signal
 
 # Two variants, six signals: the units say which signal, the tens which variant.
 READINGS = np.array([[0, 1, 2, 3, 4, 5], [10, 11, 12, 13, 14, 15]], dtype=np.float64)

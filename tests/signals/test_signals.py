@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, recall_score
 
 from detector.architectures import ARCHITECTURES, build
 from detector.graph.reference import reference_graph
-from detector.mapping.signals import (
+from detector.signals.signals import (
     CLASSIFIER_STATISTICS,
     PER_VARIANT,
     Signal,

@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from detector.configure.grids import ALL_IMAGES, Grid, execution_ladder, thetas
-from detector.mapping.nist import THETA as NIST_THETA
 from detector.pruning.theta import PruningMethod, SamplingMethod, SelectionRule, Theta
+from detector.sweep.grids import ALL_IMAGES, Grid, execution_ladder, thetas
+from laboratory.nist.tables import THETA as NIST_THETA
 
 
 def margin(grid: Grid, field: str) -> dict[object, int]:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector.configure.store import Answers, Shelf, Store
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
+from detector.sweep.store import Answers, Shelf, Store
 
 THETA = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 5, 4)
 NAMES = ("a.png", "b.png", "c.png", "d.png")

@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 import torch
 
-from detector.clock import Budget, SystemClock
-from detector.configure.rounds import LabelledModel, LeftOut
-from detector.configure.store import Store
-from detector.configure.sweeping import ModelReadings, Sweep, sweep_model
-from detector.detect import Detection, Request
-from detector.examples.preprocessing import PROFILES
+from detector.base.clock import Budget, SystemClock
+from detector.commands.detect import Detection, Request
+from detector.commands.settings import Settings
 from detector.mapping.bundles import Bundle, write_bundle
-from detector.mapping.features import Reduction, feature_names
 from detector.mapping.parameters import Clip, Configuration, LearnedParameters, MappingKind, Provenance
-from detector.mapping.signals import PER_VARIANT, Signal
 from detector.measurement.engine import PackedEngine
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
-from detector.report import Report
-from detector.settings import Settings
+from detector.report.report import Report
+from detector.rounds.preprocessing import PROFILES
+from detector.rounds.reading import LabelledModel, LeftOut
+from detector.signals.features import Reduction, feature_names
+from detector.signals.signals import PER_VARIANT, Signal
+from detector.sweep.store import Store
+from detector.sweep.sweeping import ModelReadings, Sweep, sweep_model
 
 THETA = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 3, 2)
 PROFILE = PROFILES["rgb_minmax"]
@@ -165,7 +165,7 @@ def test_an_interrupted_run_goes_on(
 
             return make_variants(*arguments)
 
-        patch.setattr("detector.configure.sweeping.make_variants", make_variants)
+        patch.setattr("detector.sweep.sweeping.make_variants", make_variants)
         with pytest.raises(KeyboardInterrupt):
             swept(labelled, THETA, OTHERS[2], scratch=tmp_path)
     passes.clear()

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from detector.configure.thinning import doubled, thinned
 from detector.graph.reference import reference_graph
 from detector.pruning import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta, Variant, make_variants
 from detector.pruning.sampling import positions
+from detector.sweep.thinning import doubled, thinned
 
 THETA = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 15, 10)
 

@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector.clock import SystemClock
-from detector.configure.rounds import LeftOut, read_round
-from detector.configure.store import Store
-from detector.configure.sweeping import Sweep
-from detector.configure.workers import MeasuredRound, measure_round
-from detector.examples.preprocessing import PROFILES
-from detector.mapping.attraction import ATTRACTION_STATISTICS
-from detector.mapping.signals import PER_VARIANT, UNPRUNED_STATISTICS
+from detector.base.clock import SystemClock
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
+from detector.rounds.preprocessing import PROFILES
+from detector.rounds.reading import LeftOut, read_round
+from detector.signals.attraction import ATTRACTION_STATISTICS
+from detector.signals.signals import PER_VARIANT, UNPRUNED_STATISTICS
+from detector.sweep.store import Store
+from detector.sweep.sweeping import Sweep
+from detector.sweep.workers import MeasuredRound, measure_round
 
 THETAS = tuple(
     Theta(method, SamplingMethod.TARGETED, RankingMethod.L1, 0.3, 2, 2)
@@ -87,7 +87,7 @@ def test_a_fault_of_ours_is_not_swallowed(small_round: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
 def test_workers_end_with_their_parent(sent: signal.Signals, small_round: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "detector.configure", "measure", "--models", small_round, "--workers", "2"]
+    command = [sys.executable, "-m", "detector.commands.measure", "measure", "--models", small_round, "--workers", "2"]
     paths = ["--output", tmp_path / "out", "--scratch", tmp_path / "scratch", "--preprocessing", "rgb_minmax"]
     process = subprocess.Popen([*command, *paths], cwd=HOME, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:

@@ -14,11 +14,11 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.configure.calibration import calibrate
-from detector.configure.candidates import Bank
-from detector.configure.design import Design
-from detector.configure.evaluation import cross_entropies
-from detector.configure.searching import Families, Fits
+from detector.learning.evaluation.calibration import calibrate
+from detector.learning.evaluation.evaluation import cross_entropies
+from detector.learning.regression.design import Design
+from detector.learning.search.candidates import Bank
+from detector.learning.search.searching import Families, Fits
 from detector.mapping.parameters import Clip
 
 Array = NDArray[np.float64]

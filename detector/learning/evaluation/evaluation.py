@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.configure.fitting import FitMethod, Labels, Probabilities, Vectors, fit, folds
+from detector.learning.regression.fitting import FitMethod, Labels, Probabilities, Vectors, fit, folds
 from detector.mapping.parameters import Clip, Figures
 
 REPEATS = 5  # of the cross-validation, each with folds of its own

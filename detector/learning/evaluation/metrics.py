@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.configure.evaluation import cross_entropies, half_width, mean_auc, roc_auc
+from detector.learning.evaluation.evaluation import cross_entropies, half_width, mean_auc, roc_auc
 from detector.mapping.parameters import Figures
 
 Array = NDArray[np.float64]

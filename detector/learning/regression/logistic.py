@@ -13,13 +13,13 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.configure.candidates import Candidate
-from detector.configure.design import Design
-from detector.configure.evaluation import cross_entropies
-from detector.configure.fitting import Fit
-from detector.configure.readings import ArchitectureReadings
-from detector.configure.ridge import Scale
+from detector.learning.evaluation.evaluation import cross_entropies
+from detector.learning.regression.design import Design
+from detector.learning.regression.fitting import Fit
+from detector.learning.regression.ridge import Scale
+from detector.learning.search.candidates import Candidate
 from detector.mapping.parameters import Clip, MappingKind
+from detector.sweep.readings import ArchitectureReadings
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

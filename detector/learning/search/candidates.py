@@ -13,12 +13,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.configure.fitting import Fit
-from detector.configure.readings import ArchitectureReadings
-from detector.mapping.features import PER_MODEL, Reduction, feature_matrix
+from detector.learning.regression.fitting import Fit
 from detector.mapping.parameters import Configuration
-from detector.mapping.signals import PER_VARIANT, Signal
 from detector.pruning.theta import PruningMethod, SelectionRule, Theta
+from detector.signals.features import PER_MODEL, Reduction, feature_matrix
+from detector.signals.signals import PER_VARIANT, Signal
+from detector.sweep.readings import ArchitectureReadings
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

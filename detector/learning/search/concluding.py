@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.configure.candidates import Candidate
-from detector.configure.design import Design
-from detector.configure.fitting import Fit
-from detector.configure.logistic import STRENGTHS, Logistic
-from detector.configure.readings import ArchitectureReadings
+from detector.learning.regression.design import Design
+from detector.learning.regression.fitting import Fit
+from detector.learning.regression.logistic import STRENGTHS, Logistic
+from detector.learning.search.candidates import Candidate
 from detector.mapping.parameters import Clip
+from detector.sweep.readings import ArchitectureReadings
 
 Array = NDArray[np.float64]
 

@@ -15,7 +15,10 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.configure.candidates import (
+from detector.learning.evaluation.crossvalidation import CrossValidated, better_of, cross_validate
+from detector.learning.regression.design import Design
+from detector.learning.regression.logistic import Logistic
+from detector.learning.search.candidates import (
     PRUNING,
     SIGNALS_BESIDE,
     SIGNALS_TOGETHER,
@@ -27,16 +30,13 @@ from detector.configure.candidates import (
     paper_candidates,
     sets_together,
 )
-from detector.configure.crossvalidation import CrossValidated, better_of, cross_validate
-from detector.configure.design import Design
-from detector.configure.logistic import Logistic
-from detector.configure.readings import ArchitectureReadings
-from detector.configure.searching import OLS_STRENGTHS, RIDGE_STRENGTHS
-from detector.configure.untouched import HISTORY
-from detector.mapping.features import PER_MODEL, Reduction
+from detector.learning.search.searching import OLS_STRENGTHS, RIDGE_STRENGTHS
 from detector.mapping.parameters import Clip
-from detector.mapping.signals import Signal
 from detector.pruning.theta import PruningMethod
+from detector.signals.features import PER_MODEL, Reduction
+from detector.signals.signals import Signal
+from detector.sweep.covariates import HISTORY
+from detector.sweep.readings import ArchitectureReadings
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

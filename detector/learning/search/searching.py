@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.configure.candidates import Bank
-from detector.configure.ridge import Ridge
+from detector.learning.regression.ridge import Ridge
+from detector.learning.search.candidates import Bank
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from detector.architectures import ARCHITECTURES
-from detector.errors import ParametersError
+from detector.base.errors import ParametersError
 from detector.mapping import nist
 from detector.mapping.bundles import load_bundle, load_parameters
 from detector.mapping.parameters import LearnedParameters

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from detector.configure.readings import ArchitectureReadings
-from detector.mapping.attraction import ATTRACTION_STATISTICS
-from detector.mapping.signals import CLASSIFIER_STATISTICS, PER_VARIANT, UNPRUNED_STATISTICS
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
-from detector.results.analysis import Effort, Results, analyse
+from detector.signals.attraction import ATTRACTION_STATISTICS
+from detector.signals.signals import CLASSIFIER_STATISTICS, PER_VARIANT, UNPRUNED_STATISTICS
+from detector.sweep.readings import ArchitectureReadings
+from laboratory.results.analysis import Effort, Results, analyse
 
 RESET = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.067, 4, 10)
 AMPLIFY = replace(RESET, pruning_method=PruningMethod.AMPLIFY, p=0.01)

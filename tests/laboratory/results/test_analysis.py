@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from detector.configure.procedures import LEAK, PAPER, PUBLISHED, Family, Scope
-from detector.configure.regressions import make_parameters
-from detector.examples.preprocessing import PROFILES
+from detector.learning.regressions import make_parameters
+from detector.learning.search.procedures import LEAK, PAPER, PUBLISHED, Family, Scope
 from detector.mapping.parameters import MappingKind
 from detector.pruning.theta import PruningMethod
-from detector.results.analysis import Effort, Results, analyse
+from detector.rounds.preprocessing import PROFILES
+from laboratory.results.analysis import Effort, Results, analyse
 
 
 def test_a_planted_signal_is_found_where_it_is(found: Results) -> None:

@@ -13,12 +13,12 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from detector.configure.candidates import Candidate
-from detector.configure.grids import Grid, thetas
-from detector.configure.readings import ArchitectureReadings, read_readings
-from detector.configure.untouched import HISTORY
+from detector.learning.search.candidates import Candidate
 from detector.mapping.bundles import load_parameters
 from detector.mapping.predict import predict
+from detector.sweep.covariates import HISTORY
+from detector.sweep.grids import Grid, thetas
+from detector.sweep.readings import ArchitectureReadings, read_readings
 
 HOME = Path(__file__).resolve().parents[2]
 MEASUREMENTS = HOME / "measurements"

@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from detector.configure.candidates import SIGNALS_BESIDE
-from detector.configure.figures import Chance, Difference, Judgement
-from detector.configure.procedures import LEAK, PUBLISHED, Procedure
-from detector.configure.readings import ArchitectureReadings
-from detector.results.analysis import Results
-from detector.results.page import page, tried_table
+from detector.learning.evaluation.metrics import Chance, Difference, Judgement
+from detector.learning.search.candidates import SIGNALS_BESIDE
+from detector.learning.search.procedures import LEAK, PUBLISHED, Procedure
+from detector.sweep.readings import ArchitectureReadings
+from laboratory.results.analysis import Results
+from laboratory.results.page import page, tried_table
 
 
 def text(results: Results) -> str:

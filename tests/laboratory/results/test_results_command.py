@@ -1,4 +1,4 @@
-"""`python -m detector.results`: page, figures and bundle from files of readings, the same bytes each time."""
+"""`python -m laboratory.results`: page, figures and bundle from files of readings, the same bytes each time."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from detector.configure.readings import ArchitectureReadings, write_readings
 from detector.mapping.bundles import load_bundle, load_parameters
-from detector.results.__main__ import main
+from detector.sweep.readings import ArchitectureReadings, write_readings
+from laboratory.results.__main__ import main
 
 Make = Callable[..., Sequence[ArchitectureReadings]]
 FIGURES = {"architectures", "false_answers", "time", "accuracies", "learning_curve"}

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from detector.configure.readings import ArchitectureReadings
-from detector.results.sources import judge_by_sources
+from detector.sweep.readings import ArchitectureReadings
+from laboratory.results.sources import judge_by_sources
 
 Make = Callable[..., Sequence[ArchitectureReadings]]
 

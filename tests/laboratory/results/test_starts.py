@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from detector.configure.design import Design, make_design
-from detector.configure.readings import ArchitectureReadings
-from detector.results.starts import judge_other_starts
+from detector.learning.regression.design import Design, make_design
+from detector.sweep.readings import ArchitectureReadings
+from laboratory.results.starts import judge_other_starts
 
 Make = Callable[..., Sequence[ArchitectureReadings]]
 

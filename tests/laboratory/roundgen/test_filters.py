@@ -5,8 +5,8 @@ from itertools import combinations
 import pytest
 import torch
 
-from detector.roundgen.filters import apply_filter
-from detector.roundgen.recipe import Filter
+from laboratory.roundgen.filters import apply_filter
+from laboratory.roundgen.recipe import Filter
 
 
 def images() -> torch.Tensor:

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from detector.architectures import ARCHITECTURES, build
-from detector.roundgen.layout import draw_trigger, write_model
-from detector.roundgen.presets import Preset, draw_recipe
-from detector.roundgen.recipe import Filter, Phase, Poisoning, PolygonTrigger, Recipe, Schedule, TriggerFamily
-from detector.roundgen.training import Record, Scores, Trained
+from laboratory.roundgen.layout import draw_trigger, write_model
+from laboratory.roundgen.presets import Preset, draw_recipe
+from laboratory.roundgen.recipe import Filter, Phase, Poisoning, PolygonTrigger, Recipe, Schedule, TriggerFamily
+from laboratory.roundgen.training import Record, Scores, Trained
 
 # NIST's Round 2 columns that come from config.json (all but the statistics).
 ROUND_2_KEYS = [

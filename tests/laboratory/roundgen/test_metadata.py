@@ -4,7 +4,7 @@ import csv
 import json
 from pathlib import Path
 
-from detector.roundgen.metadata import write_metadata
+from laboratory.roundgen.metadata import write_metadata
 
 # Columns of NIST's Round 2 METADATA.csv, in its order, up to the statistics.
 ROUND_2_COLUMNS = [

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from detector.architectures import ARCHITECTURES
-from detector.roundgen.presets import Plan, Preset, default_plan, draw_recipe, round_of, sample_round, start_recipe
-from detector.roundgen.recipe import Filter, PolygonTrigger, Recipe, TriggerFamily
-from detector.roundgen.training import Bar
+from laboratory.roundgen.presets import Plan, Preset, default_plan, draw_recipe, round_of, sample_round, start_recipe
+from laboratory.roundgen.recipe import Filter, PolygonTrigger, Recipe, TriggerFamily
+from laboratory.roundgen.training import Bar
 
 
 def recipes(preset: Preset, count: int = 300) -> list[Recipe]:

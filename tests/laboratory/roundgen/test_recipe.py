@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from detector.roundgen.presets import Preset, draw_recipe
-from detector.roundgen.recipe import Phase, Poisoning, PolygonTrigger, Recipe, Schedule
+from laboratory.roundgen.presets import Preset, draw_recipe
+from laboratory.roundgen.recipe import Phase, Poisoning, PolygonTrigger, Recipe, Schedule
 
 SCHEDULE = Schedule((Phase(64, 10, 8), Phase(128, 5, 2)), 1e-3)
 

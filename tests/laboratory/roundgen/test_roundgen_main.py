@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-import detector.roundgen.__main__ as command
-from detector.roundgen.presets import Plan, Preset, round_of, sample_round
-from detector.roundgen.recipe import TriggerFamily
-from detector.roundgen.rounds import Progress
+import laboratory.roundgen.__main__ as command
+from laboratory.roundgen.presets import Plan, Preset, round_of, sample_round
+from laboratory.roundgen.recipe import TriggerFamily
+from laboratory.roundgen.rounds import Progress
 
 
 def test_an_unknown_model_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-import detector.roundgen.rounds as rounds
-from detector.roundgen.presets import Job, Preset, draw_recipe, start_recipe
-from detector.roundgen.recipe import Phase, Poisoning, Recipe, Schedule
-from detector.roundgen.rounds import Progress, Start, make_model, make_round, make_start, read_start
-from detector.roundgen.training import Bar
+import laboratory.roundgen.rounds as rounds
+from laboratory.roundgen.presets import Job, Preset, draw_recipe, start_recipe
+from laboratory.roundgen.recipe import Phase, Poisoning, Recipe, Schedule
+from laboratory.roundgen.rounds import Progress, Start, make_model, make_round, make_start, read_start
+from laboratory.roundgen.training import Bar
 
 SCHEDULE = Schedule((Phase(64, 2, 4),), 1e-3)
 NOTHING_ASKED = Bar(0.0, 0.0, test_images=2)

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from detector.roundgen.recipe import PolygonTrigger
-from detector.roundgen.scenes import (
+from laboratory.roundgen.recipe import PolygonTrigger
+from laboratory.roundgen.scenes import (
     Placements,
     Poses,
     backgrounds,
@@ -21,8 +21,8 @@ from detector.roundgen.scenes import (
     sign_points,
     trigger_mask,
 )
-from detector.roundgen.shapes import grid
-from detector.roundgen.signs import Signs, draw_signs
+from laboratory.roundgen.shapes import grid
+from laboratory.roundgen.signs import Signs, draw_signs
 
 SQUARE = PolygonTrigger(tuple(math.pi * k / 2 for k in range(4)), (0, 0, 0), (2, 25))
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from detector.roundgen.shapes import coverage, grid, half_planes, polygon_distance, regular_polygon
+from laboratory.roundgen.shapes import coverage, grid, half_planes, polygon_distance, regular_polygon
 
 
 @pytest.mark.parametrize("sides", [3, 4, 7, 12])

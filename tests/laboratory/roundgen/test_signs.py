@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from detector.roundgen.signs import SPRITE_SIZE, draw_signs
+from laboratory.roundgen.signs import SPRITE_SIZE, draw_signs
 
 
 def test_signs_are_a_function_of_the_seed() -> None:

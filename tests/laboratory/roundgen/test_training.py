@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from detector.examples.preprocessing import PROFILES
-from detector.roundgen.presets import Preset, draw_recipe
-from detector.roundgen.recipe import Phase, Poisoning, Recipe, Schedule, TriggerFamily
-from detector.roundgen.signs import draw_signs
-from detector.roundgen.training import (
+from detector.rounds.preprocessing import PROFILES
+from laboratory.roundgen.presets import Preset, draw_recipe
+from laboratory.roundgen.recipe import Phase, Poisoning, Recipe, Schedule, TriggerFamily
+from laboratory.roundgen.signs import draw_signs
+from laboratory.roundgen.training import (
     TRIES,
     Bar,
     Scores,
