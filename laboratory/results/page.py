@@ -140,7 +140,8 @@ def _models(results: Results, round_name: str) -> str:
     )
     effort = results.effort
     return (
-        f"## What was measured and tried\n\nThe round `{round_name}`, made by `laboratory.roundgen`:\n\n{table}{out}\n\n"
+        f"## What was measured and tried\n\nThe round `{round_name}`, made by `laboratory.roundgen`:\n\n"
+        f"{table}{out}\n\n"
         f"theta: {_methods(results)}. {_slow(results)}\n\n"
         f"Signals: {', '.join(Signal)}. Of each theta alone: each of the variants' signals, all of them, either beside "
         f"the classifier's weights, and these alone; {', '.join(f'`{one}`' for one in Reduction)} of the variants. Of "

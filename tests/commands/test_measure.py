@@ -1,4 +1,4 @@
-"""`python -m detector.commands.measure measure`: a file of readings per architecture, and the list of what is left out."""
+"""`python -m detector.commands.measure measure`: a file of readings an architecture, and what is left out."""
 
 from __future__ import annotations
 
