@@ -1,8 +1,8 @@
 """The automatic configuration: the published procedure on a grid of thetas, judged as the published results are.
 
 The same procedure, on the caller's round, that the default bundle was learned and judged with
-(`laboratory.results`). All architectures are pooled, and measured alike, so the slowest of them decides how many thetas fit the time; where no
-theta fits it for all of them, each is searched alone.
+(`laboratory.results`). All architectures are pooled, and measured alike, so the slowest of them decides how many thetas
+fit the time; where no theta fits it for all of them, each is searched alone.
 """
 
 from __future__ import annotations
