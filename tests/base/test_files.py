@@ -160,7 +160,7 @@ def test_a_really_mounted_file(tmp_path: Path) -> None:
     (tmp_path / "place" / "result").touch()
     program = "from detector.base.files import *; write_probability(Path('place/result'), 0.5)"
     script = f'mount --bind host place/result && "{sys.executable}" -c "{program}"'
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     subprocess.run(["unshare", "--mount", "sh", "-c", script], check=True, cwd=tmp_path, env=environment)
     assert (tmp_path / "host").read_text() == "0.5\n"
     assert [entry.name for entry in (tmp_path / "place").iterdir()] == ["result"]

@@ -11,7 +11,7 @@ import pytest
 
 from detector.base.process import without_garbage_collection
 
-HOME = Path(__file__).resolve().parents[1]
+HOME = Path(__file__).resolve().parents[2]
 
 
 def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:

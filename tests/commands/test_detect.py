@@ -42,7 +42,7 @@ from detector.torchvision_ops import torchvision_models
 
 Run = Callable[..., Any]
 
-SHIPPED = Path(__file__).resolve().parents[1] / "learned_params"
+SHIPPED = Path(__file__).resolve().parents[2] / "learned_params"
 RESERVE = 2.0  # seconds that a budget keeps back
 IMAGE_SECONDS = 0.1
 BASE_RATE = 0.37

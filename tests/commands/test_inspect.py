@@ -20,7 +20,7 @@ from detector.torchvision_ops import torchvision_models
 
 Run = Callable[..., Any]
 
-HOME = Path(__file__).resolve().parents[1]
+HOME = Path(__file__).resolve().parents[2]
 # SqueezeNet 1.1 with 5 classes, counted by hand from its paper: 26 convolutions with weight and bias.
 TENSORS, PARAMETERS = 52, 722_496 + 5 * 512 + 5
 

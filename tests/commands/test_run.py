@@ -20,7 +20,7 @@ from detector.torchvision_ops import torchvision_models
 
 Run = Callable[..., Any]
 
-HOME = Path(__file__).resolve().parents[1]
+HOME = Path(__file__).resolve().parents[2]
 SCHEMA = json.loads((HOME / "metaparameters_schema.json").read_text())["properties"]
 LEARNED = json.loads((HOME / "learned_params" / "nist-round2" / "squeezenetv1_1.json").read_text())
 

@@ -15,7 +15,7 @@ from detector.signals.features import Reduction
 from detector.signals.signals import Signal
 from detector.sweep.grids import Grid
 
-HOME = Path(__file__).resolve().parents[1]
+HOME = Path(__file__).resolve().parents[2]
 SHIPPED = HOME / "metaparameters.json"
 SCHEMA = HOME / "metaparameters_schema.json"
 TECHNIQUE_TYPES = {"weight analysis", "trigger inversion", "attribution analysis", "jacobian inspection", "other"}

@@ -24,7 +24,7 @@ from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import PER_MODEL, Reduction
 from detector.signals.signals import PER_VARIANT, Signal
 
-SHIPPED = Path(__file__).parents[1] / "learned_params"
+SHIPPED = Path(__file__).parents[2] / "learned_params"
 HASHING: Future[str] = Future()
 HASHING.set_result("0a" * 32)
 RECORD = ModelRecord(FileFormat.ZIP, ContentKind.MODULE, {}, (), False, 2, 94_400_000, HASHING)

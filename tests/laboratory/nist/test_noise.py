@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-ROUND2 = Path(__file__).resolve().parents[2] / "learned_params" / "nist-round2"
+ROUND2 = Path(__file__).resolve().parents[3] / "learned_params" / "nist-round2"
 REPEATS = 40
 
 

@@ -7,13 +7,13 @@ import pytest
 
 from detector.architectures import ARCHITECTURES
 from detector.base.errors import ParametersError
-from detector.mapping import nist
 from detector.mapping.bundles import load_bundle, load_parameters
 from detector.mapping.parameters import LearnedParameters
 from detector.mapping.predict import predict
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
+from laboratory.nist import tables as nist
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SHIPPED = ROOT / "learned_params"
 TABLES = ROOT.parent / "shared" / "nist"
 needs_tables = pytest.mark.skipif(not TABLES.is_dir(), reason="NIST's tables are not beside this checkout")

@@ -20,7 +20,7 @@ from detector.sweep.covariates import HISTORY
 from detector.sweep.grids import Grid, thetas
 from detector.sweep.readings import ArchitectureReadings, read_readings
 
-HOME = Path(__file__).resolve().parents[2]
+HOME = Path(__file__).resolve().parents[3]
 MEASUREMENTS = HOME / "measurements"
 PAGE = (HOME / "docs" / "results.md").read_text(encoding="utf-8")
 SMALL = [read_readings(path) for path in sorted((MEASUREMENTS / "small").glob("*.npz"))]

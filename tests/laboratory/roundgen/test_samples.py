@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = Path(__file__).parents[3] / "samples"
 MODELS = sorted(SAMPLES.glob("id-*"))
 
 
