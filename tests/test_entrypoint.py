@@ -25,7 +25,7 @@ import torch
 Run = Callable[..., Any]
 
 HOME = Path(__file__).resolve().parents[1]
-REPORT_SCHEMA = json.loads((HOME / "detector" / "report.schema.json").read_text())
+REPORT_SCHEMA = json.loads((HOME / "detector" / "report" / "report.schema.json").read_text())
 LINE = re.compile(r"error: (?P<where>.+?): (?P<what>.+) \(expected (?P<expected>.+)\); (?P<next_step>.+)")
 NEUTRAL = "0.5\n"
 

@@ -47,7 +47,7 @@ def test_nothing_else_is_left(answer: Any) -> None:
 
 def test_the_report_holds_everything_behind_the_answer(answer: Any, small_case: Any) -> None:
     report = answer.report
-    jsonschema.validate(report, json.loads((HOME / "detector" / "report.schema.json").read_text()))
+    jsonschema.validate(report, json.loads((HOME / "detector" / "report" / "report.schema.json").read_text()))
     assert (report["exit_code"], report["error"], report["basis"]) == (0, None, "measured")
     assert report["thetas"] == LEARNED["configurations"][0]["thetas"]
     assert report["preprocessing"]["name"] == LEARNED["preprocessing"]

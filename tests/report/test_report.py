@@ -11,7 +11,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-import detector
+import detector.report
 from detector.base.errors import ExitCode, UsageError
 from detector.base.findings import Finding, Severity
 from detector.mapping.bundles import load_bundle, load_parameters
@@ -136,7 +136,7 @@ def test_scratch_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_the_schema_knows_the_same_words() -> None:
-    schema = json.loads(Path(detector.__path__[0], "report.schema.json").read_text(encoding="utf-8"))
+    schema = json.loads(Path(detector.report.__path__[0], "report.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["properties"]["basis"]["enum"] == [basis.value for basis in Basis]
     assert schema["properties"]["exit_code"]["enum"] == [code.value for code in ExitCode]
