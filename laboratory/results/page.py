@@ -166,7 +166,7 @@ def _models(results: Results, round_name: str) -> str:
 
 def _methods(results: Results) -> str:
     thetas = {theta for candidate in results.searches[0].candidates for theta in candidate.thetas}
-    counts = [(sum(theta.pruning_method is method for theta in thetas), method) for method in PruningMethod]
+    counts = [(sum(theta.pruning_method == method for theta in thetas), method) for method in PruningMethod]
     return ", ".join(f"{count} {method}" for count, method in counts if count)
 
 
@@ -434,7 +434,7 @@ def thetas_text(thetas: Sequence[Theta]) -> str:
 
 def theta_text(theta: Theta) -> str:
     """One point of the search space in a few words."""
-    extras = {
+    extras: dict[str, str] = {
         PruningMethod.TRIM: f" k={theta.trim_k:g}",
         PruningMethod.AMPLIFY: f" x{theta.gain:g}",
         PruningMethod.STIMULATE: f" +{theta.gain:g}",
