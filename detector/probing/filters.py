@@ -146,7 +146,8 @@ def _colourised(values: _Values, colour: _Colour, share: float) -> _Values:
 
 def _toned(values: _Values, colour: _Colour, *, dark: bool) -> _Values:
     """The colour, as opaque as the image is light (or dark), blended half and half with the image."""
-    grey = _quantum(sum(weight * values[:, i : i + 1] for i, weight in enumerate(_LUMA)))
+    red, green, blue = (weight * values[:, i : i + 1] for i, weight in enumerate(_LUMA))
+    grey = _quantum(red + green + blue)
     opacity = 0.5 * (_RANGE - grey if dark else grey) / _RANGE
     return _quantum((opacity * _planes(colour) + 0.5 * values) / (opacity + 0.5))
 
@@ -192,7 +193,8 @@ def _vignette(colour: _Colour, side: int, *, outside: bool) -> _Values:
     centre = (whole - 1) / 2
     distances = np.arange(side) + whole // 2 - side // 2 - centre
     radius = np.minimum(np.sqrt(distances[:, None] ** 2 + distances**2) / centre, 1.0)
-    opacity = _quantum(_RANGE * (radius if outside else 1 - radius)) / _RANGE
+    transparency = _quantum(_RANGE * (1 - radius if outside else radius))  # what ImageMagick 6 keeps, and rounds
+    opacity = 1 - transparency / _RANGE
     factors: _Values = 1 - opacity * (1 - _planes(colour) / _RANGE)
     factors.setflags(write=False)
     return factors
