@@ -7,7 +7,7 @@ probes come first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain, cycle, islice, product
+from itertools import chain, cycle, islice, product, zip_longest
 from types import MappingProxyType
 
 from detector.base.errors import ParametersError
@@ -41,19 +41,21 @@ def _filters(strengths: Sequence[float]) -> tuple[Probe, ...]:
     return tuple(Probe.make("photo_filter", filter=str(name), strength=strength) for strength, name in pairs)
 
 
-def _colours(matrices: int, gains: Iterable[_Colour], gammas: Iterable[float], steps: Sequence[float]) -> list[Probe]:
+def _colours(
+    matrices: int, gains: Sequence[_Colour], gammas: Sequence[float], steps: Sequence[float]
+) -> tuple[Probe, ...]:
     """In turn random matrices, lights, gammas and vignettes; gains in hundredths."""
     mixed = [Probe.make("colour_matrix", seed=seed, scale=0.5 + 0.25 * (seed % 3)) for seed in range(matrices)]
     lights = [
         Probe.make("gain", red=red / 100, green=green / 100, blue=blue / 100, strength=strength)
-        for (red, green, blue), strength in product(gains, steps)
+        for strength, (red, green, blue) in product(steps, gains)
     ]
     powers = [Probe.make("gamma", gamma=gamma) for gamma in gammas]
     corners = [
         Probe.make("vignette", red=red, green=green, blue=blue, strength=strength)
         for strength, (red, green, blue) in product(steps, ((0, 0, 0), (255, 153, 102)))
     ]
-    return list(_in_turn(mixed, lights, powers, corners))
+    return _in_turn(mixed, lights, powers, corners)
 
 
 def _polygons(count: int) -> tuple[Probe, ...]:
@@ -81,7 +83,7 @@ def _polygon(seed: int, colour: _Colour, shape: _Shape, place: tuple[float, floa
 
 
 def _controls(strengths: Sequence[float]) -> tuple[Probe, ...]:
-    """Strengths from 0 to 1 of what each control does at most."""
+    """Strengths from 0 to 1 of what each control does at most; at a half an inversion would leave nothing."""
     return tuple(
         chain.from_iterable(
             (
@@ -95,14 +97,10 @@ def _controls(strengths: Sequence[float]) -> tuple[Probe, ...]:
     )
 
 
-def _in_turn(*families: Sequence[Probe]) -> tuple[Probe, ...]:
-    """All probes, each family spread evenly over the whole: the k-th of n at (2 k + 1) / 2 n of the way."""
-    placed = [
-        ((2 * place + 1) / (2 * len(family)), number, probe)
-        for number, family in enumerate(families)
-        for place, probe in enumerate(family)
-    ]
-    return tuple(probe for _, _, probe in sorted(placed, key=lambda item: item[:2]))
+def _in_turn(*families: Iterable[Probe]) -> tuple[Probe, ...]:
+    """One of each family after the other; who has no more is passed over."""
+    rounds = zip_longest(*families)
+    return tuple(probe for taken in rounds for probe in taken if probe is not None)
 
 
 _FEW_GAINS = ((160, 90, 50), (50, 90, 160), (70, 150, 70))
@@ -112,15 +110,15 @@ BANKS: Mapping[str, tuple[Probe, ...]] = MappingProxyType(
     {
         "standard": _in_turn(
             _filters((1.0, 0.5)),
-            _colours(8, _FEW_GAINS, (0.4, 2.5, 5.0), (1.0,)),
             _polygons(28),
+            _colours(8, _FEW_GAINS, (0.4, 2.5, 5.0), (1.0,)),
             _controls((1.0,)),
         ),
         "wide": _in_turn(
             _filters((1.0, 0.5, 0.75, 0.25)),
-            _colours(20, _MANY_GAINS, (0.4, 2.5, 0.2, 5.0, 0.6, 1.7), (1.0, 0.67, 0.33)[:3])[:48],
             _polygons(96),
-            _controls((1.0, 0.5, 0.25)),
+            _colours(18, _MANY_GAINS, (0.4, 2.5, 0.2, 5.0, 0.6, 1.7), (1.0, 0.67, 0.33)),
+            _controls((1.0, 0.75, 0.25)),
         ),
     }
 )
