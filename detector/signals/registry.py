@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.base.registry import Registry
 from detector.graph.ir import Graph
+from detector.probing.probe import Probe
 from detector.signals.answers import Answers, Labels, Logits
 
 Array = NDArray[np.float64]
@@ -29,13 +30,6 @@ class Scope(StrEnum):
     VARIANT = "variant"  # each pruned variant: one number a variant
     PROBE = "probe"  # the network as it is, on images that were changed by probes
     NETWORK = "network"  # the network as it is: its answers to the images, or its weights
-
-
-class Probe(Protocol):
-    """What is asked of a probe here; `detector.probing` says the rest."""
-
-    @property
-    def name(self) -> str: ...
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from detector.base.errors import ParametersError
 from detector.base.files import write_file
 from detector.examples.choice import ImageChoice
-from detector.mapping.parameters import theta_from_document
-from detector.pruning.theta import SelectionRule, Theta
+from detector.pruning.theta import SelectionRule, Theta, theta_from_document, theta_to_document
 from detector.signals.features import Feature, feature_matrix
 from detector.signals.legacy import FIRST_NUMBERS, FIRST_VERSION
 from detector.signals.registry import SIGNALS, ModelSignal, is_per_variant, model_signal
@@ -149,7 +148,7 @@ def write_readings(path: Path, readings: ArchitectureReadings) -> None:
         "architecture": readings.architecture,
         "names": readings.names,
         "signals": readings.signals,
-        "thetas": [asdict(theta) for theta in readings.thetas],
+        "thetas": [theta_to_document(theta) for theta in readings.thetas],
         "images": [asdict(choice) for choice in readings.images],
         "numbers": {name: readings.number_names[name] for name in numbers},
         "versions": {name: readings.versions[name] for name in (*readings.signals, *numbers)},

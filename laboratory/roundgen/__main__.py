@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from detector.architectures import ARCHITECTURES
+from detector.architectures import ARCHITECTURES, TROJAI_ARCHITECTURES
 from laboratory.roundgen.presets import Job, Plan, Preset, default_plan, round_of, sample_round
 from laboratory.roundgen.recipe import TriggerFamily
 from laboratory.roundgen.rounds import Progress, make_round
@@ -122,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_plan(command: argparse.ArgumentParser, usual: Plan) -> None:
-    names = " ".join(usual.architectures) if len(usual.architectures) < len(ARCHITECTURES) else "all"
+    names = " ".join(usual.architectures) if len(usual.architectures) < len(TROJAI_ARCHITECTURES) else "all"
     families = [str(family) for family in TriggerFamily]
     command.add_argument("--architectures", nargs="+", choices=ARCHITECTURES, metavar="NAME", help=f"default: {names}")
     command.add_argument("--models", type=int, metavar="N", help=f"per architecture (default {usual.per_architecture})")

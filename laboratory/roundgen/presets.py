@@ -15,7 +15,7 @@ from enum import StrEnum
 from random import Random
 from types import MappingProxyType
 
-from detector.architectures import ARCHITECTURES
+from detector.architectures import TROJAI_ARCHITECTURES
 from detector.rounds.preprocessing import INPUT_SIZE, SMALL_UNCROPPED_SIZE, UNCROPPED_SIZE
 from laboratory.roundgen.recipe import (
     Filter,
@@ -282,7 +282,7 @@ _SMALL = _Ranges(
 )
 
 _ROUND2 = _Ranges(
-    architectures=tuple(ARCHITECTURES),
+    architectures=tuple(TROJAI_ARCHITECTURES),
     families=tuple(TriggerFamily),
     classes=lambda rng: rng.choice((10, 20)) + rng.randint(-5, 5),
     foreground=lambda rng: _two_of(rng, 20, 79),

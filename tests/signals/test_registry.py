@@ -10,6 +10,8 @@ import pytest
 from detector.base.errors import ExitCode
 from detector.base.registry import Registry, UnknownEntryError
 from detector.graph.reference import reference_graph
+from detector.probing import Probe
+from detector.probing.kinds import KINDS
 from detector.signals.answers import Answers
 from detector.signals.legacy import FIRST_NUMBERS
 from detector.signals.reading import read_signals, variant_readings
@@ -31,8 +33,11 @@ LOGITS = RNG.normal(size=(6, 3))
 PRUNED = RNG.normal(size=(2, 6, 3))
 
 
+PROBE = Probe.make(next(iter(KINDS)))
+
+
 @dataclass(frozen=True)
-class ToyProbe:
+class Toy:
     name: str
 
 
@@ -40,7 +45,7 @@ def weights() -> dict[str, np.ndarray]:
     return {"fc.weight": RNG.normal(size=(3, 8)), "fc.bias": np.zeros(3)}
 
 
-def context(*probes: ToyProbe) -> Context:
+def context(*probes: Probe) -> Context:
     probed = RNG.normal(size=(len(probes), 6, 3)) if probes else None
     return Context(LOGITS, LABELS, reference_graph("resnet18"), weights(), probes, probed)
 
@@ -94,7 +99,7 @@ def test_a_signal_of_variants_is_read_with_the_others() -> None:
 
 def test_signals_of_the_network_and_of_probes_are_numbers_by_name() -> None:
     with SIGNALS.with_entry(TOY_NETWORK), SIGNALS.with_entry(TOY_PROBE):
-        without, within = read_signals(context(), [PRUNED]), read_signals(context(ToyProbe("a"), ToyProbe("b")), [])
+        without, within = read_signals(context(), [PRUNED]), read_signals(context(PROBE, PROBE), [])
     assert without.numbers["class_0"].tolist() == [2.0]
     assert "moved" not in without.numbers
     assert within.numbers["moved"].shape == (2,)
@@ -120,14 +125,14 @@ def test_an_unknown_name_is_told_with_those_that_are_known() -> None:
 
 
 def test_a_registry() -> None:
-    registry: Registry[ToyProbe] = Registry("probe")
-    registry.add(ToyProbe("b"))
-    registry.add(ToyProbe("a"))
+    registry: Registry[Toy] = Registry("probe")
+    registry.add(Toy("b"))
+    registry.add(Toy("a"))
     assert registry.names() == ("b", "a")
-    assert registry["a"] == ToyProbe("a")
+    assert registry["a"] == Toy("a")
     assert len(registry) == 2
     with pytest.raises(ValueError, match="already"):
-        registry.add(ToyProbe("a"))
+        registry.add(Toy("a"))
     with registry.without_entry("b"), pytest.raises(UnknownEntryError, match="'b'"):
         registry["b"]
     assert "b" in registry
