@@ -23,7 +23,7 @@ from detector.learning.regression.fitting import FitMethod
 from detector.pruning.theta import THETA_KEYS, Theta, all_parameters, theta_from_document
 from detector.rounds.preprocessing import PROFILES, Preprocessing
 from detector.signals.features import Reduction
-from detector.signals.signals import Signal
+from detector.signals.registry import SIGNALS
 from detector.sweep.grids import Grid
 
 _LARGEST_FILE = 1_000_000  # bytes; a metaparameters file is a few hundred
@@ -48,7 +48,7 @@ class TrainSettings:
     """What metaparameters.json says about `configure`: how to measure, what to fit, and from how many models on."""
 
     theta: Theta
-    signals: tuple[Signal, ...]
+    signals: tuple[str, ...]
     reduction: Reduction
     preprocessing: Preprocessing
     fit_method: FitMethod
@@ -119,7 +119,7 @@ def _train_settings(values: dict[str, Any]) -> TrainSettings:
         raise ValueError(f"no preprocessing is called {preprocessing!r}")
     theta = theta_from_document(_theta_document(values))
     # A switch for each: NIST's checker of metaparameters takes no lists of words.
-    signals = tuple(signal for signal in Signal if values[f"train_signal_{signal}"])
+    signals = tuple(signal for signal in SIGNALS.names() if values[f"train_signal_{signal}"])
     if not signals:
         raise ValueError("no signal is switched on")
     return TrainSettings(

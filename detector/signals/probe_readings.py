@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from detector.probing.kind import Family
 from detector.probing.probe import Probe
-from detector.signals.signals import Labels, Logits, log_probabilities
+from detector.signals.answers import Labels, Logits, log_probabilities
 
 Array = NDArray[np.float64]
 
