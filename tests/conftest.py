@@ -7,14 +7,13 @@ the program itself, run in this process or in one of its own.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +25,7 @@ import torch
 from PIL import Image
 
 from detector.architectures import ARCHITECTURES, build
+from detector.commands import program
 from detector.pruning.theta import Theta
 from detector.pruning.variant import RowPatch
 from detector.rounds.preprocessing import PROFILES
@@ -174,14 +174,11 @@ class Outcome:
 
 
 @pytest.fixture(scope="session")
-def entrypoint() -> ModuleType:
+def entrypoint() -> Iterator[ModuleType]:
     """The program as a module, its time counted from each call and not from the start of the tests."""
-    spec = importlib.util.spec_from_file_location("entrypoint", ENTRYPOINT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.process_started = time.monotonic
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(program, "process_started", time.monotonic)
+        yield program
 
 
 @pytest.fixture(scope="session")

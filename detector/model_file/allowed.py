@@ -2,7 +2,7 @@
 
 Data, in the manner of an allow-list: what is not here is refused by name. Nothing here is ever imported; a name only
 decides which inert record stands for it. Two rules beside the table let classes of torch.nn.modules and torchvision
-through as inert module classes, so that a network outside our 23 architectures can be described, not just refused.
+through as inert module classes, so that a network outside the known architectures can be described, not just refused.
 """
 
 from __future__ import annotations

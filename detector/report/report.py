@@ -6,7 +6,6 @@ model or its examples is shown only in printable form.
 
 from __future__ import annotations
 
-import functools
 import json
 import math
 import platform
@@ -32,8 +31,7 @@ from detector.mapping.bundles import Bundle
 from detector.mapping.parameters import Clip, Configuration, Figures, LearnedParameters, MappingKind, Provenance
 from detector.mapping.predict import Prediction
 from detector.model_file.records import ModelRecord
-from detector.pruning.layers import CHANNELWISE
-from detector.pruning.theta import LayerRange, Theta
+from detector.pruning.theta import LayerRange, Theta, theta_schema, theta_to_document
 from detector.rounds.preprocessing import Preprocessing
 from detector.signals.features import PER_MODEL, Reduction
 from detector.signals.signals import Signal
@@ -185,6 +183,8 @@ def to_document(report: Report) -> dict[str, Json]:
 
 def to_plain(value: Any) -> Json:
     """Dataclasses, enums, mappings and tuples as plain JSON values."""
+    if isinstance(value, Theta):
+        return to_plain(theta_to_document(value))
     if is_dataclass(value):
         return {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
@@ -199,10 +199,10 @@ def to_plain(value: Any) -> Json:
     return plain
 
 
-@functools.cache
 def _validator() -> Draft202012Validator:
-    schema = Path(__file__).with_name("report.schema.json")
-    return Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")))
+    schema = json.loads(Path(__file__).with_name("report.schema.json").read_text(encoding="utf-8"))
+    schema["$defs"]["theta"] = theta_schema()  # of the methods that are registered now
+    return Draft202012Validator(schema)
 
 
 def report_text(report: Report) -> str:
@@ -285,7 +285,7 @@ def _thetas_line(thetas: Sequence[Theta]) -> str:
 def _theta_line(theta: Theta) -> str:
     filters = f"{theta.pruning_method} of {theta.p:.1%} of each layer's filters"
     filters += f" in the {theta.layers} layers" if theta.layers is not LayerRange.ALL else ""
-    filters += f" with gain {theta.gain:g}" if theta.pruning_method in CHANNELWISE else ""
+    filters += "".join(f" with {name} {value:g}" for name, value in theta.numbers().items())
     choice = f"{theta.sampling_method}, ranked by {theta.ranking_method}, {theta.rule} rule"
     return f"{theta.num_pruned_models} pruned variants: {filters} ({choice})"
 

@@ -91,6 +91,10 @@ _PROFILES = (
     Preprocessing("rgb_minmax", INPUT_SIZE, ChannelOrder.RGB, Scaling.MINMAX),
     # What `python -m laboratory.roundgen small` trains: Round 2 at about a fifth of the size.
     Preprocessing("small", SMALL_INPUT_SIZE, ChannelOrder.RGB, Scaling.DIV255, SMALL_UNCROPPED_SIZE),
+    # The other sizes of `python -m laboratory.roundgen varied`; no two of all these sizes are the same.
+    Preprocessing("small56", 56, ChannelOrder.RGB, Scaling.DIV255, 62),
+    Preprocessing("small64", 64, ChannelOrder.RGB, Scaling.DIV255, 72),
+    Preprocessing("small80", 80, ChannelOrder.RGB, Scaling.DIV255, 90),
 )
 
 PROFILES: Mapping[str, Preprocessing] = MappingProxyType({profile.name: profile for profile in _PROFILES})

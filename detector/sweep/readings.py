@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.base.files import write_file
-from detector.mapping.parameters import theta_from_document
-from detector.pruning.theta import Theta
+from detector.pruning.theta import Theta, theta_from_document, theta_to_document
 
 Array = NDArray[np.float64]
 
@@ -64,7 +63,7 @@ def write_readings(path: Path, readings: ArchitectureReadings) -> None:
         "architecture": readings.architecture,
         "names": readings.names,
         "signals": readings.signals,
-        "thetas": [asdict(theta) for theta in readings.thetas],
+        "thetas": [theta_to_document(theta) for theta in readings.thetas],
         "untouched": untouched,
     }
     arrays: dict[str, NDArray[Any]] = {

@@ -1,6 +1,7 @@
 """Metaparameters: the shipped files obey NIST's checker, and nothing invalid gets through."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -218,3 +219,21 @@ def test_missing_key_and_missing_file_are_refused(tmp_path: Path) -> None:
     open_schema.write_text("{}")
     with pytest.raises(ParametersError, match="infer_bundle"):
         load_settings(config, open_schema)
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize("kind", ["fifo", "device", "sparse", "repeated key", "too large a number"])
+def test_files_made_to_harm_are_refused_at_once(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "metaparameters.json"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "sparse":
+        path.touch()
+        os.truncate(path, 3 * 2**30)
+    else:
+        path.write_text('{"a": 1, "a": 2}' if kind == "repeated key" else '{"a": 1e999}')
+    for pair in ((path, SCHEMA), (SHIPPED, path)):
+        with pytest.raises(ParametersError, match="cannot be read as JSON"):
+            load_settings(*pair)

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from detector.learning.regression.design import make_design
+from detector.learning.evaluation.design import make_design
 from detector.learning.regression.logistic import STRENGTHS, Logistic, fit_logistic
 from detector.learning.search.candidates import Candidate
 from detector.learning.search.concluding import conclude
@@ -58,7 +58,7 @@ def test_a_planted_signal_is_found_and_permuted_labels_are_not(make_readings: Ma
 def test_labels_of_a_fold_do_not_reach_its_answers(make_readings: Make) -> None:
     readings = [make_readings("a", 0, (THETA, OTHER), planted={1: 2.0})]
     design = make_design([readings[0].poisoned], 0, repeats=1, permutations=1)
-    inside = design.folds[0] == 2
+    inside = design.folds.numbers[0] == 2
     labels = design.labels.copy()
     labels[inside] = 1 - labels[inside]
     first, second = (

@@ -18,7 +18,7 @@ from detector.mapping.bundles import load_bundle, load_parameters
 from detector.mapping.parameters import Figures
 from detector.mapping.predict import predict
 from detector.model_file.records import ContentKind, FileFormat, ModelRecord
-from detector.pruning.theta import LayerRange, PruningMethod, Theta
+from detector.pruning.theta import THETA_KEYS, LayerRange, PruningMethod, theta_schema
 from detector.report.report import Basis, MappingSummary, ModelSummary, Report, Versions, report_text, write_report
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import PER_MODEL, Reduction
@@ -143,7 +143,8 @@ def test_the_schema_knows_the_same_words() -> None:
     assert schema["$defs"]["signal"]["enum"] == list(Signal)
     assert schema["properties"]["reduction"]["enum"] == [*Reduction, None]
     theta = schema["$defs"]["theta"]["properties"]
-    assert set(theta) == {field.name for field in dataclasses.fields(Theta)}
+    assert set(theta) == set(THETA_KEYS)
+    assert schema["$defs"]["theta"] == theta_schema()
     assert theta["pruning_method"]["enum"] == list(PruningMethod)
     assert theta["layers"]["enum"] == list(LayerRange)
     assert schema["$defs"]["finding"]["properties"]["severity"]["enum"] == [s.value for s in Severity]

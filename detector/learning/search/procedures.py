@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.learning.evaluation.crossvalidation import CrossValidated, better_of, cross_validate
-from detector.learning.regression.design import Design
+from detector.learning.evaluation.design import Design
 from detector.learning.regression.logistic import Logistic
 from detector.learning.search.candidates import (
     PRUNING,
@@ -224,7 +224,7 @@ def all_answers(readings: Sequence[ArchitectureReadings], design: Design) -> Ans
         make_bank = partial(untouched_bank, names=names)
         answers |= _in_all_scopes(readings, design, make_bank, partial(_whole, family))
     if all(paper_candidates(affordable([one])) for one in readings):
-        answers[PAPER] = np.concatenate([_paper(one, design.of(i)) for i, one in enumerate(readings)], axis=1)
+        answers[PAPER] = np.concatenate([_paper(one, design.part(i)) for i, one in enumerate(readings)], axis=1)
     return answers
 
 
@@ -250,7 +250,7 @@ def _in_all_scopes(
     parts: Callable[[Bank], dict[str, Mask]],
 ) -> Answers:
     pooled = _validated(make_bank(readings), design, parts)
-    alone = [_validated(make_bank([one]), design.of(i), parts) for i, one in enumerate(readings)]
+    alone = [_validated(make_bank([one]), design.part(i), parts) for i, one in enumerate(readings)]
     answers: Answers = {}
     for name in pooled:
         answers[Family(name), Scope.ALONE] = _joined([one[name] for one in alone])
@@ -268,7 +268,7 @@ def _chosen(
     best = []
     for number, own in enumerate(alone):
         options = [one for name in own if name in names for one in (own[name], _part(pooled[name], design, number))]
-        folds = design.of(number).folds
+        folds = design.part(number).folds.numbers
         best.append(reduce(lambda first, second: better_of(first, second, folds), options))
     return _joined(best)
 
