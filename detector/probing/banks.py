@@ -90,7 +90,7 @@ def _controls(strengths: Sequence[float]) -> tuple[Probe, ...]:
                 Probe.make("grey", strength=strength),
                 Probe.make("noise", deviation=0.15 * strength, seed=number),
                 Probe.make("inversion", strength=strength),
-                Probe.make("blur", deviation=0.02 * strength),
+                Probe.make("blur", deviation=0.03 * strength),
             )
             for number, strength in enumerate(strengths)
         )

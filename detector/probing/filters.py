@@ -170,10 +170,14 @@ def _table(curves: tuple[_Curve, ...]) -> _Values:
     """What becomes of each value from 0 to _RANGE, (65536,)."""
     values = np.arange(_RANGE + 1)
     for curve in curves:
-        single = np.array([curve(i / _RANGE) for i in range(int(_RANGE) + 1)])
-        values = _quantum(_RANGE * single)[values.astype(np.int32)]
+        values = _curve_table(curve)[values.astype(np.int32)]
     values.setflags(write=False)
     return values
+
+
+@cache
+def _curve_table(curve: _Curve) -> _Values:
+    return _quantum(_RANGE * np.array([curve(i / _RANGE) for i in range(int(_RANGE) + 1)]))
 
 
 def _gamma(value: float, gamma: float) -> float:

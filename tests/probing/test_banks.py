@@ -54,7 +54,7 @@ def test_every_probe_changes_images_and_none_wipes_them_out(name: str) -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 3, 48, 48)).astype(np.float32) / np.float32(255)
     for probe in BANKS[name]:
         changed = probe(images)
-        assert np.abs(changed - images).max() > 0.1, probe
+        assert np.abs(changed - images).mean() > 0.001, probe
         assert changed.std() > 0.03, probe
         assert Probe.from_document(probe.to_document()) == probe
 
