@@ -120,8 +120,10 @@ class Detection:
         with self._stage("check"):
             identification = self._identification = self._check(record)
         if identification.architecture is None:
-            probability = _clipped(self._settings.tampered_probability, Clip())
-            self._tell(probability=probability, basis=Basis.TAMPERED)
+            tampered = identification.tampered
+            probability = self._settings.tampered_probability if tampered else bundle.base_rate
+            basis = Basis.TAMPERED if tampered else Basis.UNKNOWN_ARCHITECTURE
+            self._tell(probability=_clipped(probability, Clip()), basis=basis)
             return self.report
         name = identification.architecture.name
         parameters = load_parameters(self._request.learned_parameters_dirpath, self._settings.bundle, name)

@@ -48,7 +48,8 @@ class Basis(StrEnum):
     """What the probability rests on."""
 
     MEASURED = "measured"  # the regression, on what the pruned variants answered
-    TAMPERED = "tampered"  # quality assurance: the graph deviates from every reference
+    TAMPERED = "tampered"  # quality assurance: a known architecture, but changed
+    UNKNOWN_ARCHITECTURE = "unknown_architecture"  # it cannot be measured: the share of poisoned models at large
     BASE_RATE = "base_rate"  # no pruned model was measured: the share of poisoned models at large
     NEUTRAL = "neutral"  # nothing at all: 0.5
 
@@ -309,6 +310,8 @@ def _in_words(report: Report) -> str:
             return "no pruned model was measured, this is the share of poisoned models at large"
         case Basis.TAMPERED:
             return "it is not what it should be, see the findings; it was not measured"
+        case Basis.UNKNOWN_ARCHITECTURE:
+            return "its architecture is not known and was not measured, this is the share of poisoned models at large"
     if any(finding.severity is Severity.ERROR for finding in report.findings):
         return "worth nothing, see the findings"
     if 0.4 < report.probability < 0.6:

@@ -85,8 +85,8 @@ def sweep_model(model: LabelledModel, sweep: Sweep, store: Store, clock: Clock) 
         record = read_model(model.model_filepath)
         identification = check_model(record, load_references())
         if identification.identification.architecture is None:
-            tampered = [one.message for one in identification.findings if one.severity is Severity.TAMPERED]
-            return LeftOut(model.name, f"tampered with: {tampered[0]}")
+            reason = "tampered with" if identification.tampered else "of an unknown architecture"
+            return LeftOut(model.name, f"{reason}: {identification.findings[0].message}")
         return _sweep(model, record, identification.identification, sweep, store, clock)
     except DetectorError as error:
         return LeftOut(model.name, str(error))

@@ -21,7 +21,7 @@ from PIL import Image
 
 from detector.architectures import ARCHITECTURES, build
 from detector.base.clock import Budget
-from detector.base.errors import DeadlineError, ExamplesError, ModelRefusedError, ParametersError
+from detector.base.errors import DeadlineError, ExamplesError, ExitCode, ModelRefusedError, ParametersError
 from detector.base.findings import Severity
 from detector.commands.detect import SMALLEST_INPUT, Detection, Request
 from detector.commands.settings import Settings
@@ -272,19 +272,27 @@ def vision_transformer() -> torch.nn.Module:
 
 
 @pytest.mark.parametrize(
-    ("make", "code"),
+    ("make", "nearest"),
     [
-        (vision_transformer, "unknown_architecture"),
-        (lambda: torchvision_models().mobilenet_v3_small(num_classes=5), "unknown_architecture"),
-        (lambda: torchvision_models().shufflenet_v2_x0_5(num_classes=5), "graph_deviates"),  # the family is known
+        (vision_transformer, None),
+        (lambda: torchvision_models().mobilenet_v3_small(num_classes=5), None),
+        (lambda: torchvision_models().shufflenet_v2_x0_5(num_classes=5), "shufflenet1_0"),  # the family is known
     ],
     ids=["ViT", "MobileNetV3", "ShuffleNetV2 x0.5"],
 )
-def test_an_unknown_architecture_is_tampered_with(make: Callable[[], Any], code: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("base_rate", "answered"), [(0.42, 0.42), (0.0, 0.01)])
+def test_an_unknown_architecture_is_answered_with_the_base_rate(
+    make: Callable[[], Any], nearest: str | None, base_rate: float, answered: float, tmp_path: Path
+) -> None:
     torch.save(make(), tmp_path / "model.pt")
-    report = judged(tmp_path / "model.pt", tmp_path / "none")
-    assert (report.basis, report.probability) == (Basis.TAMPERED, 0.9)
-    assert [finding.code for finding in report.findings if finding.severity == "tampered"] == [code]
+    write_bundle(tmp_path, Bundle("nist-round2", "1", "empty", base_rate), [])
+    report = judged(tmp_path / "model.pt", tmp_path / "none", tmp_path)
+    assert (report.basis, report.probability) == (Basis.UNKNOWN_ARCHITECTURE, answered)
+    assert report.exit_code is ExitCode.ANSWERED
+    assert not [finding for finding in report.findings if finding.severity == "tampered"]
+    (finding,) = [finding for finding in report.findings if finding.code == "unknown_architecture"]
+    assert finding.evidence["nearest"] == nearest
+    assert (finding.evidence["distance"] == 1) is (nearest is None)
 
 
 def test_an_architecture_that_the_bundle_lacks_is_answered_with_the_bundles_base_rate(

@@ -221,6 +221,7 @@ def test_of_several_thetas_the_text_shows_means_and_of_the_network_itself_named_
         (0.3, Basis.MEASURED, "rather clean"),
         (0.01, Basis.MEASURED, "clearly taken for clean"),
         (0.9, Basis.TAMPERED, "not what it should be"),
+        (0.53, Basis.UNKNOWN_ARCHITECTURE, "its architecture is not known"),
         (0.53, Basis.BASE_RATE, "no pruned model was measured"),
         (0.5, Basis.NEUTRAL, "no answer"),
     ],
