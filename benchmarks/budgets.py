@@ -21,7 +21,8 @@ from benchmarks.random_models import random_model
 from detector.architectures import ARCHITECTURES as ALL
 from detector.base.cpus import usable_cpus
 from detector.mapping.bundles import Bundle, write_bundle
-from detector.mapping.parameters import Clip, Configuration, LearnedParameters, MappingKind, Provenance
+from detector.mapping.configuration import Clip, Configuration
+from detector.mapping.parameters import LearnedParameters, Provenance
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import Reduction
@@ -107,4 +108,4 @@ def _bundle(directory: Path) -> Path:
 def _configuration(rng: np.random.Generator, num_pruned_models: int, num_images: int) -> Configuration:
     theta = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.067, num_pruned_models, num_images)
     coefficients = tuple(rng.normal(size=num_pruned_models).tolist())
-    return Configuration((theta,), ("accuracy",), Reduction.VARIANTS, MappingKind.LINEAR, 0.5, coefficients)
+    return Configuration.of((theta,), ("accuracy",), Reduction.VARIANTS, "linear", 0.5, coefficients)

@@ -41,7 +41,6 @@ MEDIAN_LINES, USUAL_LINES, USUAL_SHARE = 8, 25, 0.95
 
 # Classes that are longer than allowed, with the length that they must not outgrow, and why they may still be here.
 TOO_LONG = {
-    "detector.commands.detect.Detection": (230, "is being split into the way that a detection and a sweep share"),
     "detector.model_file.pickle_machine._Machine": (272, "one method for each opcode of pickle; splitting it is due"),
 }
 

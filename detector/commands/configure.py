@@ -20,7 +20,7 @@ from detector.base.errors import ParametersError, printable
 from detector.commands.settings import TrainSettings
 from detector.learning.learning import Learned, Recipe, learn
 from detector.mapping.bundles import Bundle, write_bundle
-from detector.mapping.parameters import Configuration
+from detector.mapping.configuration import Configuration
 from detector.pruning.theta import Theta
 from detector.rounds.reading import LeftOut, Round, read_round
 from detector.sweep.grids import execution_ladder, thetas

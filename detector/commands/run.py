@@ -21,9 +21,10 @@ from detector.base.clock import Budget, Clock
 from detector.base.errors import DetectorError, ExitCode, ParametersError, UsageError, printable
 from detector.base.files import NEUTRAL, write_file, write_probability
 from detector.commands.cli import Command, ConfigureCommand, InferCommand, InspectCommand
-from detector.commands.detect import Detection, Logits, Request
+from detector.commands.detect import Detection, Request
 from detector.commands.inspect import inspect_model, inspection_text
 from detector.commands.settings import load_settings, load_train_settings, metaparameters_with_bundle
+from detector.measurement.model_under_test import Logits
 from detector.report.report import Basis, Report, report_text, to_plain, write_report
 
 _log = logging.getLogger(__name__)

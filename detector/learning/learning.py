@@ -16,7 +16,8 @@ from detector import __version__
 from detector.learning.evaluation.evaluation import PERMUTATIONS, REPEATS, Evaluation, evaluate
 from detector.learning.regression.fitting import FEWEST_OF_A_CLASS, FitMethod, fit
 from detector.learning.search.candidates import Candidate
-from detector.mapping.parameters import Clip, LearnedParameters, Provenance
+from detector.mapping.configuration import Clip
+from detector.mapping.parameters import LearnedParameters, Provenance
 from detector.pruning.theta import Theta
 from detector.rounds.preprocessing import Preprocessing
 from detector.signals.features import Reduction

@@ -19,7 +19,8 @@ from detector.learning.search.candidates import Candidate
 from detector.learning.search.concluding import Conclusion, conclude
 from detector.learning.search.procedures import CLIP, cheaper_candidates, published_candidates, search_bank
 from detector.learning.search.searching import RIDGE_STRENGTHS, Fits
-from detector.mapping.parameters import Configuration, Figures, LearnedParameters, Provenance
+from detector.mapping.configuration import Configuration, Figures
+from detector.mapping.parameters import LearnedParameters, Provenance
 from detector.rounds.preprocessing import Preprocessing
 from detector.sweep.readings import ArchitectureReadings
 

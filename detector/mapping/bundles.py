@@ -19,7 +19,14 @@ from detector.architectures import ARCHITECTURES
 from detector.base.errors import ParametersError
 from detector.base.files import sync_directory
 from detector.mapping.documents import Document, invalid, read_document
-from detector.mapping.parameters import FORMAT_VERSION, LearnedParameters, from_document, to_document
+from detector.mapping.parameters import (
+    FORMAT_VERSION,
+    OLDER_SCHEMAS,
+    SCHEMA,
+    LearnedParameters,
+    from_document,
+    to_document,
+)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _BUNDLE_FILE = "bundle.json"
@@ -61,9 +68,11 @@ def load_parameters(directory: Path, bundle: str, architecture: str) -> LearnedP
     path = folder / f"{architecture}.json"
     if not os.path.lexists(path):
         return None
-    document = read_document(path, "learned_parameters.schema.json")
+    document = read_document(path, SCHEMA, OLDER_SCHEMAS)
     try:
         parameters = from_document(document)
+    except ParametersError as error:  # something that is not known, found by its name alone
+        raise invalid(path, error.what, error.expected) from error
     except ValueError as error:
         raise invalid(path, str(error), "consistent parameters") from error
     if parameters.architecture != architecture:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -22,8 +24,10 @@ _MOST_BYTES = 2**20
 Document = dict[str, Any]
 
 
-def read_document(path: Path, schema: str) -> Document:
+def read_document(path: Path, schema: str, older: Mapping[int, str] = MappingProxyType({})) -> Document:
     """The JSON object in the file, valid against the schema file of that name in this package.
+
+    A document whose `format_version` is one of the `older` ones is checked against the schema of its own.
 
     Raises
     ------
@@ -38,7 +42,8 @@ def read_document(path: Path, schema: str) -> Document:
         raise invalid(
             path, f"not strict JSON: {error}", "UTF-8 JSON with finite numbers and no repeated keys"
         ) from error
-    return check_document(document, schema, path)
+    version = document.get("format_version") if isinstance(document, dict) else None
+    return check_document(document, older.get(version, schema) if type(version) is int else schema, path)
 
 
 def check_document(document: Any, schema: str, where: object) -> Document:

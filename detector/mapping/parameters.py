@@ -1,110 +1,32 @@
-"""Learned parameters of one architecture: how to measure, the regression to apply, and what both are worth.
+"""Learned parameters of one architecture: the ways to measure and to answer, and what they are worth.
 
-Plain data, valid by construction, and its form as a JSON document (`learned_parameters.schema.json`).
+Plain data, valid by construction, and its form as a JSON document (`learned_parameters.schema.json`), in which all is
+found by name: features, coefficients, signals with their versions. Documents of format 3, where coefficients stood in
+the order of the features, are still read.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from typing import Any
 
 from detector.architectures import ARCHITECTURES
 from detector.base.findings import Json
+from detector.examples.choice import ImageChoice
+from detector.mapping.configuration import Clip, Configuration, Figures
 from detector.mapping.documents import Document
-from detector.pruning.theta import SelectionRule, Theta, theta_from_document, theta_to_document
+from detector.mapping.port import mapping_from_document, mapping_to_document
+from detector.probing.probe import Probe
+from detector.pruning.theta import SelectionRule, theta_from_document, theta_to_document
 from detector.rounds.preprocessing import PROFILES, Preprocessing
-from detector.signals.features import Reduction, feature_names
+from detector.signals.features import Feature, ModelFeature, Reduction, VariantFeature
+from detector.signals.legacy import FIRST_NUMBERS, FIRST_VERSION
+from detector.signals.registry import SIGNALS
 
-FORMAT_VERSION = 3
-
-
-class MappingKind(StrEnum):
-    """What is done with b0 + sum of b_k a_k."""
-
-    LINEAR = "linear"  # it is the probability: ordinary least squares on 0 and 1, the paper's choice
-    LOGISTIC = "logistic"  # it is the logarithm of the odds
-
-
-@dataclass(frozen=True)
-class Clip:
-    """The interval that probabilities are clipped to: a wrong certain answer costs 27.6 nats, a wrong 0.99 only 4.6."""
-
-    low: float = 0.01
-    high: float = 0.99
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.low < self.high <= 1:
-            raise ValueError(f"expected 0 <= low < high <= 1 in clip, got {self.low}, {self.high}")
-
-
-@dataclass(frozen=True)
-class Figures:
-    """How well a configuration did on `num_models` models: `error_rate` in [0, 1], mean `cross_entropy` in nats."""
-
-    num_models: int
-    error_rate: float
-    cross_entropy: float
-    roc_auc: float | None = None
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """One way to measure, and the regression fitted on such measurements.
-
-    All `thetas` are measured on the same images, so |D| and the rule that selects them are the same. `coefficients` has
-    one entry for each feature: `signals` in their order, in each theta by theta, reduced over the variants as
-    `reduction` says. `held_out` figures come from models that took no part in the fit, `in_sample` figures from the
-    models of the fit; None says that there are none.
-    """
-
-    thetas: tuple[Theta, ...]
-    signals: tuple[str, ...]
-    reduction: Reduction
-    kind: MappingKind
-    intercept: float
-    coefficients: tuple[float, ...]
-    held_out: Figures | None = None
-    in_sample: Figures | None = None
-
-    def __post_init__(self) -> None:
-        if not self.signals or len(set(self.signals)) < len(self.signals):
-            raise ValueError(f"expected one or more signals, each once, got {', '.join(self.signals) or 'none'}")
-        if not self.thetas or len(set(self.thetas)) < len(self.thetas):
-            raise ValueError(f"expected one or more thetas, each once, got {len(self.thetas)}")
-        if len({(theta.num_images, theta.rule) for theta in self.thetas}) > 1:
-            raise ValueError("expected thetas that are measured on the same images: one |D|, one rule")
-        expected = len(self.features)
-        if len(self.coefficients) != expected:
-            raise ValueError(f"expected {expected} coefficients, one a feature, got {len(self.coefficients)}")
-        if not all(map(math.isfinite, (self.intercept, *self.coefficients))):
-            raise ValueError("expected finite coefficients")
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """Names of the features, one for each coefficient."""
-        return feature_names(self.signals, self.reduction, self.num_pruned_models)
-
-    @property
-    def num_pruned_models(self) -> tuple[int, ...]:
-        """|S| of each theta."""
-        return tuple(theta.num_pruned_models for theta in self.thetas)
-
-    @property
-    def num_images(self) -> int:
-        """|D|."""
-        return self.thetas[0].num_images
-
-    @property
-    def rule(self) -> SelectionRule:
-        """The rule that selects the images."""
-        return self.thetas[0].rule
-
-    @property
-    def cost(self) -> int:
-        """Forward passes that the measurement takes, |S| * |D|, summed over the thetas."""
-        return sum(self.num_pruned_models) * self.num_images
+FORMAT_VERSION = 4
+SCHEMA = "learned_parameters.schema.json"
+OLDER_SCHEMAS = {3: "learned_parameters_3.schema.json"}
+"""Schemas of the formats that are still read, by format version."""
 
 
 @dataclass(frozen=True)
@@ -153,8 +75,18 @@ def to_document(parameters: LearnedParameters) -> Document:
 
 
 def _configuration_document(configuration: Configuration) -> Document:
-    thetas = [theta_to_document(theta) for theta in configuration.thetas]
-    return _jsonable(asdict(configuration)) | {"thetas": thetas, "cost": configuration.cost}
+    return {
+        "images": asdict(configuration.images),
+        "thetas": [theta_to_document(theta) for theta in configuration.thetas],
+        "probes": [probe.to_document() for probe in configuration.probes],
+        "signals": {signal: SIGNALS[signal].version for signal in configuration.signals},
+        "features": [asdict(feature) for feature in configuration.inputs],
+        "mapping": mapping_to_document(configuration.mapping),
+        "experience": {name: list(bounds) for name, bounds in configuration.experience},
+        "cost": configuration.cost,
+        "held_out": asdict(configuration.held_out) if configuration.held_out else None,
+        "in_sample": asdict(configuration.in_sample) if configuration.in_sample else None,
+    }
 
 
 def _jsonable(fields: dict[str, Any]) -> dict[str, Json]:
@@ -162,39 +94,86 @@ def _jsonable(fields: dict[str, Any]) -> dict[str, Json]:
 
 
 def from_document(document: Document) -> LearnedParameters:
-    """Back from the JSON form, which must be valid against the schema.
+    """Back from the JSON form, of this format or an older one, which must be valid against the schema of its format.
 
     Raises
     ------
     ValueError
-        What the schema cannot say is wrong: names, counts, the order of the clip interval, the cost.
+        What the schema cannot say is wrong: names, versions, counts, the order of the clip interval, the cost.
+    ParametersError
+        A signal, mapping, pruning method or probe is not known; the error names it.
     """
     if document["preprocessing"] not in PROFILES:
         raise ValueError(f"expected one of the profiles {', '.join(PROFILES)}, got {document['preprocessing']!r}")
     provenance = document["provenance"]
+    read = _configuration if document["format_version"] == FORMAT_VERSION else _configuration_of_format_3
     return LearnedParameters(
         architecture=document["architecture"],
         preprocessing=PROFILES[document["preprocessing"]],
         base_rate=float(document["base_rate"]),
         clip=Clip(*map(float, document["clip"])),
-        configurations=tuple(map(_configuration, document["configurations"])),
+        configurations=tuple(map(read, document["configurations"])),
         provenance=Provenance(**provenance | {"notes": tuple(provenance["notes"])}),
     )
 
 
 def _configuration(document: Document) -> Configuration:
+    for signal, version in document["signals"].items():
+        _check_version(signal, version)
+    inputs = tuple(map(_feature, document["features"]))
+    made_of = {feature.signal for feature in inputs}
+    if made_of != document["signals"].keys():
+        differing = sorted(made_of ^ document["signals"].keys())
+        raise ValueError(f"expected versions of the signals of all features and of no others, see {differing[0]!r}")
+    images = document["images"]
     configuration = Configuration(
+        images=ImageChoice(int(images["num_images"]), SelectionRule(images["rule"])),
         thetas=tuple(map(theta_from_document, document["thetas"])),
-        signals=tuple(map(str, document["signals"])),
+        probes=tuple(map(Probe.from_document, document["probes"])),
+        inputs=inputs,
+        mapping=mapping_from_document(document["mapping"], [feature.name for feature in inputs]),
+        held_out=_figures(document["held_out"]),
+        in_sample=_figures(document["in_sample"]),
+        experience=tuple((name, (float(low), float(high))) for name, (low, high) in document["experience"].items()),
+    )
+    return _with_cost(configuration, document["cost"])
+
+
+def _check_version(signal: str, version: int) -> None:
+    known = SIGNALS[signal].version
+    if version != known:
+        raise ValueError(f"expected version {known} of the signal {signal!r}, got version {version}")
+
+
+def _feature(document: Document) -> Feature:
+    name, signal = document["name"], document["signal"]
+    if "number" in document:
+        return ModelFeature(name, signal, document["number"])
+    of = document["of"]
+    return VariantFeature(name, signal, int(document["theta"]), of if isinstance(of, str) else int(of))
+
+
+def _configuration_of_format_3(document: Document) -> Configuration:
+    """Coefficients in the order of the features that the first versions of the signals gave."""
+    for signal in document["signals"]:
+        _check_version(signal, FIRST_VERSION)
+    configuration = Configuration.of(
+        thetas=tuple(map(theta_from_document, document["thetas"])),
+        signals=tuple(document["signals"]),
         reduction=Reduction(document["reduction"]),
-        kind=MappingKind(document["kind"]),
+        kind=document["kind"],
         intercept=float(document["intercept"]),
         coefficients=tuple(map(float, document["coefficients"])),
         held_out=_figures(document["held_out"]),
         in_sample=_figures(document["in_sample"]),
+        numbers=FIRST_NUMBERS.__getitem__,
     )
-    if document["cost"] != configuration.cost:
-        raise ValueError(f"expected the cost |S| * |D| = {configuration.cost}, got {document['cost']}")
+    return _with_cost(configuration, document["cost"])
+
+
+def _with_cost(configuration: Configuration, cost: int) -> Configuration:
+    if cost != configuration.cost:
+        raise ValueError(f"expected the cost |S| * |D| = {configuration.cost}, got {cost}")
     return configuration
 
 

@@ -1,16 +1,18 @@
-"""The mapping as applied: a signal vector and fitted coefficients to a probability of being poisoned.
+"""The mapping as applied: from a signal vector to a probability, and whether the vector is like those of training.
 
-Pure arithmetic on finite numbers. Every coefficient's contribution is kept, so that an answer can be explained.
+Pure arithmetic on finite numbers. Every feature's contribution is kept, so that an answer can be explained.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from detector.base.errors import DetectorError
-from detector.mapping.parameters import Clip, Configuration, MappingKind
+from detector.base.findings import Finding, Json, Severity
+from detector.mapping.configuration import Clip, Configuration
+from detector.mapping.weighted_sum import unfit
+
+_MOST_TOLD = 5  # names in a message; the evidence holds them all
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,10 @@ class Prediction:
     probability
         Of the model being poisoned, clipped.
     raw
-        What the regression says before link and clip: the linear predictor.
+        What the mapping says before link and clip: of a regression the linear predictor.
     contributions
-        The intercept, then coefficient times signal for each number of the vector; `math.fsum` of them is `raw`.
+        What it says without any feature, then what each feature of the vector adds; `math.fsum` of them is `raw`. Empty
+        where the mapping cannot be taken apart.
     """
 
     probability: float
@@ -33,7 +36,7 @@ class Prediction:
 
 
 def predict(configuration: Configuration, vector: Sequence[float], clip: Clip) -> Prediction:
-    """Apply the paper's equation (2), b0 + sum of b_k A_k, or its logistic counterpart, and clip.
+    """Apply the configuration's mapping to the numbers of its features, in their order, and clip.
 
     NIST fitted on accuracies rounded to 4 decimals. The vector is not rounded here: with the 10 images of its
     coefficients every accuracy is a multiple of 0.1, which the rounding leaves alone.
@@ -41,29 +44,30 @@ def predict(configuration: Configuration, vector: Sequence[float], clip: Clip) -
     Raises
     ------
     DetectorError
-        The vector is not what the coefficients were fitted on, or not finite.
+        The vector is not what the mapping was fitted on, or not finite.
     """
-    values = [float(value) for value in vector]
-    if len(values) != len(configuration.coefficients):
-        raise _unfit(f"{len(values)} values", f"{len(configuration.coefficients)}, one for each coefficient")
-    products = [b * a for b, a in zip(configuration.coefficients, values, strict=True)]
-    if not all(map(math.isfinite, products)):
-        raise _unfit("values that are not finite, or far too large", "finite numbers")
-    contributions = (configuration.intercept, *products)
-    raw = math.fsum(contributions)
-    linked = raw if configuration.kind is MappingKind.LINEAR else _logistic(raw)
-    return Prediction(min(max(linked, clip.low), clip.high), raw, contributions)
+    names = configuration.features
+    if len(vector) != len(names):
+        raise unfit(f"{len(vector)} values", f"{len(names)}, one for each feature")
+    applied = configuration.mapping.apply(dict(zip(names, map(float, vector), strict=True)))
+    shares = (applied.base, *(applied.contributions.get(name, 0.0) for name in names))
+    probability = min(max(applied.probability, clip.low), clip.high)
+    return Prediction(probability, applied.raw, shares if applied.contributions else ())
 
 
-def _logistic(x: float) -> float:
-    """1 / (1 + e^-x), without overflow for large negative x."""
-    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
-
-
-def _unfit(what: str, expected: str) -> DetectorError:
-    return DetectorError(
-        what,
-        where="signal vector",
-        expected=expected,
-        next_step="measure with the theta and signal that the coefficients were fitted with",
+def beyond_experience(configuration: Configuration, vector: Sequence[float]) -> tuple[Finding, ...]:
+    """The finding that features lie outside what was seen in training, if they do and the configuration knows that."""
+    values = dict(zip(configuration.features, vector, strict=True))
+    outside: dict[str, Json] = {
+        name: {"value": float(values[name]), "low": low, "high": high}
+        for name, (low, high) in configuration.experience
+        if not low <= values[name] <= high
+    }
+    if not outside:
+        return ()
+    told = ", ".join(list(outside)[:_MOST_TOLD]) + (" and others" if len(outside) > _MOST_TOLD else "")
+    message = (
+        f"{len(outside)} of {len(configuration.experience)} features lie outside the range that was seen in training "
+        f"({told}): the answer is an extrapolation"
     )
+    return (Finding(Severity.WARNING, "beyond_experience", message, {"features": outside}),)

@@ -13,7 +13,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from itertools import count, pairwise, takewhile
+from itertools import chain, count, pairwise, takewhile
 from statistics import median
 from typing import Protocol
 
@@ -122,17 +122,30 @@ class Measurer:
         """Whether so many passes are expected within the budget."""
         return self._budget.allows(self.predicted_seconds(num_passes, num_images))
 
-    def variants(self, variants: Iterable[Variant], num_variants: int, images: Images) -> Logits | None:
-        """Logits (variants, N, classes), or None as soon as they are not expected to be complete within the budget."""
+    def variants(
+        self, variants: Iterable[Variant], num_passes: int, images: Images, probed: Iterable[Images] = ()
+    ) -> Logits | None:
+        """Logits (passes, N, classes), or None as soon as they are not expected to be complete within the budget.
+
+        Parameters
+        ----------
+        variants
+            They are shown the images.
+        num_passes
+            How many variants and probed images there are together, at least one.
+        probed
+            What became of the images (N, 3, height, width) under probes: shown to the unpruned network, afterwards.
+        """
         stopped = False
+        shown = chain(((images, variant.patches) for variant in variants), ((changed, ()) for changed in probed))
 
         def work() -> Iterator[_Work]:
             nonlocal stopped
-            for number, variant in enumerate(variants):
-                last = number == num_variants - 1
-                rest = self._seconds(num_variants - number, len(images))
-                whole = [_Work(number, 0, images, variant.patches)]
-                for one in _parts(number, images, 0, variant.patches) if last else whole:
+            for number, (inputs, patches) in enumerate(shown):
+                last = number == num_passes - 1
+                rest = self._seconds(num_passes - number, len(inputs))
+                whole = [_Work(number, 0, inputs, patches)]
+                for one in _parts(number, inputs, 0, patches) if last else whole:
                     alone = _SAFETY_OF_A_PASS * self._slow() * len(one.images)
                     if not self._budget.allows(alone if one.start else max(alone, rest)):
                         stopped = True

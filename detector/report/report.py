@@ -28,13 +28,15 @@ from detector.base.errors import ExitCode, printable
 from detector.base.files import write_file
 from detector.base.findings import Finding, Json, Severity
 from detector.mapping.bundles import Bundle
-from detector.mapping.parameters import Clip, Configuration, Figures, LearnedParameters, MappingKind, Provenance
+from detector.mapping.configuration import Clip, Configuration, Figures
+from detector.mapping.parameters import LearnedParameters, Provenance
+from detector.mapping.port import MAPPINGS
 from detector.mapping.predict import Prediction
 from detector.model_file.records import ModelRecord
 from detector.pruning.theta import LayerRange, Theta, theta_schema, theta_to_document
 from detector.rounds.preprocessing import Preprocessing
 from detector.signals.features import Reduction
-from detector.signals.registry import is_per_variant, model_signal
+from detector.signals.registry import SIGNALS, is_per_variant, model_signal
 
 FORMAT_VERSION = 3
 _NO_FIGURES = "the bundle's costliest configuration has figures; this one, which fits the time, has none of its own"
@@ -91,7 +93,7 @@ class MappingSummary:
 
     bundle: str
     version: str
-    kind: MappingKind
+    kind: str
     base_rate: float
     clip: Clip
     cost: int
@@ -202,7 +204,9 @@ def to_plain(value: Any) -> Json:
 
 def _validator() -> Draft202012Validator:
     schema = json.loads(Path(__file__).with_name("report.schema.json").read_text(encoding="utf-8"))
-    schema["$defs"]["theta"] = theta_schema()  # of the methods that are registered now
+    schema["$defs"]["theta"] = theta_schema()  # of the methods that are registered now, as the signals and mappings
+    schema["$defs"]["signal"] = {"enum": list(SIGNALS.names())}
+    schema["$defs"]["mapping"]["properties"]["kind"] = {"enum": list(MAPPINGS.names())}
     return Draft202012Validator(schema)
 
 
@@ -295,7 +299,7 @@ def _answer_lines(report: Report) -> list[str]:
     lines = [f"{report.probability:.3f} is the probability that this model is poisoned: {_in_words(report)}"]
     if report.prediction is not None and report.mapping is not None:
         bounds, raw = report.mapping.clip, report.prediction.raw
-        if report.mapping.kind is MappingKind.LINEAR and not bounds.low <= raw <= bounds.high:
+        if MAPPINGS[report.mapping.kind].fitted.raw_is_probability and not bounds.low <= raw <= bounds.high:
             lines.append(f"the regression itself says {raw:.3f}; answers are clipped to [{bounds.low}, {bounds.high}]")
     if report.error is not None:
         lines.append(f"exit code {report.exit_code.value}: {report.error}")

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from detector.base.errors import ParametersError
 from detector.base.files import write_file
 from detector.examples.choice import ImageChoice
+from detector.probing.probe import Probe
 from detector.pruning.theta import SelectionRule, Theta, theta_from_document, theta_to_document
 from detector.signals.features import Feature, feature_matrix
 from detector.signals.legacy import FIRST_NUMBERS, FIRST_VERSION
@@ -76,6 +77,8 @@ class ArchitectureReadings:
         By the name of every other signal its numbers (I, M, K), in the order of `number_names`.
     untouched
         By name what no pruning has touched, each (M,): accuracy, loss, file size, norms, training history.
+    probes
+        What the images were changed by for the signals of scope PROBE.
     versions, number_names
         By the name of a signal its version, and the names of the K numbers, when it was read.
     """
@@ -90,6 +93,7 @@ class ArchitectureReadings:
     images: tuple[ImageChoice, ...]
     numbers: Mapping[str, Array]
     untouched: Mapping[str, Array]
+    probes: tuple[Probe, ...] = ()
     versions: Mapping[str, int] = field(default_factory=_versions)
     number_names: Mapping[str, tuple[str, ...]] = field(default_factory=_number_names)
 
@@ -150,6 +154,7 @@ def write_readings(path: Path, readings: ArchitectureReadings) -> None:
         "signals": readings.signals,
         "thetas": [theta_to_document(theta) for theta in readings.thetas],
         "images": [asdict(choice) for choice in readings.images],
+        "probes": [probe.to_document() for probe in readings.probes],
         "numbers": {name: readings.number_names[name] for name in numbers},
         "versions": {name: readings.versions[name] for name in (*readings.signals, *numbers)},
         "untouched": untouched,
@@ -196,6 +201,7 @@ def read_readings(path: Path) -> ArchitectureReadings:
 def _numbers(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     return {
         "images": tuple(ImageChoice(one["num_images"], SelectionRule(one["rule"])) for one in header["images"]),
+        "probes": tuple(map(Probe.from_document, header["probes"])),
         "numbers": {name: arrays[f"numbers_{name}"].astype(np.float64) for name in header["numbers"]},
         "versions": dict(header["versions"]),
         "number_names": {name: tuple(names) for name, names in header["numbers"].items()},

@@ -24,10 +24,13 @@ from numpy.typing import NDArray
 from detector import __version__
 from detector.base.errors import UsageError
 from detector.base.files import write_file
+from detector.probing.probe import Probe
 from detector.pruning.theta import Theta, theta_to_document
 from detector.sweep.thinning import thinned
 
 _log = logging.getLogger(__name__)
+
+Asked = Theta | Probe | None  # what was done: to the network, to the images, or nothing
 
 _FOLDER = "logits"
 # All that numpy raises on files that are cut short, damaged, or not its own.
@@ -71,57 +74,57 @@ class Store:
 
 
 class Shelf:
-    """The answers of one model. Theta None stands for the unpruned network: one variant."""
+    """The answers of one model. Where no theta is asked, the unpruned network answers: one variant."""
 
     def __init__(self, folder: Path | None, origin: dict[str, str]) -> None:
         self._folder = folder
         self._origin = origin | {"version": __version__}
         self._held: dict[str, Answers] = {}  # measured just now
 
-    def find(self, theta: Theta | None, names: Sequence[str]) -> Answers | None:
-        """The answers of `theta` to the images, out of one measurement that has them all; |D| plays no part."""
-        for number, answers in self._candidates(theta):
-            variants = _variants(theta, number)
+    def find(self, asked: Asked, names: Sequence[str]) -> Answers | None:
+        """What `asked` answered to the images, out of one measurement that has them all; |D| plays no part."""
+        for number, answers in self._candidates(asked):
+            variants = _variants(asked, number)
             if variants is not None and set(names) <= set(answers.names):
                 return answers.part(variants, names)
         return None
 
-    def put(self, theta: Theta | None, answers: Answers) -> None:
+    def put(self, asked: Asked, answers: Answers) -> None:
         """Keep answers, durably where possible: a folder that cannot be written costs the store, never the run."""
-        stem = self._stem(theta, len(answers.logits), answers.names)
+        stem = self._stem(asked, len(answers.logits), answers.names)
         self._held[stem] = answers
         if self._folder is None:
             return
         try:
-            write_file(self._folder / f"{stem}.npz", self._content(theta, answers))
+            write_file(self._folder / f"{stem}.npz", self._content(asked, answers))
         except UsageError as error:
             _log.warning("measurements are not kept, an interrupted run starts anew: %s", error)
             self._folder = None
 
-    def _content(self, theta: Theta | None, answers: Answers) -> bytes:
-        header = {"key": self._key(theta), "names": answers.names, "seconds": answers.seconds}
+    def _content(self, asked: Asked, answers: Answers) -> bytes:
+        header = {"key": self._key(asked), "names": answers.names, "seconds": answers.seconds}
         text = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
         buffer = io.BytesIO()
         np.savez(buffer, header=text, logits=answers.logits)
         return buffer.getvalue()
 
-    def _candidates(self, theta: Theta | None) -> Iterator[tuple[int, Answers]]:
-        """Measurements of the same theta, whatever |S| and |D|, with their |S|."""
-        stem = self._stem(theta)
+    def _candidates(self, asked: Asked) -> Iterator[tuple[int, Answers]]:
+        """Measurements of the same, whatever |S| and |D|, with their |S|."""
+        stem = self._stem(asked)
         for name, answers in self._held.items():
             if name.startswith(stem):
                 yield len(answers.logits), answers
         for path in sorted(self._folder.glob(f"{stem}*.npz")) if self._folder else ():
-            read = None if path.stem in self._held else self._read(path, theta)
+            read = None if path.stem in self._held else self._read(path, asked)
             if read is not None:
                 yield len(read.logits), read
 
-    def _read(self, path: Path, theta: Theta | None) -> Answers | None:
+    def _read(self, path: Path, asked: Asked) -> Answers | None:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 header = json.loads(arrays["header"].tobytes())
                 names, logits = tuple(map(str, header["names"])), arrays["logits"]
-                if header["key"] != self._key(theta) or logits.dtype != np.float32 or logits.ndim != 3:
+                if header["key"] != self._key(asked) or logits.dtype != np.float32 or logits.ndim != 3:
                     raise ValueError("measured of something else")
                 if logits.shape[1] != len(names):
                     raise ValueError(f"answers to {logits.shape[1]} images of {len(names)}")
@@ -130,21 +133,23 @@ class Shelf:
             _log.warning("%s is measured again: %s", path.name, error)
             return None
 
-    def _key(self, theta: Theta | None) -> dict[str, object]:
+    def _key(self, asked: Asked) -> dict[str, object]:
         """What the answers depend on besides |S| and the images."""
-        alike = None if theta is None else theta_to_document(replace(theta, num_pruned_models=1, num_images=1))
+        if isinstance(asked, Probe):
+            return {**self._origin, "probe": asked.to_document()}
+        alike = None if asked is None else theta_to_document(replace(asked, num_pruned_models=1, num_images=1))
         return {**self._origin, "theta": alike}
 
-    def _stem(self, theta: Theta | None, number: int | None = None, names: Sequence[str] = ()) -> str:
-        """How the names of the theta's files begin; with |S| and images, the whole name."""
-        stem = f"{_digest(self._key(theta))}-"
+    def _stem(self, asked: Asked, number: int | None = None, names: Sequence[str] = ()) -> str:
+        """How the names of its files begin; with |S| and images, the whole name."""
+        stem = f"{_digest(self._key(asked))}-"
         return stem if number is None else f"{stem}{number}-{_digest(list(names))}"
 
 
-def _variants(theta: Theta | None, measured: int) -> Sequence[int] | None:
-    if theta is None:
+def _variants(asked: Asked, measured: int) -> Sequence[int] | None:
+    if not isinstance(asked, Theta):
         return range(measured)
-    return thinned(replace(theta, num_pruned_models=measured), theta.num_pruned_models) if measured else None
+    return thinned(replace(asked, num_pruned_models=measured), asked.num_pruned_models) if measured else None
 
 
 def _digest(content: object) -> str:

@@ -7,8 +7,9 @@ only in |S| and |D| are measured together where one is a part of the other.
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -19,13 +20,16 @@ from detector.base.clock import Budget, Clock
 from detector.base.errors import DetectorError
 from detector.base.findings import Severity
 from detector.examples.choice import ImageChoice
-from detector.examples.images import Examples, Listing, decode, list_examples, select
+from detector.examples.chosen import ChosenExamples
+from detector.examples.images import list_examples
 from detector.graph.reference import load_references, reference_graph
-from detector.measurement.measure import Engine, Measurer
+from detector.measurement.measure import Measurer
+from detector.measurement.model_under_test import ModelUnderTest
 from detector.model_file import read_model
 from detector.model_file.records import ModelRecord
+from detector.probing.probe import Probe
+from detector.pruning.method import UnsupportedNetworkError
 from detector.pruning.theta import Theta
-from detector.pruning.variants import Rankings, make_variants
 from detector.quality.accuracy import clean_accuracy_finding
 from detector.quality.check import check_model
 from detector.quality.structure import Identification
@@ -38,6 +42,8 @@ from detector.sweep.readings import images_of
 from detector.sweep.store import Answers, Shelf, Store
 from detector.sweep.thinning import thinned
 
+_log = logging.getLogger(__name__)
+
 _Array = NDArray[np.float64]
 
 
@@ -47,11 +53,13 @@ class Sweep:
 
     thetas: tuple[Theta, ...]
     preprocessing: Preprocessing
+    probes: tuple[Probe, ...] = ()  # on all images that anything is measured on
+    further_images: tuple[ImageChoice, ...] = ()  # beside those of the thetas, for what needs no theta
 
     @property
     def images(self) -> tuple[ImageChoice, ...]:
         """The choices of images that are measured on, each once."""
-        return images_of(self.thetas)
+        return tuple(dict.fromkeys((*images_of(self.thetas), *self.further_images)))
 
 
 @dataclass(frozen=True)
@@ -62,8 +70,8 @@ class ModelReadings:
     ----------
     doubtful
         Whether it fails at its clean examples even before pruning.
-    variants, seconds
-        For each theta the readings (|S|, F) and how long they took to measure.
+    thetas, variants, seconds
+        The thetas that can be done to such a network, the readings (|S|, F) of each, and how long they took to measure.
     numbers, untouched
         As in `ArchitectureReadings`, of this model: by name (I, K), and by name.
     """
@@ -73,6 +81,7 @@ class ModelReadings:
     poisoned: bool
     sha256: str
     doubtful: bool
+    thetas: tuple[Theta, ...]
     variants: tuple[_Array, ...]
     seconds: tuple[float, ...]
     numbers: Mapping[str, _Array]
@@ -101,130 +110,142 @@ def _sweep(
     clock: Clock,
 ) -> ModelReadings:
     assert identification.architecture is not None
-    images = _Images.of(list_examples(model.examples_dirpath, identification.num_classes), sweep)
-    name = identification.architecture.name
-    network = _Network(record, name, images.examples, store.shelf(record.sha256, sweep.preprocessing.name), clock)
+    listing = list_examples(model.examples_dirpath, identification.num_classes)
+    images = ChosenExamples.of(listing, sweep.images, sweep.preprocessing)
+    shelf = store.shelf(record.sha256, sweep.preprocessing.name)
+    network = _Network(record, identification.architecture.name, images, shelf, clock)
     unpruned = network.unpruned()
+    answers = network.variants(sweep.thetas)
+    read = [_read(network, unpruned, choice, answers, sweep.probes) for choice in sweep.images]
+    variants = {theta: readings for one in read for theta, readings in one.variants.items()}
     labels = images.examples.labels
-    answers = [network.pruned(theta, images, sweep.thetas) for theta in sweep.thetas]
-    graph, logits = reference_graph(name), unpruned.logits[0]
-    measured: dict[Theta, _Array] = {}
-    numbers: list[Mapping[str, _Array]] = []
-    for choice in sweep.images:
-        on_these = {
-            theta: one for theta, one in zip(sweep.thetas, answers, strict=True) if ImageChoice.of(theta) == choice
-        }
-        rows = images.rows(next(iter(on_these)))
-        names = images.names(next(iter(on_these)))
-        context = Context(unpruned.part((0,), names).logits[0], labels[rows], graph, record.tensors)
-        read = read_signals(context, [one.logits for one in on_these.values()])
-        numbers.append(read.numbers)
-        measured |= {
-            theta: np.stack([of[signal] for signal in per_variant()], axis=-1)
-            for theta, of in zip(on_these, read.variants, strict=True)
-        }
-    untouched = untouched_readings(graph, record.tensors, logits, labels, record.file_bytes)
-    finding = clean_accuracy_finding(untouched["accuracy"], len(labels))
+    untouched = untouched_readings(network.graph, record.tensors, unpruned.logits[0], labels, record.file_bytes)
     return ModelReadings(
         name=model.name,
-        architecture=name,
+        architecture=identification.architecture.name,
         poisoned=model.poisoned,
         sha256=record.sha256,
-        doubtful=finding.severity is Severity.ERROR,
-        variants=tuple(measured[theta] for theta in sweep.thetas),
-        seconds=tuple(one.seconds for one in answers),
-        numbers={name: np.stack([one[name] for one in numbers]) for name in numbers[0]},
+        doubtful=clean_accuracy_finding(untouched["accuracy"], len(labels)).severity is Severity.ERROR,
+        thetas=tuple(answers),
+        variants=tuple(variants[theta] for theta in answers),
+        seconds=tuple(one.seconds for one in answers.values()),
+        numbers={name: np.stack([one.numbers[name] for one in read]) for name in read[0].numbers},
         untouched=untouched | {key: model.history[key] for key in HISTORY if key in model.history},
     )
 
 
 @dataclass(frozen=True)
-class _Images:
-    """All images that any theta asks for, decoded once, and which of them each one uses."""
+class _Read:
+    """The signals read on one choice of images: of each theta (|S|, F), and by name (K,)."""
 
-    examples: Examples
-    selections: Mapping[tuple[int, str], tuple[int, ...]]
-
-    @classmethod
-    def of(cls, listing: Listing, sweep: Sweep) -> _Images:
-        asked = {_asked(theta): theta for theta in sweep.thetas}
-        selections = {key: select(listing, theta.num_images, theta.rule) for key, theta in asked.items()}
-        wanted = sorted(set().union(*selections.values()))
-        return cls(decode(listing, wanted, sweep.preprocessing), selections)
-
-    def rows(self, theta: Theta) -> list[int]:
-        """Of the theta's images among all of them."""
-        wanted = set(self.selections[_asked(theta)])
-        return [row for row, index in enumerate(self.examples.stands_for) if index in wanted]
-
-    def names(self, theta: Theta) -> tuple[str, ...]:
-        """Of the theta's images."""
-        return tuple(self.examples.names[row] for row in self.rows(theta))
+    variants: Mapping[Theta, _Array]
+    numbers: Mapping[str, _Array]
 
 
-def _asked(theta: Theta) -> tuple[int, str]:
-    return theta.num_images, theta.rule
+def _read(
+    network: _Network,
+    unpruned: Answers,
+    choice: ImageChoice,
+    answers: Mapping[Theta, Answers],
+    probes: tuple[Probe, ...],
+) -> _Read:
+    shown = network.images.subset(choice)
+    probed = np.concatenate([network.probed(probe, choice).logits for probe in probes]) if probes else None
+    before = unpruned.part((0,), shown.names).logits[0]
+    context = Context(before, shown.labels, network.graph, network.record.tensors, probes, probed)
+    own = {theta: one for theta, one in answers.items() if ImageChoice.of(theta) == choice}
+    read = read_signals(context, [one.logits for one in own.values()])
+    columns = [np.stack([one[signal] for signal in per_variant()], axis=-1) for one in read.variants]
+    return _Read(dict(zip(own, columns, strict=True)), read.numbers)
 
 
 class _Network:
     """One model, ready to answer; what it has answered before is taken from the shelf."""
 
-    def __init__(self, record: ModelRecord, architecture: str, examples: Examples, shelf: Shelf, clock: Clock) -> None:
-        self._record = record
-        self._graph = reference_graph(architecture)
-        self._examples = examples
+    def __init__(
+        self, record: ModelRecord, architecture: str, images: ChosenExamples, shelf: Shelf, clock: Clock
+    ) -> None:
+        self.record = record
+        self.graph = reference_graph(architecture)
+        self.images = images
+        self._architecture = architecture
         self._shelf = shelf
         self._clock = clock
-        self._rankings: Rankings = {}
 
     @cached_property
-    def _engine(self) -> Engine:
+    def _model(self) -> ModelUnderTest:
         # Imported here: a second run that finds everything measured does without torch.
         from detector.measurement.engine import PackedEngine
 
-        return PackedEngine(self._graph, self._record.tensors)
-
-    @cached_property
-    def _measurer(self) -> Measurer:
-        return Measurer(self._engine, Budget(self._clock, self._clock.now(), math.inf), workers=1)
+        engine = PackedEngine(self.graph, self.record.tensors)
+        endless = Budget(self._clock, self._clock.now(), math.inf)
+        return ModelUnderTest(self.record, self._architecture, Measurer(engine, endless, workers=1))
 
     def unpruned(self) -> Answers:
         """Of the network as it is, to all images."""
-        found = self._shelf.find(None, self._examples.names)
+        examples = self.images.examples
+        found = self._shelf.find(None, examples.names)
         if found is None:
             began = self._clock.now()
-            measured = self._measurer.unpruned(self._examples.images)
+            measured = self._model.unpruned(examples)
             assert measured is not None  # the budget is endless, here and below
-            found = Answers(self._examples.names, measured[None], self._clock.now() - began)
+            found = Answers(examples.names, measured[None], self._clock.now() - began)
             self._shelf.put(None, found)
         return found
 
-    def pruned(self, theta: Theta, images: _Images, thetas: Sequence[Theta]) -> Answers:
-        """Of the variants of `theta` to its images; what the other thetas need of the same variants is measured too."""
-        names = images.names(theta)
+    def variants(self, thetas: Sequence[Theta]) -> dict[Theta, Answers]:
+        """Of the variants of each theta to its images, without thetas that cannot be done to such a network.
+
+        Raises
+        ------
+        UnsupportedNetworkError
+            None of them can.
+        """
+        answers: dict[Theta, Answers] = {}
+        unsupported: UnsupportedNetworkError | None = None
+        for theta in thetas:
+            try:
+                answers[theta] = self._pruned(theta, thetas)
+            except UnsupportedNetworkError as error:
+                unsupported = error
+                _log.warning("%s is left out for %s: %s", theta.pruning_method, self._architecture, error.what)
+        if unsupported is not None and not answers:
+            raise unsupported
+        return answers
+
+    def probed(self, probe: Probe, choice: ImageChoice) -> Answers:
+        """Of the network as it is, to what becomes of these images."""
+        examples = self.images.subset(choice)
+        found = self._shelf.find(probe, examples.names)
+        if found is None:
+            began = self._clock.now()
+            measured = self._model.measured(iter(()), 0, examples, (probe,))
+            assert measured is not None
+            found = Answers(examples.names, measured[1], self._clock.now() - began)
+            self._shelf.put(probe, found)
+        return found
+
+    def _pruned(self, theta: Theta, thetas: Sequence[Theta]) -> Answers:
+        """What the other thetas need of the same variants is measured too."""
+        names = self.images.subset(ImageChoice.of(theta)).names
         found = self._shelf.find(theta, names)
         if found is None:
-            alike = [other for other in thetas if _without_sizes(other) == _without_sizes(theta)]
-            self._measure(theta, alike, images)
+            self._measure(theta, [other for other in thetas if _without_sizes(other) == _without_sizes(theta)])
             found = self._shelf.find(theta, names)
             assert found is not None
         return found
 
-    def _measure(self, theta: Theta, alike: Iterable[Theta], images: _Images) -> None:
+    def _measure(self, theta: Theta, alike: Sequence[Theta]) -> None:
         """Measure the largest |S| of which that of `theta` is a part, on the images of all that are `alike`."""
-        alike = list(alike)
         largest = max(
             (one for one in alike if thinned(one, theta.num_pruned_models) is not None),
             key=lambda one: one.num_pruned_models,
         )
-        rows = sorted({row for one in alike for row in images.rows(one)})
-        chosen = images.examples.images[rows]
+        chosen = self.images.subset(*map(ImageChoice.of, alike))
         began = self._clock.now()
-        variants = make_variants(self._record.tensors, self._graph, largest, self._rankings)
-        logits = self._measurer.variants(variants, largest.num_pruned_models, chosen)
-        assert logits is not None
-        names = tuple(self._examples.names[row] for row in rows)
-        self._shelf.put(largest, Answers(names, logits, self._clock.now() - began))
+        measured = self._model.measured(self._model.variants((largest,)), largest.num_pruned_models, chosen)
+        assert measured is not None
+        self._shelf.put(largest, Answers(chosen.names, measured[0], self._clock.now() - began))
 
 
 def _without_sizes(theta: Theta) -> Theta:

@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from detector.base.clock import Clock
 from detector.base.process import keep_freed_memory
+from detector.pruning.theta import Theta
 from detector.rounds.reading import LabelledModel, LeftOut
 from detector.signals.registry import per_variant
 from detector.sweep.readings import ArchitectureReadings
@@ -30,6 +32,8 @@ from detector.sweep.store import Store
 from detector.sweep.sweeping import ModelReadings, Sweep, sweep_model
 
 _log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -121,19 +125,24 @@ def _gathered(models: Sequence[ModelReadings], sweep: Sweep) -> tuple[Architectu
 
 def _of_architecture(name: str, models: Sequence[ModelReadings], sweep: Sweep) -> ArchitectureReadings:
     names = sorted({key for model in models for key in model.untouched})
-    count = range(len(sweep.thetas))
+    thetas = [theta for theta in sweep.thetas if all(theta in model.thetas for model in models)]
     return ArchitectureReadings(
         architecture=name,
         names=tuple(model.name for model in models),
         poisoned=np.array([model.poisoned for model in models], dtype=np.int64),
         signals=per_variant(),
-        thetas=sweep.thetas,
-        variants=tuple(np.stack([model.variants[index] for model in models]) for index in count),
-        seconds=tuple(np.array([model.seconds[index] for model in models]) for index in count),
+        thetas=tuple(thetas),
+        variants=tuple(np.stack([_of(model.variants, model, theta) for model in models]) for theta in thetas),
+        seconds=tuple(np.array([_of(model.seconds, model, theta) for model in models]) for theta in thetas),
         images=sweep.images,
+        probes=sweep.probes,
         numbers={name: np.stack([model.numbers[name] for model in models], axis=1) for name in models[0].numbers},
         untouched={key: _column(models, key) for key in names},
     )
+
+
+def _of(measured: Sequence[_T], model: ModelReadings, theta: Theta) -> _T:
+    return measured[model.thetas.index(theta)]
 
 
 def _column(models: Sequence[ModelReadings], key: str) -> NDArray[np.float64]:

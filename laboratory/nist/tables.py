@@ -17,7 +17,8 @@ from pathlib import Path
 from detector.architectures import ARCHITECTURES, Architecture
 from detector.base.errors import DetectorError, ParametersError
 from detector.mapping.bundles import Bundle, write_bundle
-from detector.mapping.parameters import Clip, Configuration, Figures, LearnedParameters, MappingKind, Provenance
+from detector.mapping.configuration import Clip, Configuration, Figures
+from detector.mapping.parameters import LearnedParameters, Provenance
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import Reduction
@@ -103,11 +104,11 @@ def _convert(table: _Table, rows: dict[str, _Row], output: Path) -> Path:
 def _parameters(table: _Table, row: _Row, architecture: Architecture) -> LearnedParameters:
     figures = Figures(row.num_models, row.num_erroneous / row.num_models, row.cross_entropy)
     intercept, *coefficients = row.coefficients
-    configuration = Configuration(
+    configuration = Configuration.of(
         (THETA,),
         ("accuracy",),
         Reduction.VARIANTS,
-        MappingKind.LINEAR,
+        "linear",
         intercept,
         tuple(coefficients),
         held_out=None,

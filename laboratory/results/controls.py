@@ -13,7 +13,7 @@ from detector.learning.evaluation.metrics import Metrics, cross_entropies, error
 from detector.learning.regression.fitting import FitMethod, fit
 from detector.learning.regression.logistic import Logistic
 from detector.learning.search.candidates import paper_candidates
-from detector.mapping.parameters import Clip
+from detector.mapping.configuration import Clip
 from detector.pruning.theta import Theta
 from detector.sweep.readings import ArchitectureReadings
 

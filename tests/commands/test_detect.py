@@ -28,7 +28,8 @@ from detector.commands.settings import Settings
 from detector.examples.images import Examples, load_examples
 from detector.graph.reference import reference_graph
 from detector.mapping.bundles import Bundle, write_bundle
-from detector.mapping.parameters import Clip, Configuration, LearnedParameters, MappingKind, Provenance
+from detector.mapping.configuration import Clip, Configuration
+from detector.mapping.parameters import LearnedParameters, Provenance
 from detector.measurement.measure import SAFETY
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
 from detector.pruning.variant import RowPatch
@@ -76,7 +77,7 @@ class StandIn:
 def configuration(pruned_models: int, images: int) -> Configuration:
     """The raw answer is the number of pruned models in per cent, as every accuracy is 1."""
     theta = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, pruned_models, images)
-    return Configuration((theta,), ("accuracy",), Reduction.VARIANTS, MappingKind.LINEAR, 0.0, (0.01,) * pruned_models)
+    return Configuration.of((theta,), ("accuracy",), Reduction.VARIANTS, "linear", 0.0, (0.01,) * pruned_models)
 
 
 LARGE, MIDDLE, SMALL = configuration(20, 5), configuration(10, 5), configuration(12, 2)
@@ -336,8 +337,8 @@ def small_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 THETA = Theta(PruningMethod.AMPLIFY, SamplingMethod.UNIFORM, RankingMethod.L2, 0.03, 3, 5, gain=2.0)
-EVERY = Configuration(
-    (THETA,), SIGNALS.names(), Reduction.SUMMARY, MappingKind.LOGISTIC, 0.1, tuple(k / 100 for k in range(45))
+EVERY = Configuration.of(
+    (THETA,), SIGNALS.names(), Reduction.SUMMARY, "logistic", 0.1, tuple(k / 100 for k in range(45))
 )
 
 
@@ -397,7 +398,7 @@ def test_several_thetas_are_measured_as_each_would_be_alone(
 
     def report_of(*some: Theta) -> Report:
         names = feature_names(EVERY.signals, Reduction.MEAN, [theta.num_pruned_models for theta in some])
-        chosen = replace(EVERY, thetas=some, reduction=Reduction.MEAN, coefficients=(0.1,) * len(names))
+        chosen = Configuration.of(some, EVERY.signals, Reduction.MEAN, "logistic", 0.1, (0.1,) * len(names))
         request = Request(small_case.model, small_images, learned(tmp_path, "small", chosen))
         return Detection(request, SETTINGS, Budget(HandClock(), 0.0, 1e6)).run()
 

@@ -10,7 +10,8 @@ import pytest
 
 from detector.commands.measure import main
 from detector.mapping.bundles import Bundle, write_bundle
-from detector.mapping.parameters import Clip, Configuration, LearnedParameters, MappingKind, Provenance
+from detector.mapping.configuration import Clip, Configuration
+from detector.mapping.parameters import LearnedParameters, Provenance
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import Reduction
@@ -53,7 +54,7 @@ def test_readings_are_written_and_the_rest_listed(
 
 
 def test_the_ladder_of_a_bundle_is_measured_too(small_round: Path, tmp_path: Path) -> None:
-    configuration = Configuration((THETA,), ("accuracy",), Reduction.VARIANTS, MappingKind.LINEAR, 0.0, (0.0, 0.0))
+    configuration = Configuration.of((THETA,), ("accuracy",), Reduction.VARIANTS, "linear", 0.0, (0.0, 0.0))
     origin = Provenance("by hand", 2, 1, "none", "this test")
     learned = LearnedParameters("resnet18", PROFILES["small"], 0.5, Clip(), (configuration,), origin)
     bundle = write_bundle(tmp_path, Bundle("by-hand", "1", "for this test", 0.5), [learned])

@@ -15,7 +15,7 @@ from detector.learning.evaluation.design import make_design
 from detector.learning.evaluation.metrics import judge
 from detector.learning.search.candidates import Bank, all_candidates, paper_candidates
 from detector.learning.search.searching import OLS_STRENGTHS, RIDGE_STRENGTHS
-from detector.mapping.parameters import Clip
+from detector.mapping.configuration import Clip
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.sweep.readings import ArchitectureReadings
 

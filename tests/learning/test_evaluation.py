@@ -11,7 +11,7 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 from detector.learning.evaluation.evaluation import evaluate, figures, held_out_probabilities
 from detector.learning.evaluation.metrics import cross_entropies, error_rate, roc_auc
 from detector.learning.regression.fitting import FitMethod, fit, folds
-from detector.mapping.parameters import Clip
+from detector.mapping.configuration import Clip
 
 CLIP = Clip()
 

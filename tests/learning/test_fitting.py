@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from detector.learning.regression import fitting
 from detector.learning.regression.fitting import Fit, FitMethod, fit, folds
-from detector.mapping.parameters import Clip, Configuration, MappingKind
+from detector.mapping.configuration import Clip, Configuration
 from detector.mapping.predict import predict
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.signals.features import Reduction
@@ -27,7 +27,7 @@ ALL = [FitMethod.OLS, FitMethod.RIDGE, FitMethod.LOGISTIC]
 def test_ols_by_hand() -> None:
     """Four points on x: the slope is cov(x, y) / var(x) = 0.5 / 1.25."""
     made = fit(FitMethod.OLS, np.array([[0.0], [1], [2], [3]]), np.array([0, 0, 1, 1]), 0)
-    assert made.kind is MappingKind.LINEAR
+    assert made.kind == "linear"
     assert made.coefficients == pytest.approx((0.4,))
     assert made.intercept == pytest.approx(0.5 - 0.4 * 1.5)
 
@@ -81,7 +81,7 @@ def test_probabilities_are_those_of_predict(method: FitMethod) -> None:
     theta = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 5, 10)
     made, clip = fit(method, VECTORS, LABELS, 0), Clip(0.3, 0.6)
     chosen = ((theta,), ("accuracy",), Reduction.VARIANTS)
-    configuration = Configuration(*chosen, made.kind, made.intercept, made.coefficients)
+    configuration = Configuration.of(*chosen, made.kind, made.intercept, made.coefficients)
     expected = [predict(configuration, vector.tolist(), clip).probability for vector in VECTORS]
     np.testing.assert_allclose(made.probabilities(VECTORS, clip), expected, atol=1e-12)
     assert 0.3 in expected
@@ -128,6 +128,6 @@ def test_folds_are_stratified_and_hold_everything_out_once(poisoned: int, count:
 
 
 def test_extreme_odds_do_not_overflow() -> None:
-    made = Fit(MappingKind.LOGISTIC, 0.0, (1.0,))
+    made = Fit("logistic", 0.0, (1.0,))
     with np.errstate(all="raise"):
         assert made.probabilities(np.array([[-1e6], [0.0], [1e6]]), Clip()).tolist() == [0.01, 0.5, 0.99]

@@ -15,7 +15,7 @@ from detector.learning.evaluation.design import make_design
 from detector.learning.regression.logistic import STRENGTHS, Logistic, fit_logistic
 from detector.learning.search.candidates import Candidate
 from detector.learning.search.concluding import conclude
-from detector.mapping.parameters import Clip
+from detector.mapping.configuration import Clip
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.signals.features import Reduction
 from detector.sweep.readings import ArchitectureReadings

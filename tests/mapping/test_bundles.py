@@ -14,30 +14,28 @@ from typing import Any
 import pytest
 
 from detector.base.errors import ExitCode, ParametersError
+from detector.base.registry import Registry
 from detector.mapping.bundles import Bundle, load_bundle, load_parameters, write_bundle
-from detector.mapping.parameters import (
-    Clip,
-    Configuration,
-    Figures,
-    LearnedParameters,
-    MappingKind,
-    Provenance,
-    to_document,
-)
+from detector.mapping.configuration import Clip, Configuration, Figures
+from detector.mapping.linear import Linear
+from detector.mapping.parameters import LearnedParameters, Provenance, to_document
+from detector.mapping.port import MAPPINGS
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import Reduction
+from detector.signals.registry import SIGNALS
+from tests.mapping.format_3 import format_3_document
 
 BUNDLE = Bundle("mine", "3", "For the tests.", 0.5)
 
 
 def _parameters(architecture: str, intercept: float = 0.25) -> LearnedParameters:
     theta = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 2, 10)
-    configuration = Configuration(
+    configuration = Configuration.of(
         (theta,),
         ("accuracy",),
         Reduction.VARIANTS,
-        MappingKind.LINEAR,
+        "linear",
         intercept,
         (0.5, -0.5),
         None,
@@ -97,34 +95,87 @@ def _set(document: dict[str, Any], path: str, value: Any) -> None:
     document[last] = value  # type: ignore[index]
 
 
-INVALID_FIELDS = [
+SHARED_SLIPS = [
     ("format_version", 1), ("architecture", "resnet34"), ("architecture", 5), ("preprocessing", "round9"),
     ("base_rate", -0.1), ("base_rate", "0.5"), ("clip", [0.9, 0.1]), ("clip", [0.1]), ("clip", [0, 2]),
-    ("configurations", []), ("extra", 1), ("configurations/0/extra", 1), ("configurations/0/coefficients", [1.0]),
-    ("configurations/0/coefficients", [1.0, 2.0, 3.0]), ("configurations/0/coefficients/0", "1"),
-    ("configurations/0/coefficients/0", None), ("configurations/0/coefficients/0", 1e300),
-    ("configurations/0/intercept", True), ("configurations/0/cost", 21), ("configurations/0/signals", ["loss"]),
-    ("configurations/0/signals", []), ("configurations/0/signals", ["accuracy"] * 2),
-    ("configurations/0/signals", ["accuracy", "margin"]), ("configurations/0/reduction", "median"),
-    ("configurations/0/reduction", "summary"), ("configurations/0/thetas/0/gain", 0),
-    ("configurations/0/thetas/0/layers", "last"),
-    ("configurations/0/kind", "forest"), ("configurations/0/thetas/0/num_pruned_models", 5),
+    ("configurations", []), ("extra", 1), ("configurations/0/extra", 1), ("configurations/0/cost", 21),
+    ("configurations/0/thetas/0/gain", 0), ("configurations/0/thetas/0/layers", "last"),
+    ("configurations/0/thetas/0/num_pruned_models", 1), ("configurations/0/thetas/0/num_pruned_models", 5),
     ("configurations/0/thetas/0/num_pruned_models", 0), ("configurations/0/thetas/0/num_images", 10**12),
     ("configurations/0/thetas/0/p", 0), ("configurations/0/thetas/0/p", 1), ("configurations/0/thetas/0/trim_k", 0),
     ("configurations/0/thetas/0/rule", "mine"), ("configurations/0/thetas/0/pruning_method", "reset"),
     ("configurations/0/in_sample/error_rate", 10), ("configurations/0/held_out", {}), ("provenance", {}),
     ("provenance/num_models", 0), ("provenance/notes", "note"), ("provenance/evaluation", ""),
 ]  # fmt: skip
+SLIPS_OF_FORMAT_3 = [
+    *SHARED_SLIPS,
+    ("configurations/0/coefficients", [1.0]),
+    ("configurations/0/coefficients", [1.0, 2.0, 3.0]), ("configurations/0/coefficients/0", "1"),
+    ("configurations/0/coefficients/0", None), ("configurations/0/coefficients/0", 1e300),
+    ("configurations/0/intercept", True), ("configurations/0/signals", ["loss"]),
+    ("configurations/0/signals", []), ("configurations/0/signals", ["accuracy"] * 2),
+    ("configurations/0/signals", ["accuracy", "margin"]), ("configurations/0/reduction", "median"),
+    ("configurations/0/reduction", "summary"), ("configurations/0/kind", "forest"),
+]  # fmt: skip
+INVALID_FIELDS = [
+    *SHARED_SLIPS,
+    ("configurations/0/mapping/coefficients", {"accuracy_00": 1.0}),
+    ("configurations/0/mapping/coefficients/accuracy_02", 1.0), ("configurations/0/mapping/coefficients", [1.0, 2.0]),
+    ("configurations/0/mapping/coefficients/accuracy_00", "1"),
+    ("configurations/0/mapping/coefficients/accuracy_00", None),
+    ("configurations/0/mapping/coefficients/accuracy_00", 1e300), ("configurations/0/mapping/intercept", True),
+    ("configurations/0/mapping/slope", 1.0), ("configurations/0/mapping", {}),
+    ("configurations/0/mapping/name", "forest"),
+    ("configurations/0/mapping/version", 2), ("configurations/0/signals", {"loss": 1}),
+    ("configurations/0/signals", {}),
+    ("configurations/0/signals", {"accuracy": 2}), ("configurations/0/signals/margin", 1),
+    ("configurations/0/features", []), ("configurations/0/features/0/signal", "loss"),
+    ("configurations/0/features/0/signal", "unpruned"), ("configurations/0/features/0/signal", "margin"),
+    ("configurations/0/features/0/name", "accuracy_01"), ("configurations/0/features/0/of", "median"),
+    ("configurations/0/features/0/of", 2), ("configurations/0/features/0/of", -1),
+    ("configurations/0/features/0/theta", 1), ("configurations/0/features/0/number", "x"),
+    ("configurations/0/images/num_images", 11), ("configurations/0/images/rule", "nist"),
+    ("configurations/0/images/rule", "mine"), ("configurations/0/probes", [{}]),
+    ("configurations/0/probes", [{"kind": "smell", "version": 1, "parameters": {}}]),
+    ("configurations/0/experience", {"margin_00": [0, 1]}), ("configurations/0/experience", {"accuracy_00": [1, 0]}),
+    ("configurations/0/experience", {"accuracy_00": [0]}),
+]  # fmt: skip
+_CASES = [(to_document, *slip) for slip in INVALID_FIELDS] + [(format_3_document, *slip) for slip in SLIPS_OF_FORMAT_3]
 
 
-@pytest.mark.parametrize(("path", "value"), INVALID_FIELDS, ids=[f"{p}={v!r}" for p, v in INVALID_FIELDS])
-def test_every_slip_in_a_field_is_told(directory: Path, path: str, value: Any) -> None:
-    document = to_document(_parameters("resnet18"))
+@pytest.mark.parametrize(("form", "path", "value"), _CASES, ids=[f"{f.__name__} {p}={v!r}" for f, p, v in _CASES])
+def test_every_slip_in_a_field_is_told(
+    directory: Path, form: Callable[[LearnedParameters], dict[str, Any]], path: str, value: Any
+) -> None:
+    document = form(_parameters("resnet18"))
     _set(document, path, value)
     file = directory / "mine" / "resnet18.json"
     file.write_text(json.dumps(document))
     with pytest.raises(ParametersError, match=re.escape(str(file))):
         load_parameters(directory, "mine", "resnet18")
+
+
+@pytest.mark.parametrize("form", [to_document, format_3_document])
+def test_this_format_and_the_one_before_are_read(
+    directory: Path, form: Callable[[LearnedParameters], dict[str, Any]]
+) -> None:
+    (directory / "mine" / "resnet18.json").write_text(json.dumps(form(_parameters("resnet18"))))
+    assert load_parameters(directory, "mine", "resnet18") == _parameters("resnet18")
+
+
+@pytest.mark.parametrize(
+    ("registry", "name", "told"),
+    [
+        (SIGNALS, "accuracy", "no signal is called 'accuracy'"),
+        (MAPPINGS, "linear", "no mapping is called 'linear'"),
+    ],
+)
+def test_what_a_bundle_needs_and_is_not_known_is_named(
+    directory: Path, registry: Registry[Any], name: str, told: str
+) -> None:
+    with registry.without_entry(name), pytest.raises(ParametersError, match=told) as caught:
+        load_parameters(directory, "mine", "resnet18")
+    assert caught.value.where.endswith("resnet18.json")
 
 
 @pytest.mark.parametrize("key", sorted(to_document(_parameters("resnet18"))))
@@ -161,8 +212,8 @@ BROKEN_FILES = {
     "a list": lambda text: b"[]",
     "empty": lambda text: b"",
     "huge": lambda text: text.encode() + b" " * 2**20,
-    "too many wrong numbers": _edited(r'"coefficients": \[', '"coefficients": [' + '"a", ' * 100_000),
-    "too many right numbers": _edited(r'"coefficients": \[', '"coefficients": [' + "1, " * 300_000),
+    "too many wrong numbers": _edited(r'"thetas": \[', '"thetas": [' + '"a", ' * 100_000),
+    "too many right numbers": _edited(r'"thetas": \[', '"thetas": [' + "1, " * 300_000),
     "a pickle": lambda text: b"\x80\x04cos\nsystem\n(S'true'\ntR.",
 }
 
@@ -227,11 +278,10 @@ def test_the_old_bundle_survives_a_failure(directory: Path, failing: str, monkey
     parameters = _parameters("googlenet")
     if failing == "write":
         monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    elif failing == "read back":  # the dataclass allows it, the schema does not
+    elif failing == "read back":  # the dataclass allows it, its reader does not
         (configuration,) = parameters.configurations
-        parameters = dataclasses.replace(
-            parameters, configurations=(dataclasses.replace(configuration, intercept=1e300),)
-        )
+        huge = Linear.of(1e300, configuration.features, (0.5, -0.5))
+        parameters = dataclasses.replace(parameters, configurations=(dataclasses.replace(configuration, mapping=huge),))
     else:
         rename = Path.rename
 

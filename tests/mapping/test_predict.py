@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from detector.base.errors import DetectorError
-from detector.mapping.parameters import Clip, Configuration, MappingKind
+from detector.mapping.configuration import Clip, Configuration
 from detector.mapping.predict import predict
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.signals.features import Reduction
@@ -15,11 +15,9 @@ from detector.signals.features import Reduction
 WIDE = Clip(0, 1)
 
 
-def _configuration(
-    coefficients: list[float], intercept: float = 0.0, kind: MappingKind = MappingKind.LINEAR
-) -> Configuration:
+def _configuration(coefficients: list[float], intercept: float = 0.0, kind: str = "linear") -> Configuration:
     theta = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, len(coefficients), 10)
-    return Configuration((theta,), ("accuracy",), Reduction.VARIANTS, kind, intercept, tuple(coefficients))
+    return Configuration.of((theta,), ("accuracy",), Reduction.VARIANTS, kind, intercept, tuple(coefficients))
 
 
 def _fitted(seed: int, models: int = 60) -> tuple[np.ndarray, np.ndarray]:
@@ -41,7 +39,7 @@ def test_linear_is_scikit_learns() -> None:
 def test_logistic_is_scikit_learns() -> None:
     vectors, labels = _fitted(1)
     fit = LogisticRegression(C=10).fit(vectors, labels)
-    configuration = _configuration(list(fit.coef_[0]), float(fit.intercept_[0]), MappingKind.LOGISTIC)
+    configuration = _configuration(list(fit.coef_[0]), float(fit.intercept_[0]), "logistic")
     got = [predict(configuration, vector, WIDE) for vector in vectors]
     np.testing.assert_allclose([p.probability for p in got], fit.predict_proba(vectors)[:, 1], rtol=0, atol=1e-12)
     np.testing.assert_allclose([p.raw for p in got], fit.decision_function(vectors), rtol=0, atol=1e-12)
@@ -70,7 +68,7 @@ def test_default_clip(intercept: float, expected: float) -> None:
 
 @pytest.mark.parametrize(("intercept", "expected"), [(-1e8, 0.0), (1e8, 1.0), (0.0, 0.5), (math.log(3), 0.75)])
 def test_logistic_does_not_overflow(intercept: float, expected: float) -> None:
-    configuration = _configuration([0.0], intercept, MappingKind.LOGISTIC)
+    configuration = _configuration([0.0], intercept, "logistic")
     assert predict(configuration, [1.0], WIDE).probability == pytest.approx(expected, abs=1e-15)
 
 

@@ -15,7 +15,7 @@ import detector.report
 from detector.base.errors import ExitCode, UsageError
 from detector.base.findings import Finding, Severity
 from detector.mapping.bundles import load_bundle, load_parameters
-from detector.mapping.parameters import Figures
+from detector.mapping.configuration import Figures
 from detector.mapping.predict import predict
 from detector.model_file.records import ContentKind, FileFormat, ModelRecord
 from detector.pruning.theta import THETA_KEYS, LayerRange, PruningMethod, theta_schema

@@ -16,7 +16,8 @@ from detector.commands.detect import Detection, Request
 from detector.commands.settings import Settings
 from detector.examples.choice import ImageChoice
 from detector.mapping.bundles import Bundle, write_bundle
-from detector.mapping.parameters import Clip, Configuration, LearnedParameters, MappingKind, Provenance
+from detector.mapping.configuration import Clip, Configuration
+from detector.mapping.parameters import LearnedParameters, Provenance
 from detector.measurement.engine import PackedEngine
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.report.report import Report
@@ -59,7 +60,7 @@ def swept(model: LabelledModel, *thetas: Theta, scratch: Path | None = None, pro
 def detection(model: LabelledModel, theta: Theta, directory: Path) -> Report:
     every = SIGNALS.names()
     length = len(feature_names(every, Reduction.VARIANTS, [theta.num_pruned_models]))
-    configuration = Configuration((theta,), every, Reduction.VARIANTS, MappingKind.LINEAR, 0.0, (0.0,) * length)
+    configuration = Configuration.of((theta,), every, Reduction.VARIANTS, "linear", 0.0, (0.0,) * length)
     origin = Provenance("by hand", 2, 1, "none", "this test")
     learned = LearnedParameters("squeezenetv1_1", PROFILE, 0.5, Clip(), (configuration,), origin)
     write_bundle(directory, Bundle("by-hand", "1", "for this test", 0.5), [learned])
@@ -167,7 +168,7 @@ def test_an_interrupted_run_goes_on(
 
             return make_variants(*arguments)
 
-        patch.setattr("detector.sweep.sweeping.make_variants", make_variants)
+        patch.setattr("detector.measurement.model_under_test.make_variants", make_variants)
         with pytest.raises(KeyboardInterrupt):
             swept(labelled, THETA, OTHERS[2], scratch=tmp_path)
     passes.clear()

@@ -20,7 +20,7 @@ from detector.learning.evaluation.metrics import cross_entropies
 from detector.learning.evaluation.rounding import rounded
 from detector.learning.search.candidates import Bank
 from detector.learning.search.searching import Families, Fits
-from detector.mapping.parameters import Clip
+from detector.mapping.configuration import Clip
 
 Array = NDArray[np.float64]
 # By the folds left out: scores (N, P), of which only the rows of these folds mean something.

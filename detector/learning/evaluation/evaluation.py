@@ -12,7 +12,7 @@ import numpy as np
 
 from detector.learning.evaluation.metrics import cross_entropies, error_rate, half_width, mean_auc, roc_auc
 from detector.learning.regression.fitting import FitMethod, Labels, Probabilities, Vectors, fit, folds
-from detector.mapping.parameters import Clip, Figures
+from detector.mapping.configuration import Clip, Figures
 
 REPEATS = 5  # of the cross-validation, each with folds of its own
 PERMUTATIONS = 49  # the smallest p-value is then 0.02

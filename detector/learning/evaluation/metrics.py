@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from detector.learning.evaluation.permutation import p_value
 from detector.learning.evaluation.rounding import rounded
-from detector.mapping.parameters import Figures
+from detector.mapping.configuration import Figures
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]

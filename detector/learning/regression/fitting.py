@@ -15,7 +15,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.mapping.parameters import Clip, MappingKind
+from detector.mapping.configuration import Clip
 
 Vectors = NDArray[np.float64]  # (models, length of the signal vector)
 Labels = NDArray[np.int64]  # (models,), 1 = poisoned
@@ -44,14 +44,14 @@ class FitMethod(StrEnum):
 class Fit:
     """A fitted regression on raw signal vectors."""
 
-    kind: MappingKind
+    kind: str
     intercept: float
     coefficients: tuple[float, ...]
 
     def probabilities(self, vectors: Vectors, clip: Clip) -> Probabilities:
         """Of being poisoned, clipped: for vectors (N, length) an array (N,), as `predict` has them one by one."""
         raw = self.intercept + vectors @ np.array(self.coefficients)
-        linked = raw if self.kind is MappingKind.LINEAR else 1 / (1 + np.exp(-np.clip(raw, -700, 700)))
+        linked = raw if self.kind == "linear" else 1 / (1 + np.exp(-np.clip(raw, -700, 700)))
         clipped: Probabilities = np.clip(linked, clip.low, clip.high)
         return clipped
 
@@ -83,7 +83,7 @@ def _ols(vectors: Vectors, labels: Labels, seed: int) -> Fit:
     means = vectors.mean(axis=0)
     coefficients = np.linalg.pinv(vectors - means, rcond=_RANK_TOLERANCE) @ (labels - labels.mean())
     intercept = float(labels.mean() - means @ coefficients)
-    return Fit(MappingKind.LINEAR, intercept, tuple(coefficients.tolist()))
+    return Fit("linear", intercept, tuple(coefficients.tolist()))
 
 
 def _ridge(vectors: Vectors, labels: Labels, seed: int) -> Fit:
@@ -99,7 +99,7 @@ def _ridge(vectors: Vectors, labels: Labels, seed: int) -> Fit:
 
     strength = min(_RIDGE_STRENGTHS, key=loss)
     coefficients = right.T @ (singular / (singular**2 + strength) * (left.T @ centred))
-    return scale.undone(MappingKind.LINEAR, float(labels.mean()), coefficients)
+    return scale.undone("linear", float(labels.mean()), coefficients)
 
 
 def _logistic(vectors: Vectors, labels: Labels, seed: int) -> Fit:
@@ -135,7 +135,7 @@ def _penalised(vectors: Vectors, labels: Labels, strength: float) -> Fit:
         weights -= step
         if np.abs(step).max() <= _CONVERGED:
             break
-    return scale.undone(MappingKind.LOGISTIC, float(weights[0]), weights[1:])
+    return scale.undone("logistic", float(weights[0]), weights[1:])
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class _Scale:
         scaled: Vectors = (vectors - self.means) / self.deviations
         return scaled
 
-    def undone(self, kind: MappingKind, intercept: float, coefficients: Vectors) -> Fit:
+    def undone(self, kind: str, intercept: float, coefficients: Vectors) -> Fit:
         """The same regression for raw vectors."""
         raw = coefficients / self.deviations
         return Fit(kind, float(intercept - self.means @ raw), tuple(raw.tolist()))

@@ -17,7 +17,7 @@ from detector.learning.evaluation.nested import best_options, chosen_answers, he
 from detector.learning.regression.fitting import Fit
 from detector.learning.regression.ridge import Scale
 from detector.learning.search.candidates import Candidate
-from detector.mapping.parameters import Clip, MappingKind
+from detector.mapping.configuration import Clip
 from detector.sweep.readings import ArchitectureReadings
 
 Array = NDArray[np.float64]
@@ -96,7 +96,7 @@ def _with_constant(inputs: Array) -> Array:
 
 
 def _folded(intercept: float, coefficients: Array, means: Array) -> Fit:
-    return Fit(MappingKind.LOGISTIC, float(intercept - means @ coefficients), tuple(coefficients.tolist()))
+    return Fit("logistic", float(intercept - means @ coefficients), tuple(coefficients.tolist()))
 
 
 def fit_logistic(inputs: Array, labels: Indices, strength: float) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.learning.regression.fitting import Fit
-from detector.mapping.parameters import Configuration
+from detector.mapping.configuration import Configuration
 from detector.pruning.theta import PruningMethod, SelectionRule, Theta
 from detector.signals.features import Reduction, make_features
 from detector.signals.registry import is_per_variant, per_variant
@@ -54,7 +54,7 @@ class Candidate:
 
     def configuration(self, fit: Fit) -> Configuration:
         """With the regression that was fitted on the features, and no figures yet."""
-        return Configuration(self.thetas, self.signals, self.reduction, fit.kind, fit.intercept, fit.coefficients)
+        return Configuration.of(self.thetas, self.signals, self.reduction, fit.kind, fit.intercept, fit.coefficients)
 
     @property
     def cost(self) -> int:

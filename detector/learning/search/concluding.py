@@ -16,7 +16,7 @@ from detector.learning.evaluation.design import Design
 from detector.learning.regression.fitting import Fit
 from detector.learning.regression.logistic import STRENGTHS, Logistic
 from detector.learning.search.candidates import Candidate
-from detector.mapping.parameters import Clip
+from detector.mapping.configuration import Clip
 from detector.sweep.readings import ArchitectureReadings
 
 Array = NDArray[np.float64]

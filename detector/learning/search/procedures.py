@@ -31,7 +31,7 @@ from detector.learning.search.candidates import (
     sets_together,
 )
 from detector.learning.search.searching import OLS_STRENGTHS, RIDGE_STRENGTHS
-from detector.mapping.parameters import Clip
+from detector.mapping.configuration import Clip
 from detector.pruning.theta import PruningMethod
 from detector.signals.features import Reduction
 from detector.signals.registry import is_per_variant

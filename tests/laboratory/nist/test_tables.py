@@ -8,6 +8,7 @@ import pytest
 from detector.architectures import ARCHITECTURES, TROJAI_ARCHITECTURES
 from detector.base.errors import ParametersError
 from detector.mapping.bundles import load_bundle, load_parameters
+from detector.mapping.linear import Linear
 from detector.mapping.parameters import LearnedParameters
 from detector.mapping.predict import predict
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
@@ -155,7 +156,9 @@ def test_coefficients_are_in_the_order_of_the_table() -> None:
     for architecture, row in (("wideresnet50", "wide_resnet50"), ("googlenet", "inceptionv1(googlenet)")):
         (configuration,) = _load("nist-round4", architecture).configurations
         published = [float(cell) for cell in rows[row][2:18]]
-        assert [configuration.intercept, *configuration.coefficients] == published
+        mapping = configuration.mapping
+        assert isinstance(mapping, Linear)
+        assert [mapping.intercept, *dict(mapping.coefficients).values()] == published
 
 
 def test_missing_and_malformed_tables(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from sklearn.metrics import roc_auc_score
 
 from detector.learning.regressions import make_parameters
 from detector.learning.search.procedures import LEAK, PAPER, PUBLISHED, Family, Scope
-from detector.mapping.parameters import MappingKind
 from detector.pruning.theta import PruningMethod
 from detector.rounds.preprocessing import PROFILES
 from laboratory.results.analysis import Effort, Results, analyse
@@ -99,7 +98,7 @@ def test_parameters_are_what_was_learned(found: Results) -> None:
         parameters = make_parameters(one, "by hand", PROFILES["small"], held_out)
         assert parameters is not None
         configuration = parameters.configurations[0]
-        assert configuration.kind is MappingKind.LOGISTIC
+        assert configuration.kind == "logistic"
         assert configuration.held_out is not None
         assert configuration.held_out.roc_auc == pytest.approx(held_out.roc_auc, abs=1e-4)
         answers = one.probabilities(one.readings)

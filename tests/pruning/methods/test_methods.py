@@ -20,7 +20,8 @@ from detector.commands.settings import load_train_settings
 from detector.graph.ir import Node, Op
 from detector.graph.reference import reference_graph
 from detector.mapping.bundles import Bundle, load_parameters, write_bundle
-from detector.mapping.parameters import Clip, Configuration, LearnedParameters, MappingKind, Provenance
+from detector.mapping.configuration import Clip, Configuration
+from detector.mapping.parameters import LearnedParameters, Provenance
 from detector.pruning import PruningMethod, RankingMethod, RowPatch, SamplingMethod, Theta, make_variants
 from detector.pruning.layers import classifier
 from detector.pruning.method import (
@@ -124,9 +125,7 @@ def test_the_schema_follows_a_new_method(toy: Theta) -> None:
 
 def parameters(theta: Theta) -> LearnedParameters:
     numbers = (0.1, 0.2, 0.3)
-    configuration = Configuration(
-        (theta,), ("accuracy",), Reduction.VARIANTS, MappingKind.LINEAR, 0.0, numbers, None, None
-    )
+    configuration = Configuration.of((theta,), ("accuracy",), Reduction.VARIANTS, "linear", 0.0, numbers, None, None)
     provenance = Provenance("toy", 10, 5, "none", "a test")
     return LearnedParameters("resnet18", PROFILES["round1"], 0.5, Clip(), (configuration,), provenance)
 

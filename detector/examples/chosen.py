@@ -1,0 +1,28 @@
+"""The images of a model that several measurements ask for, decoded once, and which of them each one uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from detector.examples.choice import ImageChoice
+from detector.examples.images import Examples, Listing, decode, select
+from detector.rounds.preprocessing import Preprocessing
+
+
+@dataclass(frozen=True)
+class ChosenExamples:
+    """All `examples` that any choice asks for; `selections` are indices of the listing."""
+
+    examples: Examples
+    selections: Mapping[ImageChoice, tuple[int, ...]]
+
+    @classmethod
+    def of(cls, listing: Listing, choices: Iterable[ImageChoice], preprocessing: Preprocessing) -> ChosenExamples:
+        """Decode them; ExamplesError if none can be used."""
+        selections = {choice: select(listing, choice.num_images, choice.rule) for choice in choices}
+        return cls(decode(listing, sorted(set().union(*selections.values())), preprocessing), selections)
+
+    def subset(self, *choices: ImageChoice) -> Examples:
+        """Those of these choices together, each once."""
+        return self.examples.subset(set().union(*(self.selections[choice] for choice in choices)))
