@@ -16,7 +16,6 @@ from detector.mapping.documents import Document
 from detector.pruning.theta import SelectionRule, Theta, theta_from_document, theta_to_document
 from detector.rounds.preprocessing import PROFILES, Preprocessing
 from detector.signals.features import Reduction, feature_names
-from detector.signals.signals import Signal
 
 FORMAT_VERSION = 3
 
@@ -61,7 +60,7 @@ class Configuration:
     """
 
     thetas: tuple[Theta, ...]
-    signals: tuple[Signal, ...]
+    signals: tuple[str, ...]
     reduction: Reduction
     kind: MappingKind
     intercept: float
@@ -186,7 +185,7 @@ def from_document(document: Document) -> LearnedParameters:
 def _configuration(document: Document) -> Configuration:
     configuration = Configuration(
         thetas=tuple(map(theta_from_document, document["thetas"])),
-        signals=tuple(map(Signal, document["signals"])),
+        signals=tuple(map(str, document["signals"])),
         reduction=Reduction(document["reduction"]),
         kind=MappingKind(document["kind"]),
         intercept=float(document["intercept"]),

@@ -33,8 +33,8 @@ from detector.mapping.predict import Prediction
 from detector.model_file.records import ModelRecord
 from detector.pruning.theta import LayerRange, Theta, theta_schema, theta_to_document
 from detector.rounds.preprocessing import Preprocessing
-from detector.signals.features import PER_MODEL, Reduction
-from detector.signals.signals import Signal
+from detector.signals.features import Reduction
+from detector.signals.registry import is_per_variant, model_signal
 
 FORMAT_VERSION = 3
 _NO_FIGURES = "the bundle's costliest configuration has figures; this one, which fits the time, has none of its own"
@@ -150,7 +150,7 @@ class Report:
     examples: tuple[str, ...] | None = None
     unpruned_accuracy: float | None = None
     thetas: tuple[Theta, ...] | None = None
-    signals: tuple[Signal, ...] | None = None
+    signals: tuple[str, ...] | None = None
     reduction: Reduction | None = None
     readings: Mapping[str, Sequence[float]] | None = None
     features: tuple[str, ...] | None = None
@@ -255,18 +255,18 @@ def _reading_lines(report: Report) -> list[str]:
     """What the mapping was applied to: the readings that it uses, and how they were reduced."""
     if report.signals is None or report.readings is None:
         return []
-    measured = [signal for signal in report.signals if signal not in PER_MODEL]
+    measured = [signal for signal in report.signals if is_per_variant(signal)]
     lines = [f"{signal}: {' '.join(f'{value:.2f}' for value in _by_theta(report, signal))}" for signal in measured]
     if report.reduction in _USED and measured:
         lines.append(f"of each {_USED[report.reduction]} over the variants of a theta is used")
     for signal in report.signals:
-        if signal in PER_MODEL:
-            numbers = zip(PER_MODEL[signal], report.readings[signal], strict=True)
+        if not is_per_variant(signal):
+            numbers = zip(model_signal(signal).numbers, report.readings[signal], strict=True)
             lines.append(f"{signal}: {', '.join(f'{name} {value:.2f}' for name, value in numbers)}")
     return lines
 
 
-def _by_theta(report: Report, signal: Signal) -> Sequence[float]:
+def _by_theta(report: Report, signal: str) -> Sequence[float]:
     """The readings of a signal of the variants; of several thetas only the mean of each."""
     assert report.readings is not None
     values, thetas = report.readings[signal], report.thetas or ()

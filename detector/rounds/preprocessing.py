@@ -54,17 +54,24 @@ class Preprocessing:
         Min-max is computed as NIST's example code does: 8-bit differences divided as float64, then cast to float32.
         An image of one value has no range and becomes 0.
         """
-        cropped = self._cropped(pixels)
-        ordered = cropped[:, :, ::-1] if self.channel_order is ChannelOrder.BGR else cropped
-        scaled = _minmax(ordered) if self.scaling is Scaling.MINMAX else ordered.astype(np.float32) / np.float32(255)
-        return np.ascontiguousarray(scaled.transpose(2, 0, 1))
+        image: NDArray[np.float32] = self.scaled(self.cropped(pixels)[None])[0]
+        return image
 
-    def _cropped(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def scaled(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The same for pixels (N, 3, crop, crop) that are cropped already, RGB: channels ordered, numbers scaled."""
+        ordered = pixels[:, ::-1] if self.channel_order is ChannelOrder.BGR else pixels
+        if self.scaling is Scaling.MINMAX:
+            return np.stack([_minmax(image) for image in ordered]) if len(ordered) else ordered.astype(np.float32)
+        return np.ascontiguousarray(ordered.astype(np.float32) / np.float32(255))
+
+    def cropped(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The middle of (H, W, 3) pixels, (3, crop, crop)."""
         height, width = pixels.shape[:2]
         if not self.accepts(width, height):
             raise ValueError(f"expected an image that the profile accepts, got {width} x {height}")
         margin = (width - self.crop) // 2
-        return pixels[margin : margin + self.crop, margin : margin + self.crop]
+        middle = pixels[margin : margin + self.crop, margin : margin + self.crop]
+        return np.ascontiguousarray(middle.transpose(2, 0, 1))
 
 
 def _minmax(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -84,6 +91,10 @@ _PROFILES = (
     Preprocessing("rgb_minmax", INPUT_SIZE, ChannelOrder.RGB, Scaling.MINMAX),
     # What `python -m laboratory.roundgen small` trains: Round 2 at about a fifth of the size.
     Preprocessing("small", SMALL_INPUT_SIZE, ChannelOrder.RGB, Scaling.DIV255, SMALL_UNCROPPED_SIZE),
+    # The other sizes of `python -m laboratory.roundgen varied`; no two of all these sizes are the same.
+    Preprocessing("small56", 56, ChannelOrder.RGB, Scaling.DIV255, 62),
+    Preprocessing("small64", 64, ChannelOrder.RGB, Scaling.DIV255, 72),
+    Preprocessing("small80", 80, ChannelOrder.RGB, Scaling.DIV255, 90),
 )
 
 PROFILES: Mapping[str, Preprocessing] = MappingProxyType({profile.name: profile for profile in _PROFILES})

@@ -37,7 +37,7 @@ from detector.report.report import Basis, Report
 from detector.rounds.preprocessing import PROFILES, SMALL_INPUT_SIZE, SMALL_UNCROPPED_SIZE
 from detector.signals.attraction import ATTRACTION_STATISTICS, Attraction
 from detector.signals.features import Reduction, feature_names
-from detector.signals.signals import PER_VARIANT, Signal
+from detector.signals.registry import SIGNALS, per_variant
 from detector.torchvision_ops import torchvision_models
 
 Run = Callable[..., Any]
@@ -76,9 +76,7 @@ class StandIn:
 def configuration(pruned_models: int, images: int) -> Configuration:
     """The raw answer is the number of pruned models in per cent, as every accuracy is 1."""
     theta = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, pruned_models, images)
-    return Configuration(
-        (theta,), (Signal.ACCURACY,), Reduction.VARIANTS, MappingKind.LINEAR, 0.0, (0.01,) * pruned_models
-    )
+    return Configuration((theta,), ("accuracy",), Reduction.VARIANTS, MappingKind.LINEAR, 0.0, (0.01,) * pruned_models)
 
 
 LARGE, MIDDLE, SMALL = configuration(20, 5), configuration(10, 5), configuration(12, 2)
@@ -339,7 +337,7 @@ def small_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 THETA = Theta(PruningMethod.AMPLIFY, SamplingMethod.UNIFORM, RankingMethod.L2, 0.03, 3, 5, gain=2.0)
 EVERY = Configuration(
-    (THETA,), tuple(Signal), Reduction.SUMMARY, MappingKind.LOGISTIC, 0.1, tuple(k / 100 for k in range(45))
+    (THETA,), SIGNALS.names(), Reduction.SUMMARY, MappingKind.LOGISTIC, 0.1, tuple(k / 100 for k in range(45))
 )
 
 
@@ -406,7 +404,7 @@ def test_several_thetas_are_measured_as_each_would_be_alone(
     together, *alone = report_of(*thetas), report_of(thetas[0]), report_of(thetas[1])
     assert together.readings is not None and together.signal_vector is not None and together.features is not None
     assert together.thetas == thetas
-    for signal in PER_VARIANT:
+    for signal in per_variant():
         expected = [one.readings[signal] for one in alone if one.readings is not None]
         assert together.readings[signal] == [*expected[0], *expected[1]]
         vector = dict(zip(together.features, together.signal_vector, strict=True))
@@ -444,9 +442,9 @@ def test_the_readings_of_the_chosen_configuration_are_told(detection: Callable[.
     """The stand-in is always right: only the accuracy, which is relative to nothing, is not 0."""
     report = detection(FIRST + NEEDED["small"] + 0.1 + RESERVE).run()
     assert report.readings is not None
-    assert set(report.readings) == set(Signal)
-    for signal in PER_VARIANT:
-        assert list(report.readings[signal]) == [1.0 if signal is Signal.ACCURACY else 0.0] * 12
+    assert set(report.readings) == set(SIGNALS.names())
+    for signal in per_variant():
+        assert list(report.readings[signal]) == [1.0 if signal == "accuracy" else 0.0] * 12
     assert report.features == tuple(f"accuracy_{variant:02d}" for variant in range(12))
     assert report.signal_vector == (1.0,) * 12
 

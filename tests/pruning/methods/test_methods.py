@@ -39,7 +39,6 @@ from detector.pruning.variant import Rows
 from detector.report.report import to_plain
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import Reduction
-from detector.signals.signals import Signal
 
 HOME = Path(__file__).parents[3]
 SHIPPED = ("Remove", "Reset", "Trim", "Amplify", "Stimulate")
@@ -126,7 +125,7 @@ def test_the_schema_follows_a_new_method(toy: Theta) -> None:
 def parameters(theta: Theta) -> LearnedParameters:
     numbers = (0.1, 0.2, 0.3)
     configuration = Configuration(
-        (theta,), (Signal.ACCURACY,), Reduction.VARIANTS, MappingKind.LINEAR, 0.0, numbers, None, None
+        (theta,), ("accuracy",), Reduction.VARIANTS, MappingKind.LINEAR, 0.0, numbers, None, None
     )
     provenance = Provenance("toy", 10, 5, "none", "a test")
     return LearnedParameters("resnet18", PROFILES["round1"], 0.5, Clip(), (configuration,), provenance)

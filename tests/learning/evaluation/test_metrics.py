@@ -6,9 +6,19 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
+from sklearn.metrics import auc, brier_score_loss, log_loss, roc_auc_score, roc_curve
 
-from detector.learning.evaluation.metrics import difference, judge, permuted_p_value, shuffled_within
+from detector.learning.evaluation.metrics import (
+    bootstrap_interval,
+    cross_entropy,
+    difference,
+    error_rate,
+    judge,
+    judge_alone,
+    misses,
+    roc_auc,
+    roc_auc_by_thresholds,
+)
 
 RNG = np.random.default_rng(9)
 
@@ -26,7 +36,7 @@ def test_by_hand() -> None:
     assert found.roc_auc == pytest.approx((1 + 2) / 6)  # 0.2 beats 0.1 alone, 0.7 beats 0.5 and 0.1
     assert (found.false_positives, found.false_negatives) == (0.4, 0.2)
     assert found.error_rate == pytest.approx(0.6)
-    assert found.figures.roc_auc == found.roc_auc
+    assert found.stored.roc_auc == found.roc_auc
 
 
 def test_by_scikit_learn_over_repeats() -> None:
@@ -74,13 +84,54 @@ def test_a_difference_of_paired_answers_is_surer_than_that_of_unpaired_ones() ->
     assert (same.value, *same.interval) == (0, 0, 0)
 
 
-def test_labels_are_shuffled_within_their_group() -> None:
-    """Answers that know the group but not the label: nothing to be proud of."""
-    groups = np.repeat([0, 1], 20)
-    labels = np.concatenate([RNG.permutation([1] * 18 + [0] * 2), RNG.permutation([1] * 2 + [0] * 18)])
-    shuffled = shuffled_within(labels, groups, RNG)
-    assert [shuffled[groups == group].sum() for group in (0, 1)] == [18, 2]
-    answers = 1.0 - groups
-    assert roc_auc_score(labels, answers) == pytest.approx(0.9)
-    assert permuted_p_value(answers, labels, groups, np.random.default_rng(0)) == 1
-    assert permuted_p_value(labels + 0.0, labels, groups, np.random.default_rng(0)) < 0.01
+def test_the_auc_of_the_first_rounds_is_the_area_under_scikit_learns_curve_of_rounded_down_answers() -> None:
+    """Between two thresholds all answers are the same."""
+    labels = RNG.permutation([0] * 60 + [1] * 60)
+    answers = (RNG.random(120) * 0.5 + 0.3 * labels).clip(0, 1)
+    false, true, _ = roc_curve(labels, np.floor(answers * 100), drop_intermediate=False)
+    assert roc_auc_by_thresholds(answers, labels) == pytest.approx(auc(false, true))
+    coarse = np.round(answers, 2)
+    assert roc_auc_by_thresholds(coarse, labels) == pytest.approx(roc_auc_score(labels, coarse))
+
+
+def test_the_auc_of_the_first_rounds_ties_what_is_close_and_cuts_off_what_is_outside() -> None:
+    labels = np.array([0, 1])
+    assert roc_auc_by_thresholds(np.array([0.501, 0.509]), labels) == 0.5
+    assert roc_auc_by_thresholds(np.array([0.07, 0.08]), labels) == 1
+    assert roc_auc_by_thresholds(np.array([-0.5, 0.5]), labels) == 0  # the curve never reaches the right end
+    assert roc_auc(np.array([-0.5, 0.5]), labels) == 1
+
+
+def test_the_last_bit_of_an_answer_decides_nothing() -> None:
+    """0.1 + 0.2 is not 0.3 to a processor, and 1 - 0.9 + 0.4 just misses 0.5."""
+    labels = np.array([0, 1])
+    assert roc_auc(np.array([0.3, 0.1 + 0.2]), labels) == 0.5
+    assert roc_auc(np.array([0.1 + 0.2, 0.3]), labels) == 0.5
+    assert misses(np.array([0.4 + (1 - 0.9)]), np.array([0])) == misses(np.array([0.5]), np.array([0])) == (1, 0)
+    labels, answers = np.repeat([0, 1], 30), RNG.integers(0, 8, 60) / 7
+    shaken = answers * (1 + RNG.choice([-2e-16, 0, 2e-16], 60))
+    assert roc_auc(shaken, labels) == roc_auc(answers, labels) == pytest.approx(roc_auc_score(labels, answers))
+
+
+def test_any_metric_has_an_interval_by_bootstrap_within_strata() -> None:
+    """That of a mean is known; a stratum that alone holds all errors makes it narrower."""
+    labels = np.repeat([0, 1], 100)
+    answers = np.where(RNG.random(200) < 0.25, 1 - labels, labels) * 0.8 + 0.1
+    low, high = bootstrap_interval(error_rate, answers, labels, np.random.default_rng(0))
+    rate = error_rate(answers, labels)
+    half = 1.96 * math.sqrt(rate * (1 - rate) / 200)
+    assert (low, high) == pytest.approx((rate - half, rate + half), abs=0.015)
+    wrong = np.abs(answers - labels) > 0.5
+    low, high = bootstrap_interval(error_rate, answers, labels, np.random.default_rng(0), strata=wrong)
+    assert low == high == rate
+    first, second = (
+        bootstrap_interval(cross_entropy, answers, labels, np.random.default_rng(3), resamples=50) for _ in range(2)
+    )
+    assert first == second
+
+
+def test_the_bootstrap_of_an_auc_is_the_fast_one() -> None:
+    labels = np.repeat([0, 1], 40)
+    answers = RNG.normal(size=80) + labels
+    fast = judge_alone(answers, labels, 0).auc_interval
+    assert bootstrap_interval(roc_auc, answers, labels, np.random.default_rng(1)) == pytest.approx(fast, abs=0.02)
