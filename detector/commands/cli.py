@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from detector.base.errors import UsageError
-from detector.rounds.names import FOLDERS
+from detector.rounds.registry import FOLDERS
 
 SUBCOMMANDS = ("infer", "configure", "inspect")
 
