@@ -219,7 +219,7 @@ def test_256_pixels_are_cropped_for_every_round(tmp_path: Path) -> None:
     pixels = _random(side=256)
     (tmp_path / "class_0_example_0.png").write_bytes(_png(pixels))
     for profile in PROFILES.values():
-        if profile.accepts(256, 256):
+        if profile.accepts(256, 256) and profile.crop < 256:  # Round 11 does not crop
             found = decode(list_examples(tmp_path), [0], profile).images[0]
             np.testing.assert_array_equal(found, profile(pixels[16:240, 16:240]))
 
