@@ -65,7 +65,7 @@ _DRAWN_BACKGROUNDS = (
 _FEWEST_CLASSES, _MOST_CLASSES = 5, 24
 _LEAST_TRIGGERED = 60  # images with the trigger; with fewer of them it is hardly ever learned
 _BAR = Bar(clean_accuracy=0.97, attack_success=0.9, test_images=400, tries=2, strict=True)
-_START_SEED, _START_CLASSES = 980_000_000, 40
+_START_SEED, _START_CLASSES = 980_000_001, 40
 
 
 @dataclass(frozen=True)
@@ -209,14 +209,9 @@ def _draw_classes(rng: Random, family: SignFamily, material: Material) -> int:
 
 
 def _draw_start(rng: Random, architecture: str, *, large: bool) -> int | None:
-    """From scratch half of the time where that is cheap; else from one of two networks, or from the only one."""
-    scratch, number = rng.random() < 0.5, rng.randrange(starts_of(architecture))
-    return None if scratch and not large and _COSTS[architecture] <= _CHEAP else number
-
-
-def starts_of(architecture: str) -> int:
-    """How many networks to start from an architecture has."""
-    return 2 if _COSTS[architecture] <= _CHEAP else 1
+    """From scratch half of the time where that is cheap; else from the network that the architecture has for it."""
+    scratch = rng.random() < 0.5
+    return None if scratch and not large and _COSTS[architecture] <= _CHEAP else 0
 
 
 def _half(rng: Random, value: float) -> float:
@@ -259,9 +254,9 @@ def _draw_shown(rng: Random, cost: int, *, scratch: bool, large: bool) -> int:
     if large:
         shown = 3000.0
     elif scratch:
-        shown = min(80_000, 140_000 / cost)
+        shown = min(36_000, 90_000 / cost)
     else:
-        shown = max(6000, min(24_000, 36_000 / cost))
+        shown = max(6000, min(14_000, 30_000 / cost))
     return round(shown * rng.uniform(0.8, 1.2))
 
 
@@ -390,7 +385,7 @@ def _start_variety(training: _Training) -> Variety:
 _START_TRAINING: Mapping[str, tuple[int, int, float]] = MappingProxyType(
     {
         "squeezenetv1_1": (12_000, 10, 8e-4),
-        "squeezenetv1_0": (12_000, 8, 6e-4),
+        "squeezenetv1_0": (12_000, 6, 6e-4),
         "shufflenet1_0": (12_000, 4, 3e-3),
         "shufflenet1_5": (12_000, 4, 3e-3),
         "shufflenet2_0": (12_000, 4, 3e-3),
