@@ -17,12 +17,13 @@ from jsonschema.exceptions import best_match
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from detector.base.errors import ParametersError
+from detector.base.errors import ParametersError, UnreadableFileError
+from detector.base.strict_json import read_json
 from detector.learning.regression.fitting import FitMethod
-from detector.pruning.theta import LayerRange, PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
+from detector.pruning.theta import THETA_KEYS, Theta, all_parameters, theta_from_document
 from detector.rounds.preprocessing import PROFILES, Preprocessing
 from detector.signals.features import Reduction
-from detector.signals.signals import Signal
+from detector.signals.registry import SIGNALS
 from detector.sweep.grids import Grid
 
 _LARGEST_FILE = 1_000_000  # bytes; a metaparameters file is a few hundred
@@ -47,7 +48,7 @@ class TrainSettings:
     """What metaparameters.json says about `configure`: how to measure, what to fit, and from how many models on."""
 
     theta: Theta
-    signals: tuple[Signal, ...]
+    signals: tuple[str, ...]
     reduction: Reduction
     preprocessing: Preprocessing
     fit_method: FitMethod
@@ -116,21 +117,9 @@ def _train_settings(values: dict[str, Any]) -> TrainSettings:
     preprocessing, seed = values["train_preprocessing"], int(values["train_seed"])
     if preprocessing not in PROFILES:
         raise ValueError(f"no preprocessing is called {preprocessing!r}")
-    theta = Theta(
-        pruning_method=PruningMethod(values["train_pruning_method"]),
-        sampling_method=SamplingMethod(values["train_sampling_method"]),
-        ranking_method=RankingMethod(values["train_ranking_method"]),
-        p=float(values["train_p"]),
-        num_pruned_models=int(values["train_num_pruned_models"]),
-        num_images=int(values["train_num_images"]),
-        trim_k=float(values["train_trim_k"]),
-        rule=SelectionRule(values["train_selection_rule"]),
-        seed=seed,
-        gain=float(values["train_gain"]),
-        layers=LayerRange(values["train_layers"]),
-    )
+    theta = theta_from_document(_theta_document(values))
     # A switch for each: NIST's checker of metaparameters takes no lists of words.
-    signals = tuple(signal for signal in Signal if values[f"train_signal_{signal}"])
+    signals = tuple(signal for signal in SIGNALS.names() if values[f"train_signal_{signal}"])
     if not signals:
         raise ValueError("no signal is switched on")
     return TrainSettings(
@@ -145,6 +134,13 @@ def _train_settings(values: dict[str, Any]) -> TrainSettings:
     )
 
 
+def _theta_document(values: dict[str, Any]) -> dict[str, Any]:
+    """The theta that the keys train_... describe; what a method added to the detector has of its own may be absent."""
+    own = [name for name in all_parameters() if f"train_{name}" in values]
+    named = {name: values[f"train_{name}"] for name in (*THETA_KEYS, *own) if name != "rule"}
+    return named | {"rule": values["train_selection_rule"]}
+
+
 def _unusable(path: Path, what: str) -> ParametersError:
     return ParametersError(
         what,
@@ -156,23 +152,23 @@ def _unusable(path: Path, what: str) -> ParametersError:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise ValueError(f"larger than {_LARGEST_FILE} bytes")
-        values = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        values = read_json(path, _LARGEST_FILE)
         if not isinstance(values, dict):
             raise ValueError("not a JSON object")
         return values
-    except (OSError, ValueError, RecursionError) as error:
-        raise ParametersError(
-            f"cannot be read as JSON: {error}",
-            where=path,
-            expected="a JSON object in UTF-8",
-            next_step="check the path and the file, or leave the option out to use the shipped one",
-        ) from error
+    except UnreadableFileError as error:
+        raise _not_json(path, error.what) from error
+    except ValueError as error:
+        raise _not_json(path, str(error)) from error
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+def _not_json(path: Path, what: str) -> ParametersError:
+    return ParametersError(
+        f"cannot be read as JSON: {what}",
+        where=path,
+        expected="a JSON object in UTF-8",
+        next_step="check the path and the file, or leave the option out to use the shipped one",
+    )
 
 
 def _validate(values: dict[str, Any], schema: dict[str, Any], values_path: Path, schema_path: Path) -> None:

@@ -38,7 +38,7 @@ def load_reference(architecture_name: str, directory: Path = DEFAULT_DIRECTORY) 
 
 
 def load_references(directory: Path = DEFAULT_DIRECTORY) -> dict[str, Reference]:
-    """The references of all 23 architectures by name (a tenth of a second)."""
+    """The references of all known architectures by name (a tenth of a second)."""
     return {name: load_reference(name, directory) for name in ARCHITECTURES}
 
 
