@@ -80,10 +80,13 @@ class Logits:
 class Detection:
     """A single run. `report` grows as stages complete; `logits` is set once the variants are measured."""
 
-    def __init__(self, request: Request, settings: Settings, budget: Budget) -> None:
+    def __init__(
+        self, request: Request, settings: Settings, budget: Budget, progress: Callable[[str], None] | None = None
+    ) -> None:
         self._request = request
         self._settings = settings
         self._budget = budget
+        self._progress = progress  # is told of each stage as it begins
         self._known = Report(NEUTRAL, Basis.NEUTRAL, budget_seconds=budget.seconds)
         self._record: ModelRecord | None = None
         self._identification: Identification | None = None
@@ -285,6 +288,8 @@ class Detection:
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
+        if self._progress is not None:
+            self._progress(name)
         began = self._budget.elapsed()
         try:
             yield
