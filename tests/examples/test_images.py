@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+import time
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -17,6 +18,7 @@ from detector.base.errors import ExamplesError, ExitCode
 from detector.base.findings import Severity
 from detector.examples import images as module
 from detector.examples import listing as listing_module
+from detector.examples import png
 from detector.examples.images import Examples, Listing, decode, list_examples, load_examples, select, takes_any
 from detector.examples.limits import Limits
 from detector.pruning.theta import SelectionRule
@@ -142,6 +144,8 @@ UNUSABLE = {
         "transparent",
     ),
     "CMYK JPEG in disguise": (_jpeg(), "not_png"),
+    "flood of empty chunks": (_png(_random(), before=_chunk(b"teSt", b"") * 340_000)[: 4 * 2**20], "too_many_parts"),
+    "flood of empty parts of the picture": (_png(_random(), before=_chunk(b"IDAT", b"") * 5000), "too_many_parts"),
     "empty": (b"", "not_png"),
     "text": (b"version https://git-lfs.github.com/spec/v1\n" * 3, "not_png"),
     "huge file": (b"\x89PNG\r\n\x1a\n" + bytes(5 * 2**20), "file_too_big"),
@@ -250,6 +254,47 @@ def test_a_bomb_is_refused_before_any_decoder_sees_it(tmp_path: Path, monkeypatc
     monkeypatch.setattr(module.Image, "open", lambda *_, **__: pytest.fail("opened"))
     with pytest.raises(ExamplesError):
         load_examples(tmp_path, RGB, 1, PAPER)
+
+
+METADATA = {
+    "colour profile of 2 MB": _pillow(Image.fromarray(_random()), icc_profile=bytes(range(256)) * 8000),
+    "colour profile of random 2 MB": _pillow(
+        Image.fromarray(_random()), icc_profile=np.random.default_rng(0).bytes(2 * 2**20)
+    ),
+    "XMP of 2 MB": _png(_random(), before=_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + b"x" * 2**21)),
+    "packed XMP": _png(_random(), before=_chunk(b"iTXt", b"x\0\1\0\0\0" + zlib.compress(b"x" * 2**26))),
+    "text bomb": _text_bomb(),
+    "62 texts of 1 MB": _png(_random(), before=_chunk(b"zTXt", b"x\0\0" + zlib.compress(bytes(2**20))) * 62),
+    "damaged text": _png(_random(), before=_chunk(b"zTXt", b"x\0\0damaged")),
+    "wrong checksum of a text": _png(_random(), before=_chunk(b"tEXt", b"x\0y")[:-4] + b"sum!"),
+    "turned by EXIF": _png(_random(), before=_chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0")),
+    "private parts": _png(_random(), before=_chunk(b"prIv", bytes(1000)) + _chunk(b"gAMA", bytes(4))),
+    "something after the end": _png(_random()) + bytes(1000),
+}
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize("kind", METADATA)
+def test_metadata_are_passed_over(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "class_0_example_0.png").write_bytes(METADATA[kind])
+    began = time.monotonic()
+    examples = load_examples(tmp_path, RGB, 1, PAPER)
+    assert time.monotonic() - began < 2
+    np.testing.assert_array_equal(examples.images[0], _random().transpose(2, 0, 1).astype(np.float32) / np.float32(255))
+    assert examples.findings == ()
+
+
+@pytest.mark.hostile
+def test_a_decoder_sees_nothing_but_the_picture() -> None:
+    for content in METADATA.values():
+        found = png.picture(content).content
+        tags, place = [], 8
+        while place < len(found):
+            tags.append(found[place + 4 : place + 8])
+            place += 12 + int.from_bytes(found[place : place + 4])
+        assert tags[0] == b"IHDR"
+        assert tags[-1] == b"IEND"
+        assert set(tags[1:-1]) == {b"IDAT"}
 
 
 @pytest.mark.hostile
