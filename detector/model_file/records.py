@@ -46,8 +46,8 @@ class ModuleRecord:
 class ModelRecord:
     """A parsed and audited model file.
 
-    `tensors` are read-only views into the bytes of the file, keyed as in `state_dict()` with any `DataParallel`
-    prefix removed, in the file's order; `modules` are in pre-order and empty for a state dict.
+    `tensors` are read-only views into the bytes of the file, keyed as in `state_dict()` without what wrappers
+    put before the names, in the file's order; `modules` are in pre-order and empty for a state dict.
     """
 
     format: FileFormat
@@ -59,6 +59,10 @@ class ModelRecord:
     file_bytes: int
     hashing: Future[str] = field(compare=False, repr=False)
     notes: tuple[str, ...] = ()  # harmless oddities worth telling, e.g. training mode saved
+    set_aside: tuple[str, ...] = ()  # what lies around the network and was not used: other entries, wrappers, prefixes
+    extra_bytes: int = 0  # of the file, beyond the network's numbers in float32; negative where it saved them shorter
+    extra_items: int = 0  # storages that hold none of the network's numbers
+    pickle_bytes: int = 0  # of the pickle that describes the content
 
     @property
     def sha256(self) -> str:
