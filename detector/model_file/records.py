@@ -19,10 +19,11 @@ PlainValue = None | bool | int | float | str | tuple["PlainValue", ...]
 
 
 class FileFormat(StrEnum):
-    """How torch.save wrote the file."""
+    """How the file was written: by torch.save in one of two ways, or by safetensors."""
 
     ZIP = "zip"  # torch >= 1.6
     LEGACY = "legacy"  # before: four stacked pickles and raw storages
+    SAFETENSORS = "safetensors"  # no pickle at all: names, shapes and numbers
 
 
 class ContentKind(StrEnum):

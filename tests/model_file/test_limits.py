@@ -115,4 +115,12 @@ def test_text(forge):
 
 
 def test_every_limit_has_a_test():
-    assert set(NAMES) == {*NEEDS, *MACHINE, "file_bytes", "nesting", "values", "text"}
+    assert set(NAMES) == {
+        *NEEDS,
+        *MACHINE,
+        "file_bytes",
+        "nesting",
+        "values",
+        "text",
+        "header_bytes",
+    }  # the last in test_checkpoints
