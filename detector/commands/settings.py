@@ -1,4 +1,6 @@
-"""The metaparameters of a run: read, checked against their JSON Schema, and made into frozen dataclasses.
+"""The metaparameters of `infer`, and how any command reads its own.
+
+Read, checked against their JSON Schema, and made into frozen dataclasses.
 
 Both files come from whoever configures the detector, so they are checked, but they are not hostile: the schema that
 the caller names decides what is in range, and this module only refuses what it could not act on.
@@ -18,12 +20,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from detector.base.errors import ParametersError
-from detector.learning.regression.fitting import FitMethod
-from detector.pruning.theta import LayerRange, PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
-from detector.rounds.preprocessing import PROFILES, Preprocessing
-from detector.signals.features import Reduction
-from detector.signals.signals import Signal
-from detector.sweep.grids import Grid
+from detector.rounds.preprocessing import PROFILES
 
 _LARGEST_FILE = 1_000_000  # bytes; a metaparameters file is a few hundred
 _LEARNED = "learned"
@@ -42,20 +39,6 @@ class Settings:
     threads: int  # 0: as many as the process may use
 
 
-@dataclass(frozen=True)
-class TrainSettings:
-    """What metaparameters.json says about `configure`: how to measure, what to fit, and from how many models on."""
-
-    theta: Theta
-    signals: tuple[Signal, ...]
-    reduction: Reduction
-    preprocessing: Preprocessing
-    fit_method: FitMethod
-    grid: Grid
-    min_models: int
-    seed: int
-
-
 def load_settings(metaparameters_filepath: Path, schema_filepath: Path) -> Settings:
     """Read the metaparameters and check them against the schema.
 
@@ -64,12 +47,7 @@ def load_settings(metaparameters_filepath: Path, schema_filepath: Path) -> Setti
     ParametersError
         If either file is missing, is not JSON, or the metaparameters break the schema.
     """
-    return _load(metaparameters_filepath, schema_filepath, _settings)
-
-
-def load_train_settings(metaparameters_filepath: Path, schema_filepath: Path) -> TrainSettings:
-    """`load_settings` for the command `configure`."""
-    return _load(metaparameters_filepath, schema_filepath, _train_settings)
+    return load_checked(metaparameters_filepath, schema_filepath, _settings)
 
 
 def metaparameters_with_bundle(metaparameters_filepath: Path, schema_filepath: Path, bundle: str) -> bytes:
@@ -85,7 +63,16 @@ def metaparameters_with_bundle(metaparameters_filepath: Path, schema_filepath: P
     return (json.dumps(values, indent=2) + "\n").encode()
 
 
-def _load(metaparameters_filepath: Path, schema_filepath: Path, make: Callable[[dict[str, Any]], _Made]) -> _Made:
+def load_checked(
+    metaparameters_filepath: Path, schema_filepath: Path, make: Callable[[dict[str, Any]], _Made]
+) -> _Made:
+    """What `make` makes of the metaparameters, checked against the schema; for a command with settings of its own.
+
+    Raises
+    ------
+    ParametersError
+        As `load_settings`, and where `make` raises KeyError, TypeError, ValueError or OverflowError.
+    """
     values = _read_json(metaparameters_filepath)
     _validate(values, _read_json(schema_filepath), metaparameters_filepath, schema_filepath)
     try:
@@ -109,39 +96,6 @@ def _settings(values: dict[str, Any]) -> Settings:
         save_logits=bool(values["infer_save_logits"]),
         tampered_probability=float(values["infer_tampered_probability"]),
         threads=threads,
-    )
-
-
-def _train_settings(values: dict[str, Any]) -> TrainSettings:
-    preprocessing, seed = values["train_preprocessing"], int(values["train_seed"])
-    if preprocessing not in PROFILES:
-        raise ValueError(f"no preprocessing is called {preprocessing!r}")
-    theta = Theta(
-        pruning_method=PruningMethod(values["train_pruning_method"]),
-        sampling_method=SamplingMethod(values["train_sampling_method"]),
-        ranking_method=RankingMethod(values["train_ranking_method"]),
-        p=float(values["train_p"]),
-        num_pruned_models=int(values["train_num_pruned_models"]),
-        num_images=int(values["train_num_images"]),
-        trim_k=float(values["train_trim_k"]),
-        rule=SelectionRule(values["train_selection_rule"]),
-        seed=seed,
-        gain=float(values["train_gain"]),
-        layers=LayerRange(values["train_layers"]),
-    )
-    # A switch for each: NIST's checker of metaparameters takes no lists of words.
-    signals = tuple(signal for signal in Signal if values[f"train_signal_{signal}"])
-    if not signals:
-        raise ValueError("no signal is switched on")
-    return TrainSettings(
-        theta=theta,
-        signals=signals,
-        reduction=Reduction(values["train_reduction"]),
-        preprocessing=PROFILES[preprocessing],
-        fit_method=FitMethod(values["train_mapping"]),
-        grid=Grid(values["train_grid"]),
-        min_models=int(values["train_min_models"]),
-        seed=seed,
     )
 
 

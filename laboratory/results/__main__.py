@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_SOURCE = "python -m laboratory.results, L2 logistic regression, architectures pooled"
 _DESIGNED = "The procedure was designed with these models at hand; docs/results.md has figures of others, {}, as well."
 
 
@@ -88,6 +89,7 @@ def _write_bundle(results: Results, options: argparse.Namespace) -> Path:
             options.round,
             PROFILES[options.preprocessing],
             results.judgement(PUBLISHED, one.readings.architecture),
+            _SOURCE,
             [_DESIGNED.format(options.fresh)] if results.fresh else [],
         )
         for one in results.learned

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from detector.learning.evaluation.metrics import Metrics
-from detector.learning.regression.logistic import STRENGTHS as LOGISTIC_STRENGTHS
+from detector.learning.evaluation.rounding import rounded
 from detector.learning.regressions import Regression, is_useful
 from detector.learning.search.candidates import (
     MAX_SECONDS,
@@ -22,8 +22,9 @@ from detector.learning.search.candidates import (
     Candidate,
     seconds,
 )
-from detector.learning.search.procedures import LEAK, OBSERVABLE, PAPER, PARTS, PUBLISHED, READINGS, untouched_names
-from detector.learning.search.searching import RIDGE_STRENGTHS
+from detector.learning.search.logistic import PENALTIES as LOGISTIC_PENALTIES
+from detector.learning.search.procedures import LEAK, OBSERVABLE, PAPER, PARTS, PUBLISHED, READINGS, covariate_names
+from detector.learning.search.searching import RIDGE_PENALTIES
 from detector.pruning.theta import PruningMethod, Theta
 from detector.signals.features import Reduction
 from detector.signals.signals import Signal
@@ -88,7 +89,7 @@ def _parts(results: Results) -> str:
     ]
     gap = results.beyond_unpruned
     adds = "adds" if gap.interval[0] > 0 else "does not surely add"
-    methods = sorted({theta.pruning_method for theta in results.learned[0].conclusion.candidate.thetas})
+    methods = sorted({theta.pruning_method for theta in results.learned[0].selected.candidate.thetas})
     return (
         "What its parts tell alone, held out by the same regression:\n\n"
         + _table(("fitted on", "ROC-AUC", "CE"), rows)
@@ -150,9 +151,9 @@ def _models(results: Results, round_name: str) -> str:
         "variants' signals. Beside what the unpruned network answers, of one theta and of several: "
         f"{'; '.join(' and '.join(one) for one in SIGNALS_BESIDE)}; and {' and '.join(SIGNALS_UNPRUNED)} alone.\n\n"
         "Mappings: least squares on the accuracies as in the paper, clipped; ridge regression (penalty per model "
-        f"{', '.join(map(str, RIDGE_STRENGTHS))}), its score calibrated by a logistic regression of one variable: "
+        f"{', '.join(map(str, RIDGE_PENALTIES))}), its score calibrated by a logistic regression of one variable: "
         "where that gains less than a parameter costs (Schwarz), the base rate is the answer; and L2 logistic "
-        f"regression (penalty per model {', '.join(map(str, LOGISTIC_STRENGTHS))}; the last leaves the base rate). "
+        f"regression (penalty per model {', '.join(map(str, LOGISTIC_PENALTIES))}; the last leaves the base rate). "
         "Features are standardised within each architecture, by at least 0.02 of their unit. The default bundle's "
         "procedure is the last of these mappings, pooled, on the best of the sets of several thetas beside what the "
         "unpruned network answers.\n\n"
@@ -241,7 +242,7 @@ def _leak(results: Results) -> str:
     found, gap = results.judgement(LEAK), results.beyond_leak
     chance = found.chance
     assert chance is not None
-    names = ", ".join(untouched_names(results.readings))
+    names = ", ".join(covariate_names(results.readings))
     leaks = chance.p_roc_auc < _TARGET_P or found.auc_interval[0] > 0.5
     verdict = "Labels can be told" if leaks else "Within chance: labels cannot be told"
     beats = "beats" if gap.interval[0] > 0 else "does not surely beat"
@@ -275,8 +276,8 @@ def _by_sources(results: Results) -> str:
         for one in results.by_sources
     ]
     table = _table(("the trigger works on", "poisoned models", "ROC-AUC", "CE"), rows)
-    best = max(results.by_sources, key=lambda one: one.judgement.roc_auc)
-    worst = min(results.by_sources, key=lambda one: one.judgement.roc_auc)
+    best = max(results.by_sources, key=lambda one: rounded(one.judgement.roc_auc))
+    worst = min(results.by_sources, key=lambda one: rounded(one.judgement.roc_auc))
     return (
         f"{title}The held-out answers of the default bundle's procedure for all clean models and a part of the "
         f"poisoned ones:\n\n{table}\n\nFound best are triggers that work on {best.sources}, worst those that work on "
@@ -385,7 +386,7 @@ def _is_useful(results: Results, one: Regression) -> bool:
 
 
 def _bundle_row(results: Results, one: Regression) -> tuple[str, ...]:
-    candidate = one.conclusion.candidate
+    candidate = one.selected.candidate
     time = sum(seconds(one.readings, theta) for theta in candidate.thetas)
     if not _is_useful(results, one):
         return one.readings.architecture, "base rate", "", "", ""
@@ -395,7 +396,7 @@ def _bundle_row(results: Results, one: Regression) -> tuple[str, ...]:
 
 def _tried(results: Results) -> str:
     pooled = results.searches[0]
-    order = np.argsort(pooled.losses.round(6), kind="stable")[:_SHOWN]
+    order = np.argsort(rounded(pooled.losses, 6), kind="stable")[:_SHOWN]
     rows = [(*_candidate_text(pooled.candidates[number]), f"{pooled.losses[number]:.4f}") for number in order]
     return (
         f"## Everything that was tried\n\n[tried.csv](tried.csv) lists all {len(pooled.candidates)} candidates with "
@@ -408,7 +409,7 @@ def _tried(results: Results) -> str:
 
 def tried_table(results: Results) -> str:
     """A CSV file of all candidates with their inner scores, pooled and by architecture."""
-    logistic = results.learned[0].conclusion
+    logistic = results.learned[0].selected
     names = ("pooled", *(one.architecture for one in results.readings), "pooled, L2 logistic")
     losses = [dict(zip(one.candidates, one.losses, strict=True)) for one in results.searches]
     losses.append(dict(zip(logistic.candidates, logistic.tried, strict=True)))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from detector.learning.automatic import Search, learn_automatically, winners
-from detector.learning.learning import Learned
+from detector.learning.learned import Learned
 from detector.mapping.parameters import Configuration
 from detector.mapping.predict import predict
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta

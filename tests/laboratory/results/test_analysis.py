@@ -28,7 +28,7 @@ def test_a_planted_signal_is_found_where_it_is(found: Results) -> None:
             assert found.judgement((blind, scope)).roc_auc < 0.75
     assert found.judgement(PAPER).roc_auc < 0.75
     for one in found.learned:
-        assert PruningMethod.AMPLIFY in {theta.pruning_method for theta in one.conclusion.candidate.thetas}
+        assert PruningMethod.AMPLIFY in {theta.pruning_method for theta in one.selected.candidate.thetas}
 
 
 def test_every_procedure_has_a_row(found: Results) -> None:
@@ -96,7 +96,7 @@ def test_time_is_a_line(found: Results) -> None:
 def test_parameters_are_what_was_learned(found: Results) -> None:
     for one in found.learned:
         held_out = found.judgement(PUBLISHED, one.readings.architecture)
-        parameters = make_parameters(one, "by hand", PROFILES["small"], held_out)
+        parameters = make_parameters(one, "by hand", PROFILES["small"], held_out, "a test")
         assert parameters is not None
         configuration = parameters.configurations[0]
         assert configuration.kind is MappingKind.LOGISTIC
@@ -110,11 +110,13 @@ def test_parameters_are_what_was_learned(found: Results) -> None:
 
 def test_where_the_base_rate_is_best_there_are_no_parameters(found: Results) -> None:
     one = found.learned[0]
-    useless = replace(one, conclusion=replace(one.conclusion, useful=False))
+    useless = replace(one, selected=replace(one.selected, useful=False))
     held_out = found.judgement(PUBLISHED)
-    assert make_parameters(useless, "by hand", PROFILES["small"], held_out) is None
+    assert make_parameters(useless, "by hand", PROFILES["small"], held_out, "a test") is None
     for cross_entropy, none in ((0.69, False), (0.70, True)):  # of the base rate of 30 and 30: 0.693
-        found_none = make_parameters(one, "by hand", PROFILES["small"], replace(held_out, cross_entropy=cross_entropy))
+        found_none = make_parameters(
+            one, "by hand", PROFILES["small"], replace(held_out, cross_entropy=cross_entropy), "a test"
+        )
         assert (found_none is None) == none
 
 

@@ -140,7 +140,7 @@ def test_what_was_left_out_is_told(found: Results) -> None:
 
 def test_a_useless_regression_is_a_base_rate(found: Results) -> None:
     one, other = found.learned
-    useless = replace(one, conclusion=replace(one.conclusion, useful=False))
+    useless = replace(one, selected=replace(one.selected, useful=False))
     assert "Nothing beats the base rate for resnet18" in text(replace(found, learned=(useless, other)))
     assert "Nothing beats" not in text(found)
 
