@@ -32,7 +32,7 @@ from laboratory.results.analysis import Results
 from laboratory.results.controls import InSample
 from laboratory.results.unseen import Unseen
 
-FIGURES = "figures"  # the folder beside the page
+PLOTS = "figures"  # the folder beside the page
 
 _TARGET_AUC, _TARGET_CROSS_ENTROPY, _TARGET_P, _TARGET_UNSEEN = 0.90, 0.45, 0.01, 0.75
 _SHOWN = 15  # of the candidates that were tried
@@ -61,14 +61,14 @@ def page(results: Results, round_name: str, fresh_name: str, unseen_name: str) -
 
 
 def _summary(results: Results, round_name: str, fresh_name: str, unseen_name: str) -> str:
-    found, fresh, unseen = results.judgement(PUBLISHED), results.fresh, results.unseen
+    found, fresh, unseen = results.metrics(PUBLISHED), results.fresh, results.unseen
     assert found.chance is not None  # every row of an analysis is permuted
     where = f"`{round_name}`, held out"
     rows = _target_rows(found, found.chance.p_roc_auc, where)
     if fresh:
-        rows += _target_rows(fresh.judgement, fresh.p_value, f"`{fresh_name}`, never fitted on")
-    reached = _auc(unseen.judgement) if unseen else "not measured"
-    met = unseen is not None and unseen.judgement.roc_auc >= _TARGET_UNSEEN
+        rows += _target_rows(fresh.metrics, fresh.p_value, f"`{fresh_name}`, never fitted on")
+    reached = _auc(unseen.metrics) if unseen else "not measured"
+    met = unseen is not None and unseen.metrics.roc_auc >= _TARGET_UNSEEN
     rows.append((f"`{unseen_name}`, never fitted on: ROC-AUC", "at least 0.75", reached, met))
     table = _table(("figure", "target", "found", "met"), [(*row[:3], "yes" if row[3] else "**no**") for row in rows])
     missed = [row[0] for row in rows if not row[3]]
@@ -85,7 +85,7 @@ def _parts(results: Results) -> str:
     """What the parts of the published procedure tell alone, and what provoking the network adds to not touching it."""
     known = {row.procedure for row in results.rows}
     rows = [
-        (str(part[0]), _auc(results.judgement(part)), _loss(results.judgement(part))) for part in PARTS if part in known
+        (str(part[0]), _auc(results.metrics(part)), _loss(results.metrics(part))) for part in PARTS if part in known
     ]
     gap = results.beyond_unpruned
     adds = "adds" if gap.interval[0] > 0 else "does not surely add"
@@ -179,7 +179,9 @@ def _slow(results: Results) -> str:
 
 
 def _held_out(results: Results) -> str:
-    rows = [(*map(str, row.procedure), *_figures(row.judgement)) for row in results.rows if row.architecture is None]
+    rows = [
+        (*map(str, row.procedure), *_metric_columns(row.metrics)) for row in results.rows if row.architecture is None
+    ]
     return (
         "## Held out\n\nAll models together. In brackets 95 % intervals; the last columns are the mean under permuted "
         "labels and the share of permutations that do as well, the true labels counted in. FP and FN are shares of all "
@@ -190,14 +192,14 @@ def _held_out(results: Results) -> str:
 
 def _by_architecture(results: Results) -> str:
     rows = [
-        (one.architecture, name, *_figures(results.judgement(procedure, one.architecture)))
+        (one.architecture, name, *_metric_columns(results.metrics(procedure, one.architecture)))
         for one in results.readings
         for name, procedure in (("the default bundle's", PUBLISHED), ("the paper's", PAPER))
     ]
     return (
         "## By architecture\n\n" + _table(("architecture", "procedure", *_HEADER), rows) + "\n\n"
-        f"![Error and cross-entropy]({FIGURES}/architectures.svg)\n\n![FP and FN]({FIGURES}/false_answers.svg)\n\n"
-        f"![Accuracies of pruned models]({FIGURES}/accuracies.svg)"
+        f"![Error and cross-entropy]({PLOTS}/architectures.svg)\n\n![FP and FN]({PLOTS}/false_answers.svg)\n\n"
+        f"![Accuracies of pruned models]({PLOTS}/accuracies.svg)"
     )
 
 
@@ -214,7 +216,7 @@ def _in_sample(results: Results) -> str:
 
 
 def _in_sample_row(results: Results, one: InSample) -> tuple[str, ...]:
-    held_out = results.judgement(PAPER, one.architecture)
+    held_out = results.metrics(PAPER, one.architecture)
     return (
         one.architecture,
         f"{one.best.error_rate:.1%} ({one.best.false_positives:.1%} + {one.best.false_negatives:.1%})",
@@ -229,7 +231,7 @@ def _in_sample_row(results: Results, one: InSample) -> tuple[str, ...]:
 def _flattery(results: Results) -> str:
     inside = np.mean([one.best.error_rate for one in results.in_sample])
     noise = np.mean([one.noise_error for one in results.in_sample])
-    outside = results.judgement(PAPER).error_rate
+    outside = results.metrics(PAPER).error_rate
     return (
         f"On average the in-sample error is {inside:.1%}, that of noise {noise:.1%}, the held-out one {outside:.1%}. "
         f"In-sample figures flatter by {outside - inside:.1%}, and noise is "
@@ -239,7 +241,7 @@ def _flattery(results: Results) -> str:
 
 
 def _leak(results: Results) -> str:
-    found, gap = results.judgement(LEAK), results.beyond_leak
+    found, gap = results.metrics(LEAK), results.beyond_leak
     chance = found.chance
     assert chance is not None
     names = ", ".join(covariate_names(results.readings))
@@ -256,7 +258,7 @@ def _leak(results: Results) -> str:
 
 
 def _observable(results: Results) -> str:
-    found, readings = results.judgement(OBSERVABLE), results.judgement(READINGS)
+    found, readings = results.metrics(OBSERVABLE), results.metrics(READINGS)
     chance = found.chance
     assert chance is not None and readings.chance is not None
     return (
@@ -272,12 +274,12 @@ def _by_sources(results: Results) -> str:
     if not results.by_sources:
         return f"{title}On which classes the triggers work is not known."
     rows = [
-        (one.sources, str(one.judgement.num_poisoned), _auc(one.judgement), _loss(one.judgement))
+        (one.sources, str(one.metrics.num_poisoned), _auc(one.metrics), _loss(one.metrics))
         for one in results.by_sources
     ]
     table = _table(("the trigger works on", "poisoned models", "ROC-AUC", "CE"), rows)
-    best = max(results.by_sources, key=lambda one: rounded(one.judgement.roc_auc))
-    worst = min(results.by_sources, key=lambda one: rounded(one.judgement.roc_auc))
+    best = max(results.by_sources, key=lambda one: rounded(one.metrics.roc_auc))
+    worst = min(results.by_sources, key=lambda one: rounded(one.metrics.roc_auc))
     return (
         f"{title}The held-out answers of the default bundle's procedure for all clean models and a part of the "
         f"poisoned ones:\n\n{table}\n\nFound best are triggers that work on {best.sources}, worst those that work on "
@@ -310,7 +312,7 @@ def _never_fitted_on(results: Results, fresh_name: str, unseen_name: str) -> str
 def _never_fitted(name: str, kind: str, judged: Unseen | None, target: float) -> str:
     if judged is None:
         return f"There are no measurements of `{name}` yet."
-    found = judged.judgement
+    found = judged.metrics
     met = "met" if found.roc_auc >= target else "not met"
     return (
         f"The default bundle on `{name}` ({found.num_models} models, {found.num_poisoned} of them poisoned; {kind}): "
@@ -355,7 +357,7 @@ def _learning(results: Results) -> str:
         f"## Learning curve\n\nThe default bundle's procedure on part of the models, {results.effort.draws} "
         f"draws each:\n\n{table}\n\nThe last step changes the ROC-AUC by {rise:+.3f} (standard error "
         f"{error:.3f}): {verdict} (threshold {_RISING} and two standard errors).\n\n"
-        f"![Learning curve]({FIGURES}/learning_curve.svg)"
+        f"![Learning curve]({PLOTS}/learning_curve.svg)"
     )
 
 
@@ -370,7 +372,7 @@ def _time(results: Results) -> str:
             sizes = ", ".join(map(str, line.sizes))
             rows.append((one.architecture, name, f"{other} = {line.fixed}", sizes, fit))
     table = _table(("architecture", "against", "at", "sizes", "T in seconds"), rows)
-    return f"## Time\n\nMedian seconds of a measurement and straight lines:\n\n{table}\n\n![Time]({FIGURES}/time.svg)"
+    return f"## Time\n\nMedian seconds of a measurement and straight lines:\n\n{table}\n\n![Time]({PLOTS}/time.svg)"
 
 
 def _bundle(results: Results) -> str:
@@ -382,7 +384,7 @@ def _bundle(results: Results) -> str:
 
 
 def _is_useful(results: Results, one: Regression) -> bool:
-    return is_useful(one, results.judgement(PUBLISHED, one.readings.architecture))
+    return is_useful(one, results.metrics(PUBLISHED, one.readings.architecture))
 
 
 def _bundle_row(results: Results, one: Regression) -> tuple[str, ...]:
@@ -448,7 +450,7 @@ def theta_text(theta: Theta) -> str:
 _HEADER = ("CE", "Brier", "ROC-AUC", "accuracy", "FP", "FN", "permuted CE", "p", "permuted AUC", "p")
 
 
-def _figures(found: Metrics) -> tuple[str, ...]:
+def _metric_columns(found: Metrics) -> tuple[str, ...]:
     chance = found.chance
     assert chance is not None
     return (

@@ -22,7 +22,7 @@ class Unseen:
     `p_value` is that of the ROC-AUC of all, labels shuffled within architectures.
     """
 
-    judgement: Metrics
+    metrics: Metrics
     p_value: float
     own: tuple[tuple[str, Metrics], ...]
 

@@ -140,9 +140,8 @@ def test_ridge_is_scikit_learns_with_its_leave_one_out(labels: np.ndarray) -> No
     np.testing.assert_allclose(made.probabilities(VECTORS, Clip(0, 1)), expected, atol=1e-9)
 
 
-@pytest.mark.parametrize("method", [FitMethod.RIDGE, FitMethod.LOGISTIC])
-def test_penalties_are_chosen_by_the_data(method: FitMethod) -> None:
-    noise, signal = (fitted(method, some, LABELS)[0] for some in (VECTORS[:, 2:], VECTORS[:, :2]))
+def test_penalties_are_chosen_by_the_data() -> None:
+    noise, signal = (fitted(FitMethod.RIDGE, some, LABELS)[0] for some in (VECTORS[:, 2:], VECTORS[:, :2]))
     assert np.ptp(noise.probabilities(VECTORS[:, 2:], Clip())) < 0.3
     assert np.ptp(signal.probabilities(VECTORS[:, :2], Clip())) > 0.6
 
