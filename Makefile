@@ -76,10 +76,11 @@ ENGINE ?= $(shell command -v docker || command -v podman)
 SINGULARITY ?= $(shell command -v apptainer || command -v singularity)
 IMAGE ?= pruning-trojan-detector
 SIF ?= build/detector.sif
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' detector/__init__.py)
 
 image: ## Build the container image, with docker or podman
 	@test -n "$(ENGINE)" || { echo "make image needs docker or podman" >&2; exit 2; }
-	$(ENGINE) build --tag $(IMAGE) .
+	$(ENGINE) build --build-arg VERSION=$(VERSION) --tag $(IMAGE) .
 
 sif: ## Build build/detector.sif, with Apptainer or Singularity
 	@test -n "$(SINGULARITY)" || { echo "make sif needs apptainer or singularity" >&2; exit 2; }

@@ -64,6 +64,10 @@ class UsageError(DetectorError):
     exit_code = ExitCode.USAGE
 
 
+class UnreadableFileError(UsageError):
+    """A file is not read: missing, no regular file, too large. Rooms that know what it is for say it in their error."""
+
+
 class ModelRefusedError(DetectorError):
     """The model file is not used. Base of the two reasons why."""
 

@@ -1,8 +1,12 @@
-"""The result file: one probability on its first line, always whole.
+"""The doors through which files are read and written: regular files alone, read once and whole, written as a whole.
 
-Test harnesses read that line whatever else happens, so at every moment, even when the process is killed, the file is
-absent, holds its old line, or holds the new one. The path comes from the caller and is trusted; the state of the disk
-is not.
+Reading trusts the operating system, not the path: what is no regular file (a FIFO would wait for its writer, /dev/zero
+never ends) is refused before a byte of it is read, and so is one that is larger than what is read from it can be.
+Symbolic links to regular files are followed. What the bytes say is for the caller to judge.
+
+The result file holds one probability on its first line. Test harnesses read that line whatever else happens, so at
+every moment, even when the process is killed, the file is absent, holds its old line, or holds the new one. The path
+comes from the caller and is trusted; the state of the disk is not.
 """
 
 from __future__ import annotations
@@ -12,15 +16,90 @@ import errno
 import os
 import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-from detector.base.errors import UsageError
+from detector.base.errors import UnreadableFileError, UsageError
 
 NEUTRAL = 0.5  # what TrojAI's harness assumes for a missing answer: wrong by as much either way
 
 # The directory, not the file, forbids a replacement: a bind-mounted file is a mount point (EBUSY, EXDEV), and in
 # read-only, foreign or sticky directories only the file itself can be written.
 _NO_REPLACEMENT = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV})
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """The whole content of the regular file at `path`, which may have `limit` bytes.
+
+    Raises
+    ------
+    UnreadableFileError
+        It cannot be opened, is no regular file, has more bytes, or loses some while it is read.
+    """
+    with _regular(path) as (file, size):
+        if size > limit:
+            raise _too_large(path, size, limit)
+        content = file.read(limit + 1)  # not `size`, which is 0 in /proc and old where somebody is writing
+    if len(content) > limit:
+        raise _too_large(path, len(content), limit)
+    if len(content) < size:
+        raise _unreadable(path, f"cannot be read: its size changed meanwhile, from {size} to {len(content)} bytes")
+    return content
+
+
+def read_start(path: Path, count: int) -> bytes:
+    """The first `count` bytes of the regular file at `path`, or all where there are fewer.
+
+    Raises
+    ------
+    UnreadableFileError
+        It cannot be opened or is no regular file.
+    """
+    with _regular(path) as (file, _):
+        return file.read(count)
+
+
+@contextmanager
+def _regular(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """The open file and its size in bytes; what the system says against it becomes an UnreadableFileError."""
+    try:
+        # Opening a FIFO would wait for its writer, hence O_NONBLOCK; on a regular file it changes nothing.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise _unreadable(path, f"cannot be read: no regular file but {_kind(status.st_mode)}")
+            with open(descriptor, "rb", closefd=False) as file:
+                yield file, status.st_size
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        raise _unreadable(path, f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def _unreadable(path: Path, what: str) -> UnreadableFileError:
+    return UnreadableFileError(
+        what,
+        where=path,
+        expected="a regular file that this user may read, or a symbolic link to one",
+        next_step="check the path and its permissions, or copy what a link points to (cp -L)",
+    )
+
+
+def _too_large(path: Path, size: int, limit: int) -> UnreadableFileError:
+    return UnreadableFileError(
+        f"cannot be read: more than {limit} bytes ({size})",
+        where=path,
+        expected=f"at most {limit} bytes",
+        next_step="check that this is the right file",
+    )
 
 
 def write_probability(path: Path, probability: float) -> None:

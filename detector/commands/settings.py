@@ -19,7 +19,8 @@ from jsonschema.exceptions import best_match
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from detector.base.errors import ParametersError
+from detector.base.errors import ParametersError, UnreadableFileError
+from detector.base.strict_json import read_json
 from detector.rounds.preprocessing import PROFILES
 
 _LARGEST_FILE = 1_000_000  # bytes; a metaparameters file is a few hundred
@@ -110,23 +111,23 @@ def _unusable(path: Path, what: str) -> ParametersError:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise ValueError(f"larger than {_LARGEST_FILE} bytes")
-        values = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        values = read_json(path, _LARGEST_FILE)
         if not isinstance(values, dict):
             raise ValueError("not a JSON object")
         return values
-    except (OSError, ValueError, RecursionError) as error:
-        raise ParametersError(
-            f"cannot be read as JSON: {error}",
-            where=path,
-            expected="a JSON object in UTF-8",
-            next_step="check the path and the file, or leave the option out to use the shipped one",
-        ) from error
+    except UnreadableFileError as error:
+        raise _not_json(path, error.what) from error
+    except ValueError as error:
+        raise _not_json(path, str(error)) from error
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+def _not_json(path: Path, what: str) -> ParametersError:
+    return ParametersError(
+        f"cannot be read as JSON: {what}",
+        where=path,
+        expected="a JSON object in UTF-8",
+        next_step="check the path and the file, or leave the option out to use the shipped one",
+    )
 
 
 def _validate(values: dict[str, Any], schema: dict[str, Any], values_path: Path, schema_path: Path) -> None:

@@ -109,6 +109,8 @@ class Examples:
     ----------
     images
         float32 of shape (N, 3, crop, crop), in [0, 1]; crop is 224 but for small rounds.
+    pixels
+        What they were made of, uint8 of the same shape, RGB: what probes change, before the same preprocessing.
     labels
         The true classes, int64 of shape (N,).
     names
@@ -118,6 +120,7 @@ class Examples:
     """
 
     images: NDArray[np.float32]
+    pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
     names: tuple[str, ...]
     stands_for: tuple[int, ...]
@@ -132,7 +135,7 @@ class Examples:
         rows = [row for row, index in enumerate(self.stands_for) if index in wanted]
         names = tuple(self.names[row] for row in rows)
         stands_for = tuple(self.stands_for[row] for row in rows)
-        return Examples(self.images[rows], self.labels[rows], names, stands_for, self.findings)
+        return Examples(self.images[rows], self.pixels[rows], self.labels[rows], names, stands_for, self.findings)
 
 
 def load_examples(
@@ -277,7 +280,7 @@ def decode(listing: Listing, selected: Sequence[int], preprocessing: Preprocessi
     ExamplesError
         Not one image of the listing is usable.
     """
-    images = np.empty((len(selected), 3, preprocessing.crop, preprocessing.crop), dtype=np.float32)
+    pixels = np.empty((len(selected), 3, preprocessing.crop, preprocessing.crop), dtype=np.uint8)
     remarks: list[_Remark] = []
     used: list[tuple[int, int]] = []  # the index that was asked for, the index of the image that stands for it
     spare = set(range(len(listing))) - set(selected)
@@ -285,7 +288,7 @@ def decode(listing: Listing, selected: Sequence[int], preprocessing: Preprocessi
         for candidate in chain((index,), _neighbours(listing, index, spare)):
             spare.discard(candidate)
             try:
-                images[len(used)] = _input(listing.paths[candidate], preprocessing, remarks)
+                pixels[len(used)] = _cropped(listing.paths[candidate], preprocessing, remarks)
             except _UnusableError as error:
                 remarks.append((error.trouble, f"{listing.paths[candidate].name}{error.detail}"))
                 continue
@@ -297,7 +300,9 @@ def decode(listing: Listing, selected: Sequence[int], preprocessing: Preprocessi
         raise _nothing_usable(listing.directory, findings)
     labels = np.array([listing.names[image].label for _, image in used], dtype=np.int64)
     names = tuple(listing.paths[image].name for _, image in used)
-    return Examples(images[: len(used)], labels, names, tuple(index for index, _ in used), findings)
+    pixels = pixels[: len(used)]
+    stands_for = tuple(index for index, _ in used)
+    return Examples(preprocessing.scaled(pixels), pixels, labels, names, stands_for, findings)
 
 
 def _neighbours(listing: Listing, index: int, spare: set[int]) -> Iterator[int]:
@@ -306,14 +311,14 @@ def _neighbours(listing: Listing, index: int, spare: set[int]) -> Iterator[int]:
     yield from sorted(spare, key=lambda i: (listing.names[i].label != label, (i - index) % len(listing)))
 
 
-def _input(path: Path, preprocessing: Preprocessing, remarks: list[_Remark]) -> NDArray[np.float32]:
-    """The network input made of one file; oddities that do not keep it from use are added to `remarks`."""
+def _cropped(path: Path, preprocessing: Preprocessing, remarks: list[_Remark]) -> NDArray[np.uint8]:
+    """The pixels (3, crop, crop) that are used of one file; oddities that do no harm are added to `remarks`."""
     content = _read(path)
     _check_header(content, preprocessing)
     pixels, mode = _pixels(content)
     if mode != "RGB":
         remarks.append((_Trouble.CONVERTED, f"{path.name} ({mode})"))
-    image = preprocessing(pixels)
+    image = preprocessing.cropped(pixels)
     if image.min() == image.max():
         remarks.append((_Trouble.CONSTANT, path.name))
     return image

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from detector.base.errors import ParametersError
+from detector.base.errors import ParametersError, UnreadableFileError
+from detector.base.strict_json import read_json
+from detector.pruning.theta import theta_schema
 
 _MOST_BYTES = 2**20
 
@@ -30,20 +31,10 @@ def read_document(path: Path, schema: str) -> Document:
         The file is missing, too big, not UTF-8, not strict JSON, or breaks the schema.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise invalid(path, f"cannot be read ({error.strerror})", "a readable file") from error
-    if len(content) > _MOST_BYTES:
-        raise invalid(path, f"more than {_MOST_BYTES} bytes", "a few kilobytes of JSON")
-    try:
-        document = json.loads(
-            content.decode("utf-8"),
-            object_pairs_hook=_without_repeats,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-        )
-    except (ValueError, RecursionError) as error:  # ValueError: of the decoder, of JSON and of our own hooks
+        document = read_json(path, _MOST_BYTES)
+    except UnreadableFileError as error:
+        raise invalid(path, error.what, "a few kilobytes of JSON in a regular file") from error
+    except ValueError as error:
         raise invalid(
             path, f"not strict JSON: {error}", "UTF-8 JSON with finite numbers and no repeated keys"
         ) from error
@@ -66,24 +57,13 @@ def invalid(where: object, what: str, expected: str) -> ParametersError:
 
 
 @functools.cache
-def _validator(schema: str) -> Draft202012Validator:
-    return Draft202012Validator(json.loads(Path(__file__).with_name(schema).read_text(encoding="utf-8")))
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> Document:
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r} is repeated")
+def _shipped(schema: str) -> Document:
+    document: Document = json.loads(Path(__file__).with_name(schema).read_text(encoding="utf-8"))
     return document
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text} is too large a number")
-    return number
+def _validator(schema: str) -> Draft202012Validator:
+    document = _shipped(schema)
+    if "theta" in document.get("$defs", {}):  # of the pruning methods that are registered now
+        document = document | {"$defs": document["$defs"] | {"theta": theta_schema()}}
+    return Draft202012Validator(document)

@@ -1,8 +1,9 @@
 """Every global that a model file may name, what it is for, and why naming it is harmless.
 
 Data, in the manner of an allow-list: what is not here is refused by name. Nothing here is ever imported; a name only
-decides which inert record stands for it. Two rules beside the table let classes of torch.nn.modules and torchvision
-through as inert module classes, so that a network outside our 23 architectures can be described, not just refused.
+decides which inert record stands for it. Two rules beside the table let classes of torch.nn.modules, torchvision and
+timm through as inert module classes, so that a network outside the known architectures can be described, not just
+refused.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ STORAGES: dict[str, str | None] = {
 
 # Classes only: a leading capital keeps out the functions and imported modules that live beside them.
 _MODULE_CLASS = re.compile(r"_{0,2}[A-Z][A-Za-z0-9_]{0,99}", re.ASCII)
-_MODULE_HOMES = re.compile(r"(torch\.nn\.modules|torchvision\.models|torchvision\.ops)(\.[a-z_][a-z0-9_]{0,99}){1,4}")
+_MODULE_HOMES = re.compile(
+    r"(torch\.nn\.modules|torchvision\.models|torchvision\.ops|timm\.models|timm\.layers)(\.[a-z_][a-z0-9_]{0,99}){1,4}"
+)
 _DATA_PARALLEL = ("torch.nn.parallel.data_parallel", "DataParallel")
 
 

@@ -1,6 +1,6 @@
 """How much a model file may ask for: the ceiling of every resource that reading one spends.
 
-The defaults leave at least three times what the largest of the 23 architectures needs (DenseNet-201 and
+The defaults leave at least three times what the largest of the known architectures needs (DenseNet-201 and
 Wide ResNet-101 in the legacy format), and keep the memory beside the file's own bytes to a few hundred MB.
 """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from detector.base.findings import Finding, Severity
+from detector.base.findings import Finding
 from detector.graph.modules import Reference
 from detector.graph.reference import reference_file_sizes
 from detector.model_file.records import ModelRecord
@@ -27,8 +27,8 @@ class QualityReport:
 
     @property
     def tampered(self) -> bool:
-        """The paper's verdict: the graph deviates from every reference."""
-        return any(finding.severity is Severity.TAMPERED for finding in self.findings)
+        """The paper's verdict: a known architecture whose graph was changed."""
+        return self.identification.tampered
 
 
 def check_model(record: ModelRecord, references: Mapping[str, Reference]) -> QualityReport:

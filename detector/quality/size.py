@@ -49,5 +49,7 @@ def _comparison(found: int, least: int, most: int) -> str:
 
 
 def _nist(size: FileSize) -> str:
+    if not size.nist_centroids:
+        return ""  # an architecture of no TrojAI round
     means = " and ".join(f"{mean} MB (Round {name})" for name, mean in size.nist_centroids.items())
     return f"; NIST's mean: {means}"

@@ -27,7 +27,7 @@ from detector.learning.search.procedures import LEAK, OBSERVABLE, PAPER, PARTS, 
 from detector.learning.search.searching import RIDGE_PENALTIES
 from detector.pruning.theta import PruningMethod, Theta
 from detector.signals.features import Reduction
-from detector.signals.signals import Signal
+from detector.signals.registry import SIGNALS
 from laboratory.results.analysis import Results
 from laboratory.results.controls import InSample
 from laboratory.results.unseen import Unseen
@@ -144,9 +144,10 @@ def _models(results: Results, round_name: str) -> str:
         f"## What was measured and tried\n\nThe round `{round_name}`, made by `laboratory.roundgen`:\n\n"
         f"{table}{out}\n\n"
         f"theta: {_methods(results)}. {_slow(results)}\n\n"
-        f"Signals: {', '.join(Signal)}. Of each theta alone: each of the variants' signals, all of them, either beside "
-        f"the classifier's weights, and these alone; {', '.join(f'`{one}`' for one in Reduction)} of the variants. Of "
-        "as many thetas together as fit the time (all that share the usual |D|; those of pruning; those of each other "
+        f"Signals: {', '.join(SIGNALS.names())}. Of each theta alone: each of the variants' signals, all of them, "
+        f"either beside the classifier's weights, and these alone; "
+        f"{', '.join(f'`{one}`' for one in Reduction)} of the variants. Of as many thetas together as fit the time "
+        f"(all that share the usual |D|; those of pruning; those of each other "
         f"method): the means of {'; '.join(' and '.join(one) for one in SIGNALS_TOGETHER[:-1])}; and of all of the "
         "variants' signals. Beside what the unpruned network answers, of one theta and of several: "
         f"{'; '.join(' and '.join(one) for one in SIGNALS_BESIDE)}; and {' and '.join(SIGNALS_UNPRUNED)} alone.\n\n"
@@ -167,7 +168,7 @@ def _models(results: Results, round_name: str) -> str:
 
 def _methods(results: Results) -> str:
     thetas = {theta for candidate in results.searches[0].candidates for theta in candidate.thetas}
-    counts = [(sum(theta.pruning_method is method for theta in thetas), method) for method in PruningMethod]
+    counts = [(sum(theta.pruning_method == method for theta in thetas), method) for method in PruningMethod]
     return ", ".join(f"{count} {method}" for count, method in counts if count)
 
 
@@ -437,7 +438,7 @@ def thetas_text(thetas: Sequence[Theta]) -> str:
 
 def theta_text(theta: Theta) -> str:
     """One point of the search space in a few words."""
-    extras = {
+    extras: dict[str, str] = {
         PruningMethod.TRIM: f" k={theta.trim_k:g}",
         PruningMethod.AMPLIFY: f" x{theta.gain:g}",
         PruningMethod.STIMULATE: f" +{theta.gain:g}",

@@ -1,6 +1,7 @@
 """Metaparameters: the shipped files obey NIST's checker, and nothing invalid gets through."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from detector.commands.settings import load_settings, metaparameters_with_bundle
 from detector.pruning.theta import LayerRange, PruningMethod
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import Reduction
-from detector.signals.signals import Signal
+from detector.signals.registry import SIGNALS
 
 HOME = Path(__file__).resolve().parents[2]
 SHIPPED = HOME / "metaparameters.json"
@@ -70,7 +71,7 @@ def test_every_word_of_the_program_can_be_chosen() -> None:
     assert rules["train_reduction"]["enum"] == list(Reduction)
     assert rules["train_preprocessing"]["enum"] == [*(p for p in PROFILES)]
     assert rules["infer_preprocessing"]["enum"] == ["learned", *PROFILES]
-    assert {f"train_signal_{signal}" for signal in Signal} == {name for name in rules if "_signal_" in name}
+    assert {f"train_signal_{signal}" for signal in SIGNALS.names()} == {name for name in rules if "_signal_" in name}
 
 
 def test_naming_another_bundle_changes_nothing_else(tmp_path: Path) -> None:
@@ -131,3 +132,21 @@ def test_missing_key_and_missing_file_are_refused(tmp_path: Path) -> None:
     open_schema.write_text("{}")
     with pytest.raises(ParametersError, match="infer_bundle"):
         load_settings(config, open_schema)
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize("kind", ["fifo", "device", "sparse", "repeated key", "too large a number"])
+def test_files_made_to_harm_are_refused_at_once(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "metaparameters.json"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "sparse":
+        path.touch()
+        os.truncate(path, 3 * 2**30)
+    else:
+        path.write_text('{"a": 1, "a": 2}' if kind == "repeated key" else '{"a": 1e999}')
+    for pair in ((path, SCHEMA), (SHIPPED, path)):
+        with pytest.raises(ParametersError, match="cannot be read as JSON"):
+            load_settings(*pair)

@@ -12,7 +12,6 @@ from detector.learning.regression.fit import FitMethod
 from detector.pruning.theta import LayerRange, PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import Reduction
-from detector.signals.signals import Signal
 from detector.sweep.grids import Grid
 
 HOME = Path(__file__).resolve().parents[2]
@@ -65,7 +64,7 @@ def test_train_settings_are_made_of_every_train_metaparameter(tmp_path: Path) ->
         gain=2.5,
         layers=LayerRange.MIDDLE,
     )
-    signals = (Signal.MARGIN, Signal.ENTROPY, Signal.CLASSIFIER_WEIGHTS, Signal.ATTRACTION)
+    signals = ("margin", "entropy", "classifier_weights", "attraction")
     expected = TrainSettings(
         theta, signals, Reduction.SUMMARY, PROFILES["round1"], FitMethod.LOGISTIC, Grid.PAPER_ROUND1, 12, 7
     )

@@ -33,8 +33,8 @@ from detector.learning.search.logistic import LogisticSearch
 from detector.learning.search.searching import OLS_PENALTIES, RIDGE_PENALTIES
 from detector.mapping.parameters import Clip
 from detector.pruning.theta import PruningMethod
-from detector.signals.features import PER_MODEL, Reduction
-from detector.signals.signals import Signal
+from detector.signals.features import Reduction
+from detector.signals.registry import is_per_variant
 from detector.sweep.covariates import HISTORY
 from detector.sweep.readings import ArchitectureReadings
 
@@ -101,11 +101,11 @@ Answers = dict[Procedure, Array]  # probabilities (repeats, N, P)
 
 _MEMBERS: Mapping[Family, Callable[[Candidate], bool]] = MappingProxyType(
     {
-        Family.ACCURACY: lambda candidate: _under(candidate, *PRUNING) and candidate.signals == (Signal.ACCURACY,),
+        Family.ACCURACY: lambda candidate: _under(candidate, *PRUNING) and candidate.signals == ("accuracy",),
         Family.PRUNING: lambda candidate: _under(candidate, *PRUNING),
         Family.AMPLIFICATION: lambda candidate: _under(candidate, PruningMethod.AMPLIFY),
         Family.STIMULATION: lambda candidate: _under(candidate, PruningMethod.STIMULATE),
-        Family.CLASSIFIER: lambda candidate: candidate.signals == (Signal.CLASSIFIER_WEIGHTS,),
+        Family.CLASSIFIER: lambda candidate: candidate.signals == ("classifier_weights",),
         Family.UNPRUNED: lambda candidate: candidate.signals == SIGNALS_UNPRUNED,
         Family.ONE_THETA: lambda candidate: candidate.pruned and len(candidate.thetas) == 1,
         Family.EVERYTHING: lambda _: True,
@@ -115,7 +115,7 @@ _MEMBERS: Mapping[Family, Callable[[Candidate], bool]] = MappingProxyType(
 
 def _under(candidate: Candidate, *methods: PruningMethod) -> bool:
     used = {theta.pruning_method for theta in candidate.thetas}
-    return PER_MODEL.keys().isdisjoint(candidate.signals) and used <= set(methods)
+    return all(map(is_per_variant, candidate.signals)) and used <= set(methods)
 
 
 def families(candidates: Sequence[Candidate]) -> dict[str, Mask]:
@@ -182,15 +182,15 @@ def _logistic_parts(readings: Sequence[ArchitectureReadings]) -> dict[Family, li
     parts = {
         Family.LOGISTIC_PRUNING: [candidate for candidate in together if _under(candidate, *PRUNING)],
         Family.LOGISTIC_TOGETHER: together,
-        Family.LOGISTIC_READINGS: _without(unpruned, (Signal.ATTRACTION,)),
+        Family.LOGISTIC_READINGS: _without(unpruned, ("attraction",)),
         Family.LOGISTIC_UNPRUNED: unpruned,
-        Family.LOGISTIC_ATTRACTION: _without(everything, (Signal.UNPRUNED,)),
+        Family.LOGISTIC_ATTRACTION: _without(everything, ("unpruned",)),
         Family.LOGISTIC: everything,
     }
     return {family: candidates for family, candidates in parts.items() if candidates}
 
 
-def _without(candidates: Sequence[Candidate], left_out: Sequence[Signal]) -> list[Candidate]:
+def _without(candidates: Sequence[Candidate], left_out: Sequence[str]) -> list[Candidate]:
     return [
         replace(candidate, signals=tuple(signal for signal in candidate.signals if signal not in left_out))
         for candidate in candidates

@@ -15,7 +15,6 @@ from detector.learning.search.candidates import (
 )
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.signals.features import Reduction
-from detector.signals.signals import Signal
 from detector.sweep.readings import ArchitectureReadings
 
 Make = Callable[..., ArchitectureReadings]
@@ -32,7 +31,7 @@ def test_features_are_in_the_order_of_the_candidates(make_readings: Make) -> Non
     assert len(stacked) == len(features.candidates)
     for candidate, made in zip(features.candidates, stacked, strict=True):
         np.testing.assert_array_equal(made[30:], candidate.features(readings[1]))
-    accuracies = features.candidates.index(Candidate((LARGE,), (Signal.ACCURACY,), Reduction.VARIANTS))
+    accuracies = features.candidates.index(Candidate((LARGE,), ("accuracy",), Reduction.VARIANTS))
     np.testing.assert_array_equal(stacked[accuracies][:30], readings[0].variants[2][:, :, 0])
 
 

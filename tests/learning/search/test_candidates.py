@@ -17,7 +17,7 @@ from detector.learning.search.candidates import (
 )
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.signals.features import Reduction
-from detector.signals.signals import PER_VARIANT, Signal
+from detector.signals.registry import per_variant
 from detector.sweep.readings import ArchitectureReadings
 
 Make = Callable[..., ArchitectureReadings]
@@ -32,9 +32,9 @@ def test_everything_is_tried() -> None:
     assert len(set(candidates)) == len(candidates)
     assert len(candidates) == 2 + 4 * (7 * 3 + 7 + 2)
     alone = [one for one in candidates if not one.pruned]
-    assert [one.signals for one in alone] == [(Signal.CLASSIFIER_WEIGHTS,), SIGNALS_UNPRUNED]
+    assert [one.signals for one in alone] == [("classifier_weights",), SIGNALS_UNPRUNED]
     assert [one.thetas for one in alone] == [(SMALL,)] * 2
-    assert Candidate((TRIM,), tuple(PER_VARIANT), Reduction.VARIANTS) in candidates
+    assert Candidate((TRIM,), per_variant(), Reduction.VARIANTS) in candidates
     amplified = replace(SMALL, pruning_method=PruningMethod.AMPLIFY)
     assert [one.thetas[0] for one in paper_candidates((*GRID, amplified))] == list(GRID)
 
@@ -53,7 +53,7 @@ def test_thetas_that_are_measured_together_fit_the_budget_together(make_readings
     candidates = all_candidates(thetas, [usual])
     several = [one for one in candidates if len(one.thetas) > 1]
     assert len(several) == 4 + 2
-    assert Candidate(usual, (Signal.ACCURACY, Signal.LOWEST_RECALL), Reduction.MEAN) in several
+    assert Candidate(usual, ("accuracy", "lowest_recall"), Reduction.MEAN) in several
     features = several[0].features(readings)
     np.testing.assert_allclose(features[:, 0], readings.variants[0][:, :, 0].mean(axis=1))
 

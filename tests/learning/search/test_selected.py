@@ -13,15 +13,14 @@ from detector.learning.search.selected import select
 from detector.mapping.parameters import Clip
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.signals.features import Reduction
-from detector.signals.signals import Signal
 from detector.sweep.readings import ArchitectureReadings
 
 Make = Callable[..., ArchitectureReadings]
 THETA = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 5, 10)
 OTHER = replace(THETA, p=0.2)
 BOTH = [
-    Candidate((THETA, OTHER), (Signal.MARGIN,), Reduction.MEAN),
-    Candidate((THETA, OTHER), (Signal.ACCURACY,), Reduction.MEAN),
+    Candidate((THETA, OTHER), ("margin",), Reduction.MEAN),
+    Candidate((THETA, OTHER), ("accuracy",), Reduction.MEAN),
 ]
 
 

@@ -23,6 +23,8 @@ from detector.architectures import ARCHITECTURES
 from detector.graph.ir import Graph, Node, Op
 from detector.graph.reference import reference_graph
 from detector.pruning import PruningMethod, RankingMethod, SamplingMethod, Theta, Variant, make_variants
+from detector.pruning.coupling import couple
+from detector.pruning.method import UnsupportedNetworkError, methods
 
 THETA = Theta(PruningMethod.REMOVE, SamplingMethod.TARGETED, RankingMethod.L1, 0.067, 3, 10)
 TORCH_PRUNING = (
@@ -85,7 +87,22 @@ class Case:
     logits: np.ndarray
 
 
-@pytest.fixture(scope="module", params=ARCHITECTURES)
+REMOVABLE = [name for name in ARCHITECTURES if methods()["Remove"].refusal(reference_graph(name)) is None]
+
+
+def test_grouped_convolutions_are_all_that_remove_cannot_do(random_network, arrays):
+    """MobileNetV2 and ShuffleNet have depthwise ones, which it can."""
+    assert set(ARCHITECTURES) - set(REMOVABLE) == {"resnext50_32x4d"}
+    graph = reference_graph("resnext50_32x4d")
+    with pytest.raises(
+        UnsupportedNetworkError, match=r"Remove cannot shrink layer1\.0\.conv2, a convolution of 32 groups"
+    ):
+        make_variants({}, graph, THETA)
+    with pytest.raises(UnsupportedNetworkError):  # whoever asks for the coupling itself
+        couple(graph, arrays(random_network("resnext50_32x4d")))
+
+
+@pytest.fixture(scope="module", params=REMOVABLE)
 def case(request, random_network, arrays, patched) -> Case:
     name = request.param
     network = random_network(name)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from detector.graph.ir import Node, Op
-from detector.pruning.rewriting import reset, trim
+from detector.pruning.methods.reset import reset
+from detector.pruning.methods.trim import trim
 
 CONV = Node("conv", Op.CONV, ("image",), (3, 8, 8), module="block.0", order=1)
 NORM = Node("norm", Op.BATCH_NORM, ("conv",), (4, 8, 8), module="block.1", order=2)

@@ -7,16 +7,40 @@ through the layers together, which reads each weight once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from detector.graph.ir import Node, Op
-from detector.pruning.coupling import Atoms, Coupling
-from detector.pruning.ranking import Keys, Mask, Weights, ranking, scale_keys, surviving_keys
+from detector.graph.ir import Graph, Node, Op
+from detector.pruning.coupling import Atoms, Coupling, couple, grouped_convolution
+from detector.pruning.method import Network, NetworkMethod
+from detector.pruning.ranking import Keys, Mask, ranking, scale_keys, surviving_keys
 from detector.pruning.sampling import positions
 from detector.pruning.theta import Theta
-from detector.pruning.variant import RowPatch
+from detector.pruning.variant import RowPatch, Variant, Weights
+
+
+class Remove(NetworkMethod):
+    """Filters are taken out, with every channel coupled to them."""
+
+    name = "Remove"
+    summary = "taken out, with every channel coupled to it"
+    spares_classifier = True  # nobody can remove a class; NIST's Remove cannot run on SqueezeNet's last convolution
+    takes_parts = False  # what it removes reaches through the whole network
+
+    def refusal(self, graph: Graph) -> str | None:
+        """Grouped convolutions: their filters cannot be removed one by one, unless each group is a single channel."""
+        grouped = grouped_convolution(graph)
+        if grouped is None:
+            return None
+        return f"Remove cannot shrink {grouped.module}, a convolution of {grouped.attributes['groups']} groups"
+
+    def variants(self, layers: Sequence[Node], network: Network, theta: Theta) -> Iterator[Variant]:
+        """Zeros for whatever is coupled to the removed filters."""
+        coupling = couple(network.graph, network.weights)
+        living = surviving_atoms(layers, network.weights, coupling, theta)
+        rows = (removed_rows(layers, network.weights, coupling, alive) for alive in living)
+        return (Variant(index, patches) for index, patches in enumerate(rows))
 
 
 def surviving_atoms(layers: Sequence[Node], weights: Mapping[str, Weights], coupling: Coupling, theta: Theta) -> Mask:
