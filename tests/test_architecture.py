@@ -184,7 +184,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     ("module", "target"),
     [
         ("detector.base.files", "detector.pruning.theta.Theta"),  # up
-        ("detector.learning.learning", "detector.commands.settings"),  # up, to a module
+        ("detector.learning.given", "detector.commands.settings"),  # up, to a module
         ("detector.sweep.store", "detector.report.report.Report"),  # across
         ("detector.mapping.predict", "detector.detect"),  # the interface, from inside
         ("detector.graph.ir", "laboratory.roundgen.recipe"),
@@ -201,7 +201,7 @@ def test_what_the_rule_forbids(module: str, target: str) -> None:
         ("detector.pruning.theta", "detector.base.errors.DetectorError"),
         ("detector.pruning.theta", "detector.pruning.ranking"),
         ("detector.sweep.store", "detector.__version__"),
-        ("laboratory.results.page", "detector.learning.learning"),
+        ("laboratory.results.page", "detector.learning.given"),
         ("laboratory.results.page", "laboratory.roundgen.recipe"),
         ("laboratory.results.page", "detector.detect"),
     ],

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from detector.learning.evaluation.calibration import calibrate, platt
+from detector.learning.regression.calibration import calibrate, platt
 
 RNG = np.random.default_rng(6)
 LABELS = np.column_stack([RNG.permutation([0] * 25 + [1] * 15) for _ in range(4)])

@@ -1,8 +1,8 @@
 """Calibration: from the score of a regression to a probability, after Platt, for many sets of labels at once.
 
-A logistic regression on one number, its slope penalised and never negative. Scores come from models that took no part
-in the fit they are scores of. Where the slope gains no more than a parameter costs (Schwarz: ln(n) / 2 nats), the base
-rate is the answer: many candidates are looked at, and what is chosen among them gains a little even from noise.
+The logistic regression of a single number, its slope never negative. Scores come from models that took no part in the
+fit they are scores of. Where the slope gains no more than a parameter costs (Schwarz: ln(n) / 2 nats), the base rate is
+the answer: many candidates are looked at, and what is chosen among them gains a little even from noise.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.learning.regression.logistic import fit_logistic, with_constant
+
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
-_STEPS = 30  # of Newton's method on a convex function of two variables, with a step limited in length
-_LONGEST_STEP = 2.0
 _PENALTY = 1.0  # half of it times the squared slope of standardised scores, as in sklearn's LogisticRegression(C=1)
 _CONSTANT = 1e-9
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """For each of P columns: the logarithm of the odds is `intercept` + `slope` * score; each (P,)."""
+    """For each of P columns: the log-odds are `intercept` + `slope` * score; each (P,)."""
 
     intercept: Array
     slope: Array
@@ -47,17 +47,8 @@ def platt(scores: Array, labels: Labels) -> Calibration:
     """The penalised logistic regression itself, slope of either sign."""
     means, deviations = scores.mean(axis=0), scores.std(axis=0)
     deviations = np.where(deviations > _CONSTANT, deviations, 1.0)
-    inputs = (scores - means) / deviations
-    intercept, slope = _log_odds(labels.mean(axis=0)), np.zeros(scores.shape[1])
-    for _ in range(_STEPS):
-        odds = 1 / (1 + np.exp(-(intercept + slope * inputs)))
-        weights = odds * (1 - odds)
-        wrong = odds - labels
-        down, across = wrong.sum(axis=0), (wrong * inputs).sum(axis=0) + _PENALTY * slope
-        a, b, c = weights.sum(axis=0), (weights * inputs).sum(axis=0), (weights * inputs**2).sum(axis=0) + _PENALTY
-        determinant = a * c - b * b
-        intercept = intercept - np.clip((c * down - b * across) / determinant, -_LONGEST_STEP, _LONGEST_STEP)
-        slope = slope - np.clip((a * across - b * down) / determinant, -_LONGEST_STEP, _LONGEST_STEP)
+    inputs = with_constant(((scores - means) / deviations).T[..., None])  # (P, n, 2): a regression for each column
+    intercept, slope = fit_logistic(inputs, labels.T[..., None], _PENALTY / len(scores))[..., 0].T
     raw = slope / deviations
     return Calibration(intercept - raw * means, raw)
 

@@ -1,4 +1,4 @@
-"""The regression that goes into a bundle: the published procedure once more, on all models.
+"""The fit that goes into a bundle: the published procedure once more, on all models.
 
 The same that the nested cross-validation judges. Standardisation is folded into the coefficients, so that a logistic
 `Configuration` of the raw features is all that is left.
@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.learning.evaluation.design import Design
-from detector.learning.regression.fitting import Fit
-from detector.learning.regression.logistic import STRENGTHS, Logistic
+from detector.learning.evaluation.nested import best_options
+from detector.learning.evaluation.rounding import rounded
+from detector.learning.regression.fit import Fit
 from detector.learning.search.candidates import Candidate
+from detector.learning.search.logistic import PENALTIES, LogisticSearch
 from detector.mapping.parameters import Clip
 from detector.sweep.readings import ArchitectureReadings
 
@@ -23,7 +25,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Conclusion:
+class SelectedFit:
     """What the choice on all models of one or more architectures ends at.
 
     Attributes
@@ -44,23 +46,33 @@ class Conclusion:
     candidates: tuple[Candidate, ...]
     tried: Array
 
+    def best_within(self, cost: float) -> Candidate | None:
+        """Of all candidates that measure variants, and cost no more, the best; None if there are none."""
+        losses = rounded(self.tried).tolist()
+        measured = [
+            (loss, number)
+            for number, (loss, candidate) in enumerate(zip(losses, self.candidates, strict=True))
+            if candidate.pruned and candidate.cost <= cost
+        ]
+        return self.candidates[min(measured)[1]] if measured else None
 
-def conclude(
+
+def select(
     readings: Sequence[ArchitectureReadings],
     wanted: Sequence[Candidate],
     others: Sequence[Candidate],
     design: Design,
     clip: Clip,
-) -> Conclusion:
+) -> SelectedFit:
     """The best of the `wanted` candidates by pooled logistic regression; the `others` are tried, and not chosen."""
     design = design.with_true_labels_only()
-    fitted = Logistic.of(readings, [*wanted, *others], design, clip)
-    losses = fitted.inner_losses(np.ones(len(design.labels), dtype=bool))[..., 0].mean(axis=1)
-    best = int(losses[: len(wanted) * len(STRENGTHS)].argmin())
-    return Conclusion(
-        candidate=fitted.candidates[best // len(STRENGTHS)],
-        fits=fitted.fits(best),
-        useful=STRENGTHS[best % len(STRENGTHS)] < max(STRENGTHS),
-        candidates=fitted.candidates,
-        tried=losses.reshape(-1, len(STRENGTHS)).min(axis=1),
+    search = LogisticSearch.of(readings, [*wanted, *others], design, clip)
+    losses = search.inner_losses(np.ones(len(design.labels), dtype=bool)).mean(axis=1)
+    best = int(best_options(losses[: len(wanted) * len(PENALTIES)])[0])
+    return SelectedFit(
+        candidate=search.candidates[best // len(PENALTIES)],
+        fits=search.fits(best),
+        useful=PENALTIES[best % len(PENALTIES)] < max(PENALTIES),
+        candidates=search.candidates,
+        tried=losses.reshape(-1, len(PENALTIES)).min(axis=1),
     )

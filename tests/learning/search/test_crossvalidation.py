@@ -10,11 +10,12 @@ import pytest
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import roc_auc_score
 
-from detector.learning.evaluation.crossvalidation import CrossValidated, better_of, cross_validate
 from detector.learning.evaluation.design import make_design
 from detector.learning.evaluation.metrics import judge
-from detector.learning.search.candidates import Bank, all_candidates, paper_candidates
-from detector.learning.search.searching import OLS_STRENGTHS, RIDGE_STRENGTHS
+from detector.learning.search.candidate_features import CandidateFeatures
+from detector.learning.search.candidates import all_candidates, paper_candidates
+from detector.learning.search.crossvalidation import CrossValidated, better, cross_validate
+from detector.learning.search.searching import OLS_PENALTIES, RIDGE_PENALTIES
 from detector.mapping.parameters import Clip
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.sweep.readings import ArchitectureReadings
@@ -26,11 +27,11 @@ GRID = tuple(Theta(method, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 4, 10
 
 def validated(
     readings: list[ArchitectureReadings], permutations: int = 60, repeats: int = 2
-) -> tuple[Bank, CrossValidated, np.ndarray]:
-    bank = Bank.of(readings, all_candidates(GRID))
+) -> tuple[CandidateFeatures, CrossValidated, np.ndarray]:
+    features = CandidateFeatures.of(readings, all_candidates(GRID))
     design = make_design([one.poisoned for one in readings], 0, repeats=repeats, permutations=permutations)
-    families = {"all": np.ones(len(bank.candidates), dtype=bool)}
-    return bank, cross_validate(bank, design, families, RIDGE_STRENGTHS, CLIP)["all"], design.labels
+    families = {"all": np.ones(len(features.candidates), dtype=bool)}
+    return features, cross_validate(features, design, families, RIDGE_PENALTIES, CLIP)["all"], design.labels
 
 
 def test_noise_is_noise_held_out_though_in_sample_it_flatters(make_readings: Make) -> None:
@@ -78,13 +79,13 @@ def test_nobody_is_judged_by_a_search_that_has_seen_it(make_readings: Make) -> N
     """Whatever becomes of the features and labels of a fold, others aside, its models' own answers stay a function of
     the rest: with the label of a held-out model turned over, its own answer does not move."""
     readings = make_readings("resnet18", 4, GRID[:2], planted={0: 2.0})
-    bank = Bank.of([readings], all_candidates(GRID[:2]))
+    features = CandidateFeatures.of([readings], all_candidates(GRID[:2]))
     design = make_design([readings.poisoned], 0, repeats=1, permutations=0)
-    families = {"all": np.ones(len(bank.candidates), dtype=bool)}
-    before = cross_validate(bank, design, families, RIDGE_STRENGTHS, CLIP)["all"].probabilities
+    families = {"all": np.ones(len(features.candidates), dtype=bool)}
+    before = cross_validate(features, design, families, RIDGE_PENALTIES, CLIP)["all"].probabilities
     fold = design.folds.numbers[0] == 2
     turned = replace(design, labels=np.where(fold[:, None], 1 - design.labels, design.labels))
-    after = cross_validate(bank, turned, families, RIDGE_STRENGTHS, CLIP)["all"].probabilities
+    after = cross_validate(features, turned, families, RIDGE_PENALTIES, CLIP)["all"].probabilities
     np.testing.assert_array_equal(before[0, fold], after[0, fold])
     assert (before[0, ~fold] != after[0, ~fold]).any()
 
@@ -92,10 +93,10 @@ def test_nobody_is_judged_by_a_search_that_has_seen_it(make_readings: Make) -> N
 def test_the_papers_regression_without_calibration_by_hand(make_readings: Make) -> None:
     """One theta, so no choice: ordinary least squares fold by fold, clipped."""
     readings = make_readings("resnet18", 5, GRID[:1])
-    bank = Bank.of([readings], paper_candidates(GRID[:1]))
+    features = CandidateFeatures.of([readings], paper_candidates(GRID[:1]))
     design = make_design([readings.poisoned], 0, repeats=2, permutations=3)
     families = {"paper": np.ones(1, dtype=bool)}
-    found = cross_validate(bank, design, families, OLS_STRENGTHS, CLIP, calibrated=False)["paper"]
+    found = cross_validate(features, design, families, OLS_PENALTIES, CLIP, calibrated=False)["paper"]
     inputs = readings.variants[0][:, :, 0]
     for repeat, folds in enumerate(design.folds.numbers):
         for fold in range(5):
@@ -112,6 +113,6 @@ def test_in_each_fold_the_better_inside_is_taken() -> None:
         inner = np.array(losses).reshape(1, 2, 1, 1)
         return CrossValidated(np.full((1, 4, 1), probability), inner)
 
-    both = better_of(saying(0.1, [0.5, 0.6]), saying(0.9, [0.4, 0.6]), folds)
+    both = better(saying(0.1, [0.5, 0.6]), saying(0.9, [0.4, 0.6]), folds)
     assert both.probabilities[0, :, 0].tolist() == [0.9, 0.9, 0.1, 0.1]
     assert both.inner_losses.ravel().tolist() == [0.4, 0.6]

@@ -14,11 +14,11 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.learning.evaluation.calibration import calibrate
 from detector.learning.evaluation.design import Design
 from detector.learning.evaluation.metrics import cross_entropies
 from detector.learning.evaluation.rounding import rounded
-from detector.learning.search.candidates import Bank
+from detector.learning.regression.calibration import calibrate
+from detector.learning.search.candidate_features import CandidateFeatures
 from detector.learning.search.searching import Families, Fits
 from detector.mapping.parameters import Clip
 
@@ -45,7 +45,13 @@ class CrossValidated:
 
 
 def cross_validate(
-    bank: Bank, design: Design, families: Families, strengths: Sequence[float], clip: Clip, *, calibrated: bool = True
+    features: CandidateFeatures,
+    design: Design,
+    families: Families,
+    penalties: Sequence[float],
+    clip: Clip,
+    *,
+    calibrated: bool = True,
 ) -> dict[str, CrossValidated]:
     """Judge every model of the design by searches that have not seen it, once a repeat and family.
 
@@ -53,18 +59,18 @@ def cross_validate(
     """
     parts: dict[str, list[CrossValidated]] = {name: [] for name in families}
     for folds in design.folds.numbers:
-        scores = _held_out_scores(bank, design, folds, families, strengths, nested=calibrated)
+        scores = _held_out_scores(features, design, folds, families, penalties, nested=calibrated)
         for name, part in parts.items():
             part.append(_judged(scores[name], design, folds, clip, calibrated=calibrated))
     return {name: _stacked(part) for name, part in parts.items()}
 
 
 def _held_out_scores(
-    bank: Bank,
+    features: CandidateFeatures,
     design: Design,
     folds: NDArray[np.int64],
     families: Families,
-    strengths: Sequence[float],
+    penalties: Sequence[float],
     *,
     nested: bool,
 ) -> Mapping[str, _Scores]:
@@ -73,7 +79,7 @@ def _held_out_scores(
     for left_out in [*((number,) for number in numbers), *(combinations(numbers, 2) if nested else ())]:
         others = np.isin(folds, left_out)
         rows = np.flatnonzero(others)
-        fits = Fits.of(bank, design.architecture, design.labels, np.flatnonzero(~others), rows, strengths)
+        fits = Fits.of(features, design.architecture, design.labels, np.flatnonzero(~others), rows, penalties)
         for name, family in families.items():
             found[name][left_out] = np.zeros(design.labels.shape)
             found[name][left_out][rows] = fits.scores(fits.search(family))
@@ -112,7 +118,7 @@ def _stacked(parts: Sequence[CrossValidated]) -> CrossValidated:
     )
 
 
-def better_of(first: CrossValidated, second: CrossValidated, folds: NDArray[np.int64]) -> CrossValidated:
+def better(first: CrossValidated, second: CrossValidated, folds: NDArray[np.int64]) -> CrossValidated:
     """For one architecture: in each fold the procedure whose inner cross-entropy is smaller; the first if equal."""
     wins = rounded(second.inner_losses[:, :, 0]) < rounded(first.inner_losses[:, :, 0])  # (repeats, folds, P)
     take = np.take_along_axis(wins, folds[..., None], axis=1)  # (repeats, N, P)
