@@ -37,6 +37,7 @@ class NamedTensors:
 
     prefix: str
     tensors: dict[str, object] = field(default_factory=dict)
+    positions: dict[str, int] = field(default_factory=dict)  # of the names in the file
     set_aside: list[str] = field(default_factory=list)
     data_parallel: bool = False
 
@@ -80,7 +81,7 @@ def _grouped(state: Mapping[object, object], names: list[str], words: frozenset[
     """By leading words; groups without a name in common are parts of one network."""
     groups: dict[str, NamedTensors] = {}
     taken_off: dict[str, Counter[str]] = {}
-    for name in names:
+    for position, name in enumerate(names):
         wrappers, rest = _parts(name)
         count = next(index for index, part in enumerate([*rest[:-1], ""]) if part not in words)
         prefix, short = ".".join(rest[:count]), ".".join(rest[count:])
@@ -88,7 +89,7 @@ def _grouped(state: Mapping[object, object], names: list[str], words: frozenset[
         short = _OLD_DENSE.sub(r"\1\2", short)
         if short in group.tensors:
             raise unsafe("two tensors of this name", short, "different names")
-        group.tensors[short] = state[name]
+        group.tensors[short], group.positions[short] = state[name], position
         group.data_parallel |= "module" in wrappers
         off = taken_off.setdefault(prefix, Counter())
         off.update({f"{word}." for word in (*wrappers, *rest[:count])})
@@ -111,6 +112,8 @@ def _united(groups: list[NamedTensors]) -> Iterator[NamedTensors]:
             yield other
         else:
             first.tensors |= other.tensors
+            first.positions |= other.positions
             first.set_aside += other.set_aside
             first.data_parallel |= other.data_parallel
+    first.tensors = {name: first.tensors[name] for name in sorted(first.tensors, key=first.positions.__getitem__)}
     yield first

@@ -76,7 +76,7 @@ def _without_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return items
 
 
-def _reference(name: str, entry: object, key: str) -> StorageRef:
+def _reference(name: str, entry: Any, key: str) -> StorageRef:
     match entry:
         case {"dtype": str() as dtype, "shape": list() as shape, "data_offsets": [int() as begin, int() as end]}:
             numbers = (*shape, begin, end)
