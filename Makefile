@@ -18,7 +18,7 @@ export PIP_EXTRA_INDEX_URL
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint type format reference samples results clean image sif test-container sbom audit bench bench-engines bench-configure
+.PHONY: help setup demo test test-slow coverage lint type format reference samples results clean image sif test-container sbom audit bench bench-engines bench-configure
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ test: $(READY) ## Run the tests (all but the slow ones)
 
 test-slow: $(READY) ## Run all tests, the slow ones too
 	$(TEST)
+
+coverage: $(READY) ## Run the same tests and say which share of the code they run (build/coverage)
+	$(TEST) -m "not slow" --cov --cov-report term:skip-covered --cov-report html:build/coverage
 
 lint: $(READY) ## Check style
 	$(BIN)/ruff check .
@@ -115,4 +118,4 @@ $(ENGINES)/.ready: $(READY) benchmarks/requirements.txt
 	touch $@
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .coverage *.egg-info

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -14,10 +14,11 @@ from detector.report.report import Basis, Report
 
 
 class Account:
-    """Grows as stages complete."""
+    """Grows as stages complete; `progress` is told of each stage as it begins."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, progress: Callable[[str], None] | None = None) -> None:
         self._budget = budget
+        self._progress = progress
         self.report = Report(NEUTRAL, Basis.NEUTRAL, budget_seconds=budget.seconds)
 
     def tell(self, **known: Any) -> None:
@@ -31,6 +32,8 @@ class Account:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """The time of what is done within it counts for the stage of that name."""
+        if self._progress is not None:
+            self._progress(name)
         began = self._budget.elapsed()
         try:
             yield

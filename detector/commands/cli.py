@@ -17,7 +17,8 @@ from typing import NoReturn
 from detector import __version__
 from detector.base.errors import UsageError
 from detector.base.resources import LEARNED_PARAMETERS, METAPARAMETERS, METAPARAMETERS_SCHEMA
-from detector.rounds.names import FOLDERS
+from detector.rounds.names import ImageFormat
+from detector.rounds.registry import FOLDERS
 
 SUBCOMMANDS = ("infer", "configure", "inspect")
 
@@ -269,7 +270,7 @@ def _is_input(output: Path, options: argparse.Namespace) -> bool:
     """Whether the file to be written is one that is read: whoever mixes up two options must not lose a model."""
     place = _resolved(output)
     inputs = [_resolved(path) for path in (getattr(options, name) for name in _INPUTS) if path is not None]
-    return place in inputs or (place.suffix.lower() == ".png" and place.parent in inputs)
+    return place in inputs or (ImageFormat.by_name(place) is not None and place.parent in inputs)
 
 
 def _resolved(path: Path) -> Path:

@@ -17,8 +17,9 @@ import numpy as np
 from detector.base.clock import Clock
 from detector.base.cpus import usable_cpus
 from detector.base.errors import ParametersError, printable
-from detector.commands.settings import TrainSettings
-from detector.learning.learning import Learned, Recipe, learn
+from detector.commands.train_settings import TrainSettings
+from detector.learning.given import Recipe, learn
+from detector.learning.learned import Learned
 from detector.mapping.bundles import Bundle, write_bundle
 from detector.mapping.configuration import Configuration
 from detector.pruning.theta import Theta

@@ -70,11 +70,13 @@ class Request:
 class Detection:
     """A single run. `report` grows as stages complete; `logits` is set once a configuration is measured."""
 
-    def __init__(self, request: Request, settings: Settings, budget: Budget) -> None:
+    def __init__(
+        self, request: Request, settings: Settings, budget: Budget, progress: Callable[[str], None] | None = None
+    ) -> None:
         self._request = request
         self._settings = settings
         self._budget = budget
-        self._account = Account(budget)
+        self._account = Account(budget, progress)
         self._record: ModelRecord | None = None
         self._identification: Identification | None = None
         self.logits: Logits | None = None

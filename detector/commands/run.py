@@ -23,7 +23,7 @@ from detector.base.files import NEUTRAL, write_file, write_probability
 from detector.commands.cli import Command, ConfigureCommand, InferCommand, InspectCommand
 from detector.commands.detect import Detection, Request
 from detector.commands.inspect import inspect_model, inspection_text
-from detector.commands.settings import load_settings, load_train_settings, metaparameters_with_bundle
+from detector.commands.settings import load_settings, metaparameters_with_bundle
 from detector.measurement.model_under_test import Logits
 from detector.report.report import Basis, Report, report_text, to_plain, write_report
 
@@ -52,6 +52,7 @@ def run(command: Command, clock: Clock, started: float) -> str:
 
 def _configure(command: ConfigureCommand, clock: Clock) -> str:
     from detector.commands.configure import BUNDLE, ConfigureRequest, configure, outcome_text
+    from detector.commands.train_settings import load_train_settings
 
     logging.getLogger("detector").setLevel(logging.INFO)  # it may take hours: progress is told
     _warn_of_unknown(command.unknown_options)

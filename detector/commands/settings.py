@@ -1,4 +1,6 @@
-"""The metaparameters of a run: read, checked against their JSON Schema, and made into frozen dataclasses.
+"""The metaparameters of `infer`, and how any command reads its own.
+
+Read, checked against their JSON Schema, and made into frozen dataclasses.
 
 Both files come from whoever configures the detector, so they are checked, but they are not hostile: the schema that
 the caller names decides what is in range, and this module only refuses what it could not act on.
@@ -19,12 +21,7 @@ from referencing.exceptions import Unresolvable
 
 from detector.base.errors import ParametersError, UnreadableFileError
 from detector.base.strict_json import read_json
-from detector.learning.regression.fitting import FitMethod
-from detector.pruning.theta import THETA_KEYS, Theta, all_parameters, theta_from_document
-from detector.rounds.preprocessing import PROFILES, Preprocessing
-from detector.signals.features import Reduction
-from detector.signals.registry import SIGNALS
-from detector.sweep.grids import Grid
+from detector.rounds.preprocessing import PROFILES
 
 _LARGEST_FILE = 1_000_000  # bytes; a metaparameters file is a few hundred
 _LEARNED = "learned"
@@ -43,20 +40,6 @@ class Settings:
     threads: int  # 0: as many as the process may use
 
 
-@dataclass(frozen=True)
-class TrainSettings:
-    """What metaparameters.json says about `configure`: how to measure, what to fit, and from how many models on."""
-
-    theta: Theta
-    signals: tuple[str, ...]
-    reduction: Reduction
-    preprocessing: Preprocessing
-    fit_method: FitMethod
-    grid: Grid
-    min_models: int
-    seed: int
-
-
 def load_settings(metaparameters_filepath: Path, schema_filepath: Path) -> Settings:
     """Read the metaparameters and check them against the schema.
 
@@ -65,12 +48,7 @@ def load_settings(metaparameters_filepath: Path, schema_filepath: Path) -> Setti
     ParametersError
         If either file is missing, is not JSON, or the metaparameters break the schema.
     """
-    return _load(metaparameters_filepath, schema_filepath, _settings)
-
-
-def load_train_settings(metaparameters_filepath: Path, schema_filepath: Path) -> TrainSettings:
-    """`load_settings` for the command `configure`."""
-    return _load(metaparameters_filepath, schema_filepath, _train_settings)
+    return load_checked(metaparameters_filepath, schema_filepath, _settings)
 
 
 def metaparameters_with_bundle(metaparameters_filepath: Path, schema_filepath: Path, bundle: str) -> bytes:
@@ -86,7 +64,16 @@ def metaparameters_with_bundle(metaparameters_filepath: Path, schema_filepath: P
     return (json.dumps(values, indent=2) + "\n").encode()
 
 
-def _load(metaparameters_filepath: Path, schema_filepath: Path, make: Callable[[dict[str, Any]], _Made]) -> _Made:
+def load_checked(
+    metaparameters_filepath: Path, schema_filepath: Path, make: Callable[[dict[str, Any]], _Made]
+) -> _Made:
+    """What `make` makes of the metaparameters, checked against the schema; for a command with settings of its own.
+
+    Raises
+    ------
+    ParametersError
+        As `load_settings`, and where `make` raises KeyError, TypeError, ValueError or OverflowError.
+    """
     values = _read_json(metaparameters_filepath)
     _validate(values, _read_json(schema_filepath), metaparameters_filepath, schema_filepath)
     try:
@@ -111,34 +98,6 @@ def _settings(values: dict[str, Any]) -> Settings:
         tampered_probability=float(values["infer_tampered_probability"]),
         threads=threads,
     )
-
-
-def _train_settings(values: dict[str, Any]) -> TrainSettings:
-    preprocessing, seed = values["train_preprocessing"], int(values["train_seed"])
-    if preprocessing not in PROFILES:
-        raise ValueError(f"no preprocessing is called {preprocessing!r}")
-    theta = theta_from_document(_theta_document(values))
-    # A switch for each: NIST's checker of metaparameters takes no lists of words.
-    signals = tuple(signal for signal in SIGNALS.names() if values[f"train_signal_{signal}"])
-    if not signals:
-        raise ValueError("no signal is switched on")
-    return TrainSettings(
-        theta=theta,
-        signals=signals,
-        reduction=Reduction(values["train_reduction"]),
-        preprocessing=PROFILES[preprocessing],
-        fit_method=FitMethod(values["train_mapping"]),
-        grid=Grid(values["train_grid"]),
-        min_models=int(values["train_min_models"]),
-        seed=seed,
-    )
-
-
-def _theta_document(values: dict[str, Any]) -> dict[str, Any]:
-    """The theta that the keys train_... describe; what a method added to the detector has of its own may be absent."""
-    own = [name for name in all_parameters() if f"train_{name}" in values]
-    named = {name: values[f"train_{name}"] for name in (*THETA_KEYS, *own) if name != "rule"}
-    return named | {"rule": values["train_selection_rule"]}
 
 
 def _unusable(path: Path, what: str) -> ParametersError:

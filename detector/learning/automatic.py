@@ -1,8 +1,8 @@
 """The automatic configuration: the published procedure on a grid of thetas, judged as the published results are.
 
-The same procedure, on the caller's round, that the default bundle was learned and judged with
-(`laboratory.results`). All architectures are pooled, and measured alike, so the slowest of them decides how many thetas
-fit the time; where no theta fits it for all of them, each is searched alone.
+The same procedure, on the caller's round, that the default bundle was learned and judged with. All architectures are
+pooled, and measured alike, so the slowest of them decides how many thetas fit the time; where no theta fits it for all
+of them, each is searched alone.
 """
 
 from __future__ import annotations
@@ -11,14 +11,12 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from detector import __version__
 from detector.learning.evaluation.design import Design, make_design
 from detector.learning.evaluation.folds import FOLDS, REPEATS
 from detector.learning.evaluation.metrics import Metrics, judge
 from detector.learning.evaluation.permutation import PERMUTATIONS
-from detector.learning.learning import Learned, doubtful_note, nothing_learned, too_few
+from detector.learning.learned import Learned, doubtful_note, fewest_in_a_class, learned, too_few
 from detector.learning.regressions import Regression, learn_all, make_parameters
 from detector.learning.search.candidates import affordable
 from detector.learning.search.procedures import published
@@ -51,26 +49,29 @@ def winners(readings: Sequence[ArchitectureReadings], search: Search) -> tuple[T
 
     Where the best configuration takes several thetas together, the costliest behind it that takes one.
     """
-    usable = [one for one in readings if not _unusable(one, search)]
-    regressions = [one for pool in _pools(usable) for one in learn_all(pool, _design(pool, search))]
-    options = [(one.conclusion.candidate.thetas, *(other.thetas for other in one.cheaper)) for one in regressions]
+    usable = [own for own in readings if not _unusable(own, search)]
+    regressions = [fitted for pool in _pools(usable) for fitted in learn_all(pool, _design(pool, search))]
+    options = [
+        (fitted.selected.candidate.thetas, *(configuration.thetas for configuration in fitted.cheaper))
+        for fitted in regressions
+    ]
     single = [[thetas[0] for thetas in some if len(thetas) == 1] for some in options]
     return tuple(dict.fromkeys(thetas[0] for thetas in single if thetas))
 
 
 def learn_automatically(readings: Sequence[ArchitectureReadings], search: Search) -> list[Learned]:
     """One result for each architecture, in their order: the best of everything that was tried, or why there is none."""
-    reasons = {one.architecture: _unusable(one, search) for one in readings}
-    usable = [one for one in readings if not reasons[one.architecture]]
-    found = {one.architecture: one for pool in _pools(usable) for one in _searched(pool, search)}
-    return [found.get(one.architecture) or nothing_learned(one, reasons[one.architecture]) for one in readings]
+    reasons = {own.architecture: _unusable(own, search) for own in readings}
+    usable = [own for own in readings if not reasons[own.architecture]]
+    found = {result.architecture: result for pool in _pools(usable) for result in _searched(pool, search)}
+    return [found.get(own.architecture) or learned(own, None, reasons[own.architecture]) for own in readings]
 
 
 def _pools(readings: Sequence[ArchitectureReadings]) -> list[list[ArchitectureReadings]]:
     """The architectures that are fitted together."""
     if readings and affordable(readings):
         return [list(readings)]
-    return [[one] for one in readings]
+    return [[own] for own in readings]
 
 
 def _unusable(readings: ArchitectureReadings, search: Search) -> str:
@@ -78,8 +79,8 @@ def _unusable(readings: ArchitectureReadings, search: Search) -> str:
 
 
 def _design(readings: Sequence[ArchitectureReadings], search: Search) -> Design:
-    labels = [one.poisoned for one in readings]
-    folds = min(FOLDS, *(int(np.bincount(one, minlength=2).min()) for one in labels))
+    labels = [own.poisoned for own in readings]
+    folds = min(FOLDS, *map(fewest_in_a_class, readings))
     return make_design(labels, search.seed, folds=folds, repeats=search.repeats, permutations=search.permutations)
 
 
@@ -90,20 +91,17 @@ def _searched(readings: Sequence[ArchitectureReadings], search: Search) -> list[
     _log.info("judging the search by %d permutations", search.permutations)
     answers = published(readings, design).held_out()
     results = []
-    for number, one in enumerate(regressions):
+    for number, regression in enumerate(regressions):
         own = design.architecture == number
-        held_out = judge(answers[:, own], design.labels[own], search.seed)
-        parameters = _parameters(one, held_out, search)
-        count, poisoned = len(one.readings.names), int(one.readings.poisoned.sum())
-        reason = "" if parameters else _NO_BETTER
-        results.append(Learned(one.readings.architecture, count, poisoned, parameters, reason))
+        parameters = _parameters(regression, judge(answers[:, own], design.labels[own], search.seed), search)
+        results.append(learned(regression.readings, parameters, "" if parameters else _NO_BETTER))
     return results
 
 
-def _parameters(one: Regression, held_out: Metrics, search: Search) -> LearnedParameters | None:
-    parameters = make_parameters(one, search.round_name, search.preprocessing, held_out)
+def _parameters(regression: Regression, held_out: Metrics, search: Search) -> LearnedParameters | None:
+    source = f"entrypoint.py configure --automatic_configuration, version {__version__}, seed {search.seed}"
+    parameters = make_parameters(regression, search.round_name, search.preprocessing, held_out, source)
     if parameters is None:
         return None
-    notes = (*doubtful_note(one.readings, search.doubtful), *parameters.provenance.notes)
-    source = f"entrypoint.py configure --automatic_configuration, version {__version__}, seed {search.seed}"
-    return replace(parameters, provenance=replace(parameters.provenance, source=source, notes=notes))
+    notes = (*doubtful_note(regression.readings, search.doubtful), *parameters.provenance.notes)
+    return replace(parameters, provenance=replace(parameters.provenance, notes=notes))

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.learning.evaluation.design import Design
-from detector.learning.evaluation.metrics import Metrics, judge
-from detector.learning.regression.fitting import Fit
+from detector.learning.evaluation.metrics import Metrics, judge_alone
+from detector.learning.regression.fit import Fit
 from detector.learning.search.candidates import Candidate
-from detector.learning.search.concluding import Conclusion, conclude
-from detector.learning.search.procedures import CLIP, cheaper_candidates, published_candidates, search_bank
-from detector.learning.search.searching import RIDGE_STRENGTHS, Fits
+from detector.learning.search.procedures import CLIP, cheaper_candidates, published_candidates, searched_features
+from detector.learning.search.searching import RIDGE_PENALTIES, fit_all
+from detector.learning.search.selected import SelectedFit, select
 from detector.mapping.configuration import Configuration, Figures
 from detector.mapping.parameters import LearnedParameters, Provenance
 from detector.rounds.preprocessing import Preprocessing
@@ -30,7 +30,6 @@ _NOTE = (
     "The cheaper configurations, for short time budgets, are the best of those that take half as long, and so on; they "
     "have no figures of their own."
 )
-_DIGITS = 6  # significant ones of coefficients: the last of all differ between machines
 
 
 @dataclass(frozen=True)
@@ -41,14 +40,14 @@ class Regression:
     """
 
     readings: ArchitectureReadings
-    conclusion: Conclusion
+    selected: SelectedFit
     fit: Fit
     num_models: int
     cheaper: tuple[Configuration, ...] = ()
 
     def probabilities(self, readings: ArchitectureReadings) -> Array:
         """What it says of models of this architecture, (M,)."""
-        return self.fit.probabilities(self.conclusion.candidate.features(readings), CLIP)
+        return self.fit.probabilities(self.selected.candidate.features(readings), CLIP)
 
 
 @dataclass(frozen=True)
@@ -61,87 +60,87 @@ class Searched:
 
 def search_all(readings: Sequence[ArchitectureReadings], design: Design) -> Searched:
     """All candidates on all models of the design, which the readings are those of."""
-    bank, everyone = search_bank(readings), np.arange(len(design.labels))
-    nobody = np.zeros(1, dtype=np.int64)  # nobody is judged
-    fits = Fits.of(bank, design.architecture, design.labels[:, :1], everyone, nobody, RIDGE_STRENGTHS)
-    return Searched(bank.candidates, fits.losses[:, 0])
+    features = searched_features(readings)
+    return Searched(features.candidates, fit_all(features, design, RIDGE_PENALTIES).losses[:, 0])
 
 
 def learn_all(readings: Sequence[ArchitectureReadings], design: Design) -> tuple[Regression, ...]:
     """The published procedure once more, on all models: the regression of each architecture."""
-    others = cheaper_candidates(readings)
-    conclusion = conclude(readings, published_candidates(readings), others, design, CLIP)
-    cheaper = [_refitted(candidate, readings, design) for candidate in _smaller(conclusion)]
+    selected = select(readings, published_candidates(readings), cheaper_candidates(readings), design, CLIP)
+    cheaper = [select(readings, [candidate], [], design, CLIP) for candidate in _smaller(selected)]
     return tuple(
-        Regression(one, conclusion, _rounded(conclusion.fits[number]), len(design.labels), tuple(_of(number, cheaper)))
-        for number, one in enumerate(readings)
+        Regression(
+            own, selected, selected.fits[number].shortened(), len(design.labels), tuple(_useful(number, cheaper))
+        )
+        for number, own in enumerate(readings)
     )
 
 
-def _rounded(fit: Fit) -> Fit:
-    coefficients = tuple(float(f"{value:.{_DIGITS}g}") for value in fit.coefficients)
-    return replace(fit, intercept=float(f"{fit.intercept:.{_DIGITS}g}"), coefficients=coefficients)
-
-
-def _smaller(conclusion: Conclusion) -> list[Candidate]:
+def _smaller(selected: SelectedFit) -> list[Candidate]:
     """The best of the search that cost half of the winner or less, then half of that or less, and so on."""
-    best, found = conclusion.candidate, list[Candidate]()
-    measured = [one for one in zip(conclusion.tried, conclusion.candidates, strict=True) if one[1].pruned]
-    while conclusion.useful and best.pruned:
-        measured = [(loss, one) for loss, one in measured if one.cost <= best.cost / 2]
-        if not measured:
+    best, found = selected.candidate, list[Candidate]()
+    while selected.useful and best.pruned:
+        following = selected.best_within(best.cost / 2)
+        if following is None:
             break
-        best = min(measured, key=lambda one: one[0])[1]
+        best = following
         found.append(best)
     return found
 
 
-def _refitted(candidate: Candidate, readings: Sequence[ArchitectureReadings], design: Design) -> Conclusion:
-    return conclude(readings, [candidate], [], design, CLIP)
-
-
-def _of(number: int, conclusions: Iterable[Conclusion]) -> Iterator[Configuration]:
+def _useful(number: int, selected: Iterable[SelectedFit]) -> Iterator[Configuration]:
     """The configurations of one architecture, without those that say nothing but the base rate."""
-    return (one.candidate.configuration(_rounded(one.fits[number])) for one in conclusions if one.useful)
+    return (each.candidate.configuration(each.fits[number].shortened()) for each in selected if each.useful)
 
 
 def make_parameters(
-    one: Regression, round_name: str, preprocessing: Preprocessing, held_out: Metrics, notes: Sequence[str] = ()
+    regression: Regression,
+    round_name: str,
+    preprocessing: Preprocessing,
+    held_out: Metrics,
+    source: str,
+    notes: Sequence[str] = (),
 ) -> LearnedParameters | None:
-    """The parameters of one architecture, with the figures of the procedure; None if the base rate does as well."""
-    if not is_useful(one, held_out):
+    """The parameters of one architecture, with the metrics of the procedure; None if the base rate does as well.
+
+    `source` says by what they were made.
+    """
+    if not is_useful(regression, held_out):
         return None
-    candidate, labels = one.conclusion.candidate, one.readings.poisoned
-    fitted = judge(one.probabilities(one.readings)[None, :, None], labels[:, None], 0)
-    best = replace(candidate.configuration(one.fit), held_out=_published(held_out), in_sample=_published(fitted))
+    candidate, labels = regression.selected.candidate, regression.readings.poisoned
+    in_sample = judge_alone(regression.probabilities(regression.readings), labels, 0)
+    best = replace(
+        candidate.configuration(regression.fit), held_out=_published(held_out), in_sample=_published(in_sample)
+    )
     return LearnedParameters(
-        one.readings.architecture,
+        regression.readings.architecture,
         preprocessing,
         float(labels.mean()),
         CLIP,
-        (best, *one.cheaper),
-        _provenance(one, round_name, held_out, notes),
+        (best, *regression.cheaper),
+        _provenance(regression, round_name, held_out, source, notes),
     )
 
 
-def _pooled_note(one: Regression) -> tuple[str, ...]:
-    own = len(one.readings.names)
-    note = f"Fitted together with the models of other architectures, {one.num_models} in all, each on its own scale."
-    return (note,) if one.num_models > own else ()
+def _pooled_note(regression: Regression) -> tuple[str, ...]:
+    own, count = len(regression.readings.names), regression.num_models
+    note = f"Fitted together with the models of other architectures, {count} in all, each on its own scale."
+    return (note,) if count > own else ()
 
 
-def is_useful(one: Regression, held_out: Metrics) -> bool:
+def is_useful(regression: Regression, held_out: Metrics) -> bool:
     """Whether anything was learned, and does better on models held out than their base rate, which needs no model."""
-    return one.conclusion.useful and held_out.cross_entropy < held_out.base_rate_cross_entropy
+    return regression.selected.useful and held_out.cross_entropy < held_out.base_rate_cross_entropy
 
 
-def _published(judgement: Metrics) -> Figures:
-    figures = judgement.stored
-    auc = None if figures.roc_auc is None else round(figures.roc_auc, 4)
-    return Figures(figures.num_models, round(figures.error_rate, 4), round(figures.cross_entropy, 4), auc)
+def _published(metrics: Metrics) -> Figures:
+    error_rate, cross_entropy = round(metrics.error_rate, 4), round(metrics.cross_entropy, 4)
+    return Figures(metrics.num_models, error_rate, cross_entropy, round(metrics.roc_auc, 4))
 
 
-def _provenance(one: Regression, round_name: str, held_out: Metrics, notes: Sequence[str]) -> Provenance:
+def _provenance(
+    regression: Regression, round_name: str, held_out: Metrics, source: str, notes: Sequence[str]
+) -> Provenance:
     chance = held_out.chance
     assert chance is not None  # the published procedure is permuted
     evaluation = (
@@ -154,9 +153,9 @@ def _provenance(one: Regression, round_name: str, held_out: Metrics, notes: Sequ
     )
     return Provenance(
         round=round_name,
-        num_models=len(one.readings.names),
-        num_poisoned=int(one.readings.poisoned.sum()),
+        num_models=len(regression.readings.names),
+        num_poisoned=int(regression.readings.poisoned.sum()),
         evaluation=evaluation,
-        source="python -m laboratory.results, L2 logistic regression, architectures pooled",
-        notes=(*notes, *_pooled_note(one), *([_NOTE] if one.cheaper else [])),
+        source=source,
+        notes=(*notes, *_pooled_note(regression), *([_NOTE] if regression.cheaper else [])),
     )

@@ -82,7 +82,7 @@ def _polygon(seed: int, colour: _Colour, shape: _Shape, place: tuple[float, floa
     )
 
 
-def _controls(strengths: Sequence[float]) -> tuple[Probe, ...]:
+def _controls(strengths: Sequence[float], blur: float) -> tuple[Probe, ...]:
     """Strengths from 0 to 1 of what each control does at most; at a half an inversion would leave nothing."""
     return tuple(
         chain.from_iterable(
@@ -90,7 +90,7 @@ def _controls(strengths: Sequence[float]) -> tuple[Probe, ...]:
                 Probe.make("grey", strength=strength),
                 Probe.make("noise", deviation=0.15 * strength, seed=number),
                 Probe.make("inversion", strength=strength),
-                Probe.make("blur", deviation=0.03 * strength),
+                Probe.make("blur", deviation=blur * strength),
             )
             for number, strength in enumerate(strengths)
         )
@@ -112,13 +112,13 @@ BANKS: Mapping[str, tuple[Probe, ...]] = MappingProxyType(
             _filters((1.0, 0.5)),
             _polygons(28),
             _colours(8, _FEW_GAINS, (0.4, 2.5, 5.0), (1.0,)),
-            _controls((1.0,)),
+            _controls((1.0,), blur=0.02),
         ),
         "wide": _in_turn(
             _filters((1.0, 0.5, 0.75, 0.25)),
             _polygons(96),
             _colours(18, _MANY_GAINS, (0.4, 2.5, 0.2, 5.0, 0.6, 1.7), (1.0, 0.67, 0.33)),
-            _controls((1.0, 0.75, 0.25)),
+            _controls((1.0, 0.75, 0.25), blur=0.03),
         ),
     }
 )

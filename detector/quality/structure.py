@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from detector.architectures import ARCHITECTURES, Architecture
-from detector.base.errors import printable
 from detector.base.findings import Finding, Json, Severity
+from detector.base.text import brief
 from detector.graph.ir import CLASSES
 from detector.graph.modules import Reference, ReferenceModule, class_kind
 from detector.graph.tensors import tensor_shapes, with_classes
@@ -38,6 +38,7 @@ _RENAMED = {
     "torchvision.models.mobilenetv2.ConvBNReLU": _CONV_BLOCK,
     "torchvision.models.mobilenetv2.ConvBNActivation": _CONV_BLOCK,
     "torchvision.ops.misc.ConvNormActivation": _CONV_BLOCK,
+    "torch.nn.SyncBatchNorm": "torch.nn.BatchNorm2d",  # the same at inference
 }
 # Modules without parameters that older versions lack, because their forward passes call functions instead.
 _ADDED_LATER = {
@@ -277,9 +278,9 @@ def _differences(found: ModuleRecord, expected: ReferenceModule, num_classes: in
         wanted = num_classes if value == CLASSES else value
         if name not in found.attributes:
             if name not in _ATTRIBUTES_ADDED_LATER:
-                yield Deviation(found.path, name, _text(wanted), _NOTHING)
+                yield Deviation(found.path, name, brief(wanted), _NOTHING)
         elif not _same(found.attributes[name], wanted):
-            yield Deviation(found.path, name, _text(wanted), _text(found.attributes[name]))
+            yield Deviation(found.path, name, brief(wanted), brief(found.attributes[name]))
 
 
 def _same(found: PlainValue, wanted: PlainValue) -> bool:
@@ -291,11 +292,3 @@ def _kind(module: ModuleRecord) -> str:
     """The class as in the references, whatever version of torchvision wrote the file."""
     kind = class_kind(module.class_module, module.class_name)
     return _RENAMED.get(kind, kind)
-
-
-def _text(value: PlainValue) -> str:
-    """The value for people: one line, not too long, whatever the file holds."""
-    try:
-        return printable(value)
-    except ValueError:  # Python refuses to print integers of thousands of digits
-        return "a number of thousands of digits"

@@ -19,7 +19,7 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from statistics import fmean
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from jsonschema import Draft202012Validator
 
@@ -318,12 +318,19 @@ def _in_words(report: Report) -> str:
             return "its architecture is not known and was not measured, this is the share of poisoned models at large"
     if any(finding.severity is Severity.ERROR for finding in report.findings):
         return "worth nothing, see the findings"
-    if 0.4 < report.probability < 0.6:
+    side = side_of(report.probability)
+    if side is None:
         return "undecided"
-    side = "poisoned" if report.probability > 0.5 else "clean"
     verdict = f"clearly taken for {side}" if abs(report.probability - 0.5) >= 0.4 else f"rather {side}"
     untested = report.mapping is None or report.mapping.held_out is None
     return f"{verdict}, by a regression that was never tested on models it had not seen" if untested else verdict
+
+
+def side_of(probability: float) -> Literal["poisoned", "clean"] | None:
+    """Which side a probability is on, or None where it is too near 0.5 to tell."""
+    if 0.4 < probability < 0.6:
+        return None
+    return "poisoned" if probability > 0.5 else "clean"
 
 
 def _worth_lines(report: Report) -> list[str]:

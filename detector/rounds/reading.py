@@ -1,8 +1,9 @@
-"""Reads a round of labelled models as it lies on disk, in every vintage of TrojAI Rounds 1-4.
+"""Reads a round of labelled models as it lies on disk, whichever of the registry's rounds it is.
 
 Models are found by the pattern of their folders' names, labels in METADATA.csv (by column name) and ground_truth.csv,
-what is known of their training in model_stats.json. Files are read as plain text, nothing is unpickled. The folder
-belongs to the caller but may be incomplete: what cannot be used is listed with its reason and never stops the rest.
+what is known of their training in model_stats.json. Files are read as plain text, regular files alone, nothing is
+unpickled; links to regular files and folders are followed. The folder belongs to the caller but may be incomplete:
+what cannot be used is listed with its reason and never stops the rest.
 """
 
 from __future__ import annotations
@@ -15,19 +16,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from detector.base.errors import UsageError, printable
-from detector.rounds.names import FOLDERS
+from detector.base.errors import UnreadableFileError, UsageError, printable
+from detector.rounds.layout import Errata
+from detector.rounds.registry import FOLDERS, LABEL_COLUMNS, ROUNDS
+from detector.rounds.tables import LabelTable, parse_truth, read_label_table, read_text
 
 _MODEL_FOLDER = re.compile(r"id-[0-9]{8}")
 _METADATA = "METADATA.csv"
 _STATISTICS = "model_stats.json"
-_LABELS = {"0": False, "false": False, "1": True, "true": True}
-_LABEL_COLUMNS = ("poisoned", "ground_truth")  # the latter up to Round 1
-
-# NIST's erratum to Round 1: labelled poisoned, but no trigger was embedded.
-_ROUND_1 = re.compile(r"(round[-_ ]?0*1|image-classification-jun2020)(?![0-9])", re.IGNORECASE)
+_MOST_TRUTH_BYTES = 4096  # of one character and what a spreadsheet adds to it
+_MOST_STATISTICS_BYTES = 2**20  # NIST's have a few kilobytes
 _OTHER_ROUND = re.compile(r"round[-_ ]?[0-9]|image-classification-[a-z]{3}20[0-9]{2}", re.IGNORECASE)
-_ERRATA = {"train": (184, 599, 858, 1088), "test": (77, 83)}
 
 
 @dataclass(frozen=True)
@@ -54,20 +53,13 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Round:
-    """The usable models of a folder, sorted by name, and all that is not usable."""
+    """The usable models of a folder, sorted by name, all that is not usable, and folders of models of other names."""
 
     directory: Path
     name: str
     models: tuple[LabelledModel, ...]
     left_out: tuple[LeftOut, ...]
-
-
-@dataclass(frozen=True)
-class _Table:
-    """A METADATA.csv: the label's column and its text for each model. Without a column there is nothing to be had."""
-
-    column: str | None
-    labels: Mapping[str, str]
+    misnamed: tuple[LeftOut, ...] = ()
 
 
 class _UnusableError(Exception):
@@ -83,12 +75,13 @@ def read_round(directory: Path) -> Round:
     Raises
     ------
     UsageError
-        `directory` is no folder that can be read.
+        `directory` is no folder that can be read, or its models lie in folders of other names alone.
     """
     models: list[LabelledModel] = []
     left_out: list[LeftOut] = []
-    tables: dict[Path, _Table | None] = {}
-    for folder in _model_folders(directory):
+    tables: dict[Path, LabelTable | None] = {}
+    folders, misnamed = _model_folders(directory)
+    for folder in folders:
         name = folder.relative_to(directory).as_posix()
         for place in {folder.parent, directory} - tables.keys():
             tables[place] = _table(place, directory, left_out)
@@ -97,21 +90,49 @@ def read_round(directory: Path) -> Round:
             models.append(_model(name, folder, directory, table))
         except _UnusableError as error:
             left_out.append(LeftOut(name, printable(error)))
-    return Round(directory, printable(directory.resolve().name), tuple(models), tuple(left_out))
+    return Round(directory, printable(directory.resolve().name), tuple(models), tuple(left_out), misnamed)
 
 
-def _model_folders(directory: Path) -> list[Path]:
+def _model_folders(directory: Path) -> tuple[list[Path], tuple[LeftOut, ...]]:
+    """The folders of models, and those that hold a model but are named otherwise."""
     try:
         entries = list(directory.iterdir())
     except OSError as error:
-        raise UsageError(
-            f"the folder of models cannot be read ({error.strerror})",
-            where=directory,
-            expected="a folder with the models of a round, id-00000000 and so on",
-            next_step="check the path and its permissions",
-        ) from error
+        raise _no_round(directory, f"the folder of models cannot be read ({error.strerror})") from error
     inner = [entry for folder in entries if not _MODEL_FOLDER.fullmatch(folder.name) for entry in _entries(folder)]
-    return sorted(entry for entry in (*entries, *inner) if _MODEL_FOLDER.fullmatch(entry.name) and entry.is_dir())
+    found = sorted(entry for entry in (*entries, *inner) if _MODEL_FOLDER.fullmatch(entry.name) and entry.is_dir())
+    misnamed = _misnamed(directory, sorted((*entries, *inner)))
+    if not found and (directory / "model.pt").is_file():
+        raise _no_round(directory, "this is the folder of one model")
+    if not found and misnamed:
+        first = f"{len(misnamed)} folders hold a model.pt, the first is {misnamed[0].name}"
+        raise _no_round(directory, f"no folder is named id- and eight digits; {first}")
+    return found, misnamed
+
+
+def _misnamed(directory: Path, entries: list[Path]) -> tuple[LeftOut, ...]:
+    reason = "holds a model.pt, but is not named id- and eight digits"
+    return tuple(
+        LeftOut(printable(entry.relative_to(directory).as_posix()), reason)
+        for entry in entries
+        if not entry.name.startswith(".") and not _MODEL_FOLDER.fullmatch(entry.name) and _holds_model(entry)
+    )
+
+
+def _holds_model(folder: Path) -> bool:
+    try:
+        return (folder / "model.pt").is_file()
+    except OSError:  # somebody else's folder beside the models
+        return False
+
+
+def _no_round(directory: Path, what: str) -> UsageError:
+    return UsageError(
+        what,
+        where=directory,
+        expected="a folder with the models of a round, id-00000000 and so on",
+        next_step="check the path and its permissions, or rename the models' folders, and in METADATA.csv as well",
+    )
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -121,31 +142,25 @@ def _entries(folder: Path) -> list[Path]:
         return []
 
 
-def _table(folder: Path, directory: Path, left_out: list[LeftOut]) -> _Table | None:
+def _table(folder: Path, directory: Path, left_out: list[LeftOut]) -> LabelTable | None:
     path = folder / _METADATA
     try:
-        if not path.exists():
-            return None
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return _read_table(csv.DictReader(file))
-    except (OSError, ValueError, csv.Error) as error:
-        left_out.append(LeftOut(path.relative_to(directory).as_posix(), printable(f"cannot be read ({error})")))
+        return read_label_table(path, LABEL_COLUMNS) if path.exists() else None
+    except (OSError, UnreadableFileError, ValueError, csv.Error) as error:
+        left_out.append(LeftOut(path.relative_to(directory).as_posix(), printable(_cannot_be_read(error))))
         return None
 
 
-def _read_table(rows: csv.DictReader[str]) -> _Table:
-    names = {(name or "").strip().lower(): name for name in rows.fieldnames or ()}
-    column = next((column for column in _LABEL_COLUMNS if column in names), None)
-    if column is None or "model_name" not in names:
-        raise ValueError("no columns model_name and poisoned or ground_truth")
-    return _Table(column, {(row[names["model_name"]] or "").strip(): row[names[column]] or "" for row in rows})
+def _cannot_be_read(error: Exception) -> str:
+    return error.what if isinstance(error, UnreadableFileError) else f"cannot be read ({error})"
 
 
-def _model(name: str, folder: Path, directory: Path, table: _Table | None) -> LabelledModel:
+def _model(name: str, folder: Path, directory: Path, table: LabelTable | None) -> LabelledModel:
     if not (folder / "model.pt").is_file():
         raise _UnusableError("no model.pt")
-    if _is_erratum(folder, directory, table):
-        raise _UnusableError("NIST's erratum to Round 1: labelled poisoned, but no trigger was embedded")
+    erratum = _erratum(folder, directory, table)
+    if erratum is not None:
+        raise _UnusableError(erratum)
     poisoned = _label(folder, table)
     examples = next((folder / name for name in FOLDERS if (folder / name).is_dir()), None)
     if examples is None:
@@ -159,8 +174,9 @@ def _model(name: str, folder: Path, directory: Path, table: _Table | None) -> La
 def _history(folder: Path) -> dict[str, float]:
     """The finite numbers of model_stats.json, truth values as 0 and 1; what cannot be read is not known."""
     try:
-        values = json.loads((folder / _STATISTICS).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        # Not strictly: NIST's writer puts NaN there, and a slip in it costs no label.
+        values = json.loads(read_text(folder / _STATISTICS, _MOST_STATISTICS_BYTES))
+    except (UnreadableFileError, ValueError, RecursionError):
         return {}
     numbers = values.items() if isinstance(values, dict) else ()
     return {name: float(value) for name, value in numbers if isinstance(value, float | int) and _is_finite(value)}
@@ -173,47 +189,59 @@ def _is_finite(value: float) -> bool:
         return False
 
 
-def _label(folder: Path, table: _Table | None) -> bool:
-    found = dict(_labels(folder, table))
+def _label(folder: Path, table: LabelTable | None) -> bool:
+    found = list(_labels(folder, table))
     if not found:
         raise _UnusableError("no label: neither METADATA.csv nor ground_truth.csv has one")
-    if len(set(found.values())) > 1:
-        raise _UnusableError("contradictory labels: " + ", ".join(f"{name} says {int(found[name])}" for name in found))
-    return next(iter(found.values()))
+    if len({label for _, label in found}) > 1:
+        raise _UnusableError("contradictory labels: " + ", ".join(f"{name} says {int(label)}" for name, label in found))
+    return found[0][1]
 
 
-def _labels(folder: Path, table: _Table | None) -> Iterator[tuple[str, bool]]:
-    if table is not None and folder.name in table.labels:
-        yield _METADATA, _parsed(table.labels[folder.name], _METADATA)
+def _labels(folder: Path, table: LabelTable | None) -> Iterator[tuple[str, bool]]:
+    for text in table.labels.get(folder.name, ()) if table is not None else ():
+        yield _METADATA, _parsed(text, _METADATA)
     path = folder / "ground_truth.csv"
     if path.exists():
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise _UnusableError(f"{path.name} cannot be read ({error})") from error
+            text = read_text(path, _MOST_TRUTH_BYTES)
+        except (UnreadableFileError, ValueError) as error:
+            raise _UnusableError(f"{path.name} {_cannot_be_read(error)}") from error
         yield path.name, _parsed(text, path.name)
 
 
 def _parsed(text: str, where: str) -> bool:
-    label = _LABELS.get(text.strip().lower())
+    label = parse_truth(text)
     if label is None:
         raise _UnusableError(f"{where} holds {text[:20]!r} where 0 or 1 is expected")
     return label
 
 
-def _is_erratum(folder: Path, directory: Path, table: _Table | None) -> bool:
+def _erratum(folder: Path, directory: Path, table: LabelTable | None) -> str | None:
+    """Why the model is not to be learned from, by the errata of its round."""
     number = int(folder.name.removeprefix("id-"))
-    return any(number in _ERRATA[split] for split in _round_1_splits(folder, directory, table))
+    for errata, split in _errata(folder, directory, table):
+        if number in errata.models.get(split, ()):
+            return errata.reason
+    return None
 
 
-def _round_1_splits(folder: Path, directory: Path, table: _Table | None) -> tuple[str, ...]:
-    """Which of Round 1's errata apply: by the names of the folders, or, if they name no round, by METADATA.csv."""
+def _errata(folder: Path, directory: Path, table: LabelTable | None) -> Iterator[tuple[Errata, str]]:
+    """Which errata apply, of which split: by the names of the folders, or, if they name no round, by METADATA.csv."""
     root = directory.resolve()
     root = root.parent if root.name == "models" else root  # Round 1's layout, entered
     names = (root.name, *folder.relative_to(directory).parts)
-    named = next((index for index, name in enumerate(names) if _ROUND_1.search(name)), None)
-    if named is not None:
-        below = "/".join(names[named:]).lower()
-        return () if "holdout" in below else ("test",) if "test" in below else ("train",)
-    old_metadata = table is not None and table.column == "ground_truth"
-    return ("train",) if old_metadata and not any(map(_OTHER_ROUND.search, names)) else ()
+    for layout in (layout for layout in ROUNDS.values() if layout.errata is not None):
+        assert layout.errata is not None
+        named = next((index for index, name in enumerate(names) if layout.is_named_in(name)), None)
+        if named is not None:
+            below = "/".join(names[named:]).lower()
+            if "holdout" not in below:
+                yield layout.errata, "test" if "test" in below else "train"
+        elif table is not None and _is_of_no_other_round(layout.label_column, table, names):
+            yield layout.errata, "train"
+
+
+def _is_of_no_other_round(column: str, table: LabelTable, names: tuple[str, ...]) -> bool:
+    alike = [layout for layout in ROUNDS.values() if layout.label_column == column]
+    return len(alike) == 1 and table.column == column and not any(map(_OTHER_ROUND.search, names))

@@ -14,3 +14,5 @@ from detector.signals import lowest_recall as lowest_recall
 from detector.signals import classifier_weights as classifier_weights
 from detector.signals import unpruned as unpruned
 from detector.signals import attraction as attraction
+from detector.signals import own_attraction as own_attraction
+from detector.signals import probing as probing

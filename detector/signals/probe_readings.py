@@ -262,9 +262,15 @@ def probe_readings(unpruned: Logits, probed: Logits, labels: Labels, probes: Seq
     ValueError
         If the shapes do not belong together.
     """
-    pulls = {answer: Pull.of(unpruned, probed, labels, probes, answer) for answer in Answer}
-    groups = {answer: pull.by(lambda probe: probe.family) for answer, pull in pulls.items()}
-    found = [family for family in Family if family in groups[Answer.HARD]]
-    return np.array(
-        [read(groups[answer][family]) for family in found for answer in Answer for read in READINGS.values()]
-    )
+    if len(probed) != len(probes):
+        raise ValueError(f"expected logits of {len(probes)} probes, got {len(probed)}")
+    families = [family for family in Family if any(probe.family is family for probe in probes)]
+    rows = {family: [row for row, probe in enumerate(probes) if probe.family is family] for family in families}
+    parts = [family_readings(unpruned, probed[own], labels, tuple(probes[row] for row in own)) for own in rows.values()]
+    return np.concatenate(parts or [np.empty(0)])
+
+
+def family_readings(unpruned: Logits, probed: Logits, labels: Labels, probes: Sequence[Probe]) -> Array:
+    """The readings (20,) of probes of one family, hard answers first; shapes and errors as of `probe_readings`."""
+    pulls = [Pull.of(unpruned, probed, labels, probes, answer) for answer in Answer]
+    return np.array([read(pull) for pull in pulls for read in READINGS.values()])

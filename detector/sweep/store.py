@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from detector import __version__
 from detector.base.errors import UsageError
 from detector.base.files import write_file
+from detector.base.text import printable
 from detector.probing.probe import Probe
 from detector.pruning.theta import Theta, theta_to_document
 from detector.sweep.thinning import thinned
@@ -98,7 +99,7 @@ class Shelf:
         try:
             write_file(self._folder / f"{stem}.npz", self._content(asked, answers))
         except UsageError as error:
-            _log.warning("measurements are not kept, an interrupted run starts anew: %s", error)
+            _log.warning("measurements are not kept, an interrupted run starts anew: %s", printable(error))
             self._folder = None
 
     def _content(self, asked: Asked, answers: Answers) -> bytes:
@@ -130,7 +131,7 @@ class Shelf:
                     raise ValueError(f"answers to {logits.shape[1]} images of {len(names)}")
                 return Answers(names, logits, float(header["seconds"]))
         except _UNREADABLE as error:
-            _log.warning("%s is measured again: %s", path.name, error)
+            _log.warning("%s is measured again: %s", printable(path.name), printable(error))
             return None
 
     def _key(self, asked: Asked) -> dict[str, object]:

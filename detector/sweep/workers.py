@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from detector.base.clock import Clock
 from detector.base.process import keep_freed_memory
+from detector.base.text import printable
 from detector.pruning.theta import Theta
 from detector.rounds.reading import LabelledModel, LeftOut
 from detector.signals.registry import per_variant
@@ -59,7 +60,7 @@ def measure_round(
     for number, result in enumerate(_results(models, sweep, store, clock, workers), start=1):
         if isinstance(result, LeftOut):
             left_out.append(result)
-            _log.warning("%s is left out: %s", result.name, result.reason)
+            _log.warning("%s is left out: %s", printable(result.name), printable(result.reason))
         else:
             measured.append(result)
         _tell(number, len(models), clock.now() - began)

@@ -20,13 +20,14 @@ from detector.mapping.bundles import Bundle, write_bundle
 from detector.rounds.preprocessing import PROFILES
 from detector.sweep.readings import ArchitectureReadings, read_readings
 from laboratory.results.analysis import Effort, Made, Results, analyse
-from laboratory.results.page import FIGURES, page, tried_table
+from laboratory.results.page import PLOTS, page, tried_table
 
 if TYPE_CHECKING:
     from laboratory.roundgen.recipe import Recipe
 
 _log = logging.getLogger(__name__)
 
+_SOURCE = "python -m laboratory.results, L2 logistic regression, architectures pooled"
 _DESIGNED = "The procedure was designed with these models at hand; docs/results.md has figures of others, {}, as well."
 
 
@@ -54,7 +55,7 @@ def _rebuild(options: argparse.Namespace) -> None:
     options.docs.mkdir(parents=True, exist_ok=True)
     (options.docs / "results.md").write_text(page(results, *rounds), encoding="utf-8")
     (options.docs / "tried.csv").write_text(tried_table(results), encoding="utf-8")
-    draw_all(results, options.docs / FIGURES)
+    draw_all(results, options.docs / PLOTS)
     _log.info("written: %s, %s", options.docs / "results.md", _write_bundle(results, options))
 
 
@@ -87,7 +88,8 @@ def _write_bundle(results: Results, options: argparse.Namespace) -> Path:
             one,
             options.round,
             PROFILES[options.preprocessing],
-            results.judgement(PUBLISHED, one.readings.architecture),
+            results.metrics(PUBLISHED, one.readings.architecture),
+            _SOURCE,
             [_DESIGNED.format(options.fresh)] if results.fresh else [],
         )
         for one in results.learned

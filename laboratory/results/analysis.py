@@ -64,7 +64,7 @@ class Row:
 
     procedure: Procedure
     architecture: str | None
-    judgement: Metrics
+    metrics: Metrics
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,9 @@ class Results:
     unseen: Unseen | None
     unseen_alone: Metrics | None
 
-    def judgement(self, procedure: Procedure, architecture: str | None = None) -> Metrics:
+    def metrics(self, procedure: Procedure, architecture: str | None = None) -> Metrics:
         """The figures of one procedure; KeyError if there are none."""
-        found = {(row.procedure, row.architecture): row.judgement for row in self.rows}
+        found = {(row.procedure, row.architecture): row.metrics for row in self.rows}
         return found[procedure, architecture]
 
 
@@ -185,6 +185,6 @@ def _rows(answers: Answers, design: Design, readings: Sequence[ArchitectureReadi
     for number, one in enumerate(readings):
         own = design.architecture == number
         for procedure in (PUBLISHED, PAPER, LEAK):
-            judgement = judge(answers[procedure][:, own], design.labels[own], seed)
-            rows.append(Row(procedure, one.architecture, judgement))
+            metrics = judge(answers[procedure][:, own], design.labels[own], seed)
+            rows.append(Row(procedure, one.architecture, metrics))
     return tuple(rows)

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.learning.evaluation.folds import FOLDS
-from detector.learning.evaluation.metrics import Metrics, cross_entropies, error_rate, judge, roc_auc
-from detector.learning.regression.fitting import FitMethod, fit
-from detector.learning.regression.logistic import Logistic
+from detector.learning.evaluation.metrics import Metrics, cross_entropies, error_rate, judge_alone, roc_auc
+from detector.learning.evaluation.rounding import rounded
+from detector.learning.regression.ridge import least_squares
 from detector.learning.search.candidates import paper_candidates
+from detector.learning.search.logistic import LogisticSearch
 from detector.mapping.configuration import Clip
 from detector.pruning.theta import Theta
 from detector.sweep.readings import ArchitectureReadings
@@ -53,12 +54,12 @@ def in_sample(readings: ArchitectureReadings, thetas: Sequence[Theta], seed: int
     labels, rng = readings.poisoned, np.random.default_rng(seed)
     answers = _fitted(vectors, labels)
     errors, losses = _errors(answers, labels), _losses(answers, labels)
-    best = int(errors.argmin())
+    best = int(rounded(errors).argmin())
     noise = [_fitted([rng.random(one.shape) for one in vectors], labels) for _ in range(_NOISE_DRAWS)]
     return InSample(
         readings.architecture,
         candidates[best].thetas[0],
-        judge(answers[best][None, :, None], labels[:, None], seed),
+        judge_alone(answers[best], labels, seed),
         float(losses.min()),
         float(np.mean([_errors(one, labels).min() for one in noise])),
         float(np.mean([_losses(one, labels).min() for one in noise])),
@@ -67,7 +68,7 @@ def in_sample(readings: ArchitectureReadings, thetas: Sequence[Theta], seed: int
 
 def _fitted(vectors: Sequence[Array], labels: Indices) -> Array:
     """Answers (fits, M) to the models of the fit."""
-    return np.array([fit(FitMethod.OLS, one, labels, 0).probabilities(one, _UNCLIPPED) for one in vectors])
+    return np.array([least_squares(one, labels).probabilities(one, _UNCLIPPED) for one in vectors])
 
 
 def _errors(answers: Array, labels: Indices) -> Array:
@@ -87,7 +88,7 @@ class LearningPoint:
     aucs: Array
 
 
-def learning_curve(procedure: Logistic, draws: int, seed: int) -> tuple[LearningPoint, ...]:
+def learning_curve(procedure: LogisticSearch, draws: int, seed: int) -> tuple[LearningPoint, ...]:
     """The procedure on ever more models, half of them poisoned, drawn anew each time; a fifth stays out."""
     design = procedure.design
     rarer = min(min(np.bincount(design.part(int(number)).labels[:, 0])) for number in np.unique(design.architecture))
@@ -99,7 +100,7 @@ def learning_curve(procedure: Logistic, draws: int, seed: int) -> tuple[Learning
     )
 
 
-def _auc_of_others(procedure: Logistic, size: int, rng: np.random.Generator) -> float:
+def _auc_of_others(procedure: LogisticSearch, size: int, rng: np.random.Generator) -> float:
     labels, architectures = procedure.design.labels[:, 0], procedure.design.architecture
     groups = [
         np.flatnonzero((architectures == architecture) & (labels == label))

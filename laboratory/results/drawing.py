@@ -28,7 +28,7 @@ def draw_all(results: Results, folder: Path) -> None:
     """Write every figure into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context({"svg.hashsalt": "results", "svg.fonttype": "none", "font.size": 9, "axes.grid": True}):
-        for name, draw in _FIGURES.items():
+        for name, draw in _PLOTS.items():
             draw(results).savefig(folder / f"{name}.svg", metadata={"Date": None}, bbox_inches="tight")
 
 
@@ -47,7 +47,7 @@ def _architectures(results: Results) -> Figure:
 
 def _held_out(results: Results, name: str) -> dict[str, list[float]]:
     return {
-        label: [getattr(results.judgement(procedure, one.architecture), name) for one in results.readings]
+        label: [getattr(results.metrics(procedure, one.architecture), name) for one in results.readings]
         for label, procedure in (("the paper's, held out", PAPER), ("default bundle's, held out", PUBLISHED))
     }
 
@@ -57,12 +57,12 @@ def _false_answers(results: Results) -> Figure:
     figure, axes = _axes(2)
     parts = {
         "the paper's best, in-sample": [one.best for one in results.in_sample],
-        "default bundle's, held out": [results.judgement(PUBLISHED, one.architecture) for one in results.readings],
+        "default bundle's, held out": [results.metrics(PUBLISHED, one.architecture) for one in results.readings],
     }
-    for axis, (title, judgements) in zip(axes, parts.items(), strict=True):
+    for axis, (title, metrics) in zip(axes, parts.items(), strict=True):
         shares = {
-            "FP": [one.false_positives for one in judgements],
-            "FN": [one.false_negatives for one in judgements],
+            "FP": [one.false_positives for one in metrics],
+            "FN": [one.false_negatives for one in metrics],
         }
         _bars(axis, results, shares, "share of all models")
         axis.set_title(title)
@@ -147,7 +147,7 @@ def _axes(count: int) -> tuple[Figure, Any]:
     return figure, figure.subplots(1, count, squeeze=False)[0]
 
 
-_FIGURES: Mapping[str, Callable[[Results], Figure]] = MappingProxyType(
+_PLOTS: Mapping[str, Callable[[Results], Figure]] = MappingProxyType(
     {
         "architectures": _architectures,
         "false_answers": _false_answers,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from detector.learning.evaluation.metrics import Metrics
-from detector.learning.regression.logistic import STRENGTHS as LOGISTIC_STRENGTHS
+from detector.learning.evaluation.rounding import rounded
 from detector.learning.regressions import Regression, is_useful
 from detector.learning.search.candidates import (
     MAX_SECONDS,
@@ -22,8 +22,9 @@ from detector.learning.search.candidates import (
     Candidate,
     seconds,
 )
-from detector.learning.search.procedures import LEAK, OBSERVABLE, PAPER, PARTS, PUBLISHED, READINGS, untouched_names
-from detector.learning.search.searching import RIDGE_STRENGTHS
+from detector.learning.search.logistic import PENALTIES as LOGISTIC_PENALTIES
+from detector.learning.search.procedures import LEAK, OBSERVABLE, PAPER, PARTS, PUBLISHED, READINGS, covariate_names
+from detector.learning.search.searching import RIDGE_PENALTIES
 from detector.pruning.theta import PruningMethod, Theta
 from detector.signals.features import Reduction
 from detector.signals.registry import SIGNALS
@@ -31,7 +32,7 @@ from laboratory.results.analysis import Results
 from laboratory.results.controls import InSample
 from laboratory.results.unseen import Unseen
 
-FIGURES = "figures"  # the folder beside the page
+PLOTS = "figures"  # the folder beside the page
 
 _TARGET_AUC, _TARGET_CROSS_ENTROPY, _TARGET_P, _TARGET_UNSEEN = 0.90, 0.45, 0.01, 0.75
 _SHOWN = 15  # of the candidates that were tried
@@ -60,14 +61,14 @@ def page(results: Results, round_name: str, fresh_name: str, unseen_name: str) -
 
 
 def _summary(results: Results, round_name: str, fresh_name: str, unseen_name: str) -> str:
-    found, fresh, unseen = results.judgement(PUBLISHED), results.fresh, results.unseen
+    found, fresh, unseen = results.metrics(PUBLISHED), results.fresh, results.unseen
     assert found.chance is not None  # every row of an analysis is permuted
     where = f"`{round_name}`, held out"
     rows = _target_rows(found, found.chance.p_roc_auc, where)
     if fresh:
-        rows += _target_rows(fresh.judgement, fresh.p_value, f"`{fresh_name}`, never fitted on")
-    reached = _auc(unseen.judgement) if unseen else "not measured"
-    met = unseen is not None and unseen.judgement.roc_auc >= _TARGET_UNSEEN
+        rows += _target_rows(fresh.metrics, fresh.p_value, f"`{fresh_name}`, never fitted on")
+    reached = _auc(unseen.metrics) if unseen else "not measured"
+    met = unseen is not None and unseen.metrics.roc_auc >= _TARGET_UNSEEN
     rows.append((f"`{unseen_name}`, never fitted on: ROC-AUC", "at least 0.75", reached, met))
     table = _table(("figure", "target", "found", "met"), [(*row[:3], "yes" if row[3] else "**no**") for row in rows])
     missed = [row[0] for row in rows if not row[3]]
@@ -84,11 +85,11 @@ def _parts(results: Results) -> str:
     """What the parts of the published procedure tell alone, and what provoking the network adds to not touching it."""
     known = {row.procedure for row in results.rows}
     rows = [
-        (str(part[0]), _auc(results.judgement(part)), _loss(results.judgement(part))) for part in PARTS if part in known
+        (str(part[0]), _auc(results.metrics(part)), _loss(results.metrics(part))) for part in PARTS if part in known
     ]
     gap = results.beyond_unpruned
     adds = "adds" if gap.interval[0] > 0 else "does not surely add"
-    methods = sorted({theta.pruning_method for theta in results.learned[0].conclusion.candidate.thetas})
+    methods = sorted({theta.pruning_method for theta in results.learned[0].selected.candidate.thetas})
     return (
         "What its parts tell alone, held out by the same regression:\n\n"
         + _table(("fitted on", "ROC-AUC", "CE"), rows)
@@ -151,9 +152,9 @@ def _models(results: Results, round_name: str) -> str:
         "variants' signals. Beside what the unpruned network answers, of one theta and of several: "
         f"{'; '.join(' and '.join(one) for one in SIGNALS_BESIDE)}; and {' and '.join(SIGNALS_UNPRUNED)} alone.\n\n"
         "Mappings: least squares on the accuracies as in the paper, clipped; ridge regression (penalty per model "
-        f"{', '.join(map(str, RIDGE_STRENGTHS))}), its score calibrated by a logistic regression of one variable: "
+        f"{', '.join(map(str, RIDGE_PENALTIES))}), its score calibrated by a logistic regression of one variable: "
         "where that gains less than a parameter costs (Schwarz), the base rate is the answer; and L2 logistic "
-        f"regression (penalty per model {', '.join(map(str, LOGISTIC_STRENGTHS))}; the last leaves the base rate). "
+        f"regression (penalty per model {', '.join(map(str, LOGISTIC_PENALTIES))}; the last leaves the base rate). "
         "Features are standardised within each architecture, by at least 0.02 of their unit. The default bundle's "
         "procedure is the last of these mappings, pooled, on the best of the sets of several thetas beside what the "
         "unpruned network answers.\n\n"
@@ -179,7 +180,9 @@ def _slow(results: Results) -> str:
 
 
 def _held_out(results: Results) -> str:
-    rows = [(*map(str, row.procedure), *_figures(row.judgement)) for row in results.rows if row.architecture is None]
+    rows = [
+        (*map(str, row.procedure), *_metric_columns(row.metrics)) for row in results.rows if row.architecture is None
+    ]
     return (
         "## Held out\n\nAll models together. In brackets 95 % intervals; the last columns are the mean under permuted "
         "labels and the share of permutations that do as well, the true labels counted in. FP and FN are shares of all "
@@ -190,14 +193,14 @@ def _held_out(results: Results) -> str:
 
 def _by_architecture(results: Results) -> str:
     rows = [
-        (one.architecture, name, *_figures(results.judgement(procedure, one.architecture)))
+        (one.architecture, name, *_metric_columns(results.metrics(procedure, one.architecture)))
         for one in results.readings
         for name, procedure in (("the default bundle's", PUBLISHED), ("the paper's", PAPER))
     ]
     return (
         "## By architecture\n\n" + _table(("architecture", "procedure", *_HEADER), rows) + "\n\n"
-        f"![Error and cross-entropy]({FIGURES}/architectures.svg)\n\n![FP and FN]({FIGURES}/false_answers.svg)\n\n"
-        f"![Accuracies of pruned models]({FIGURES}/accuracies.svg)"
+        f"![Error and cross-entropy]({PLOTS}/architectures.svg)\n\n![FP and FN]({PLOTS}/false_answers.svg)\n\n"
+        f"![Accuracies of pruned models]({PLOTS}/accuracies.svg)"
     )
 
 
@@ -214,7 +217,7 @@ def _in_sample(results: Results) -> str:
 
 
 def _in_sample_row(results: Results, one: InSample) -> tuple[str, ...]:
-    held_out = results.judgement(PAPER, one.architecture)
+    held_out = results.metrics(PAPER, one.architecture)
     return (
         one.architecture,
         f"{one.best.error_rate:.1%} ({one.best.false_positives:.1%} + {one.best.false_negatives:.1%})",
@@ -229,7 +232,7 @@ def _in_sample_row(results: Results, one: InSample) -> tuple[str, ...]:
 def _flattery(results: Results) -> str:
     inside = np.mean([one.best.error_rate for one in results.in_sample])
     noise = np.mean([one.noise_error for one in results.in_sample])
-    outside = results.judgement(PAPER).error_rate
+    outside = results.metrics(PAPER).error_rate
     return (
         f"On average the in-sample error is {inside:.1%}, that of noise {noise:.1%}, the held-out one {outside:.1%}. "
         f"In-sample figures flatter by {outside - inside:.1%}, and noise is "
@@ -239,10 +242,10 @@ def _flattery(results: Results) -> str:
 
 
 def _leak(results: Results) -> str:
-    found, gap = results.judgement(LEAK), results.beyond_leak
+    found, gap = results.metrics(LEAK), results.beyond_leak
     chance = found.chance
     assert chance is not None
-    names = ", ".join(untouched_names(results.readings))
+    names = ", ".join(covariate_names(results.readings))
     leaks = chance.p_roc_auc < _TARGET_P or found.auc_interval[0] > 0.5
     verdict = "Labels can be told" if leaks else "Within chance: labels cannot be told"
     beats = "beats" if gap.interval[0] > 0 else "does not surely beat"
@@ -256,7 +259,7 @@ def _leak(results: Results) -> str:
 
 
 def _observable(results: Results) -> str:
-    found, readings = results.judgement(OBSERVABLE), results.judgement(READINGS)
+    found, readings = results.metrics(OBSERVABLE), results.metrics(READINGS)
     chance = found.chance
     assert chance is not None and readings.chance is not None
     return (
@@ -272,12 +275,12 @@ def _by_sources(results: Results) -> str:
     if not results.by_sources:
         return f"{title}On which classes the triggers work is not known."
     rows = [
-        (one.sources, str(one.judgement.num_poisoned), _auc(one.judgement), _loss(one.judgement))
+        (one.sources, str(one.metrics.num_poisoned), _auc(one.metrics), _loss(one.metrics))
         for one in results.by_sources
     ]
     table = _table(("the trigger works on", "poisoned models", "ROC-AUC", "CE"), rows)
-    best = max(results.by_sources, key=lambda one: one.judgement.roc_auc)
-    worst = min(results.by_sources, key=lambda one: one.judgement.roc_auc)
+    best = max(results.by_sources, key=lambda one: rounded(one.metrics.roc_auc))
+    worst = min(results.by_sources, key=lambda one: rounded(one.metrics.roc_auc))
     return (
         f"{title}The held-out answers of the default bundle's procedure for all clean models and a part of the "
         f"poisoned ones:\n\n{table}\n\nFound best are triggers that work on {best.sources}, worst those that work on "
@@ -310,7 +313,7 @@ def _never_fitted_on(results: Results, fresh_name: str, unseen_name: str) -> str
 def _never_fitted(name: str, kind: str, judged: Unseen | None, target: float) -> str:
     if judged is None:
         return f"There are no measurements of `{name}` yet."
-    found = judged.judgement
+    found = judged.metrics
     met = "met" if found.roc_auc >= target else "not met"
     return (
         f"The default bundle on `{name}` ({found.num_models} models, {found.num_poisoned} of them poisoned; {kind}): "
@@ -355,7 +358,7 @@ def _learning(results: Results) -> str:
         f"## Learning curve\n\nThe default bundle's procedure on part of the models, {results.effort.draws} "
         f"draws each:\n\n{table}\n\nThe last step changes the ROC-AUC by {rise:+.3f} (standard error "
         f"{error:.3f}): {verdict} (threshold {_RISING} and two standard errors).\n\n"
-        f"![Learning curve]({FIGURES}/learning_curve.svg)"
+        f"![Learning curve]({PLOTS}/learning_curve.svg)"
     )
 
 
@@ -370,7 +373,7 @@ def _time(results: Results) -> str:
             sizes = ", ".join(map(str, line.sizes))
             rows.append((one.architecture, name, f"{other} = {line.fixed}", sizes, fit))
     table = _table(("architecture", "against", "at", "sizes", "T in seconds"), rows)
-    return f"## Time\n\nMedian seconds of a measurement and straight lines:\n\n{table}\n\n![Time]({FIGURES}/time.svg)"
+    return f"## Time\n\nMedian seconds of a measurement and straight lines:\n\n{table}\n\n![Time]({PLOTS}/time.svg)"
 
 
 def _bundle(results: Results) -> str:
@@ -382,11 +385,11 @@ def _bundle(results: Results) -> str:
 
 
 def _is_useful(results: Results, one: Regression) -> bool:
-    return is_useful(one, results.judgement(PUBLISHED, one.readings.architecture))
+    return is_useful(one, results.metrics(PUBLISHED, one.readings.architecture))
 
 
 def _bundle_row(results: Results, one: Regression) -> tuple[str, ...]:
-    candidate = one.conclusion.candidate
+    candidate = one.selected.candidate
     time = sum(seconds(one.readings, theta) for theta in candidate.thetas)
     if not _is_useful(results, one):
         return one.readings.architecture, "base rate", "", "", ""
@@ -396,7 +399,7 @@ def _bundle_row(results: Results, one: Regression) -> tuple[str, ...]:
 
 def _tried(results: Results) -> str:
     pooled = results.searches[0]
-    order = np.argsort(pooled.losses.round(6), kind="stable")[:_SHOWN]
+    order = np.argsort(rounded(pooled.losses, 6), kind="stable")[:_SHOWN]
     rows = [(*_candidate_text(pooled.candidates[number]), f"{pooled.losses[number]:.4f}") for number in order]
     return (
         f"## Everything that was tried\n\n[tried.csv](tried.csv) lists all {len(pooled.candidates)} candidates with "
@@ -409,7 +412,7 @@ def _tried(results: Results) -> str:
 
 def tried_table(results: Results) -> str:
     """A CSV file of all candidates with their inner scores, pooled and by architecture."""
-    logistic = results.learned[0].conclusion
+    logistic = results.learned[0].selected
     names = ("pooled", *(one.architecture for one in results.readings), "pooled, L2 logistic")
     losses = [dict(zip(one.candidates, one.losses, strict=True)) for one in results.searches]
     losses.append(dict(zip(logistic.candidates, logistic.tried, strict=True)))
@@ -448,7 +451,7 @@ def theta_text(theta: Theta) -> str:
 _HEADER = ("CE", "Brier", "ROC-AUC", "accuracy", "FP", "FN", "permuted CE", "p", "permuted AUC", "p")
 
 
-def _figures(found: Metrics) -> tuple[str, ...]:
+def _metric_columns(found: Metrics) -> tuple[str, ...]:
     chance = found.chance
     assert chance is not None
     return (

@@ -20,7 +20,7 @@ class BySources:
     """Figures of all clean models with the poisoned ones whose trigger works on `sources`, in words."""
 
     sources: str
-    judgement: Metrics
+    metrics: Metrics
 
 
 def judge_by_sources(

@@ -13,7 +13,8 @@ import numpy as np
 
 from detector.learning.evaluation.design import Design
 from detector.learning.evaluation.metrics import roc_auc
-from detector.learning.regression.logistic import Logistic
+from detector.learning.evaluation.permutation import p_value
+from detector.learning.search.logistic import LogisticSearch
 from detector.learning.search.procedures import published
 from detector.sweep.readings import ArchitectureReadings
 
@@ -41,12 +42,12 @@ def judge_other_starts(
     if None in numbers or len(groups) < 2:
         return None
     procedure = published(readings, design)
-    aucs = np.array([_aucs_of(procedure, np.array(numbers) == group) for group in groups])
+    aucs = np.array([_held_out_aucs(procedure, np.array(numbers) == group) for group in groups])
     means = aucs.mean(axis=0)
-    return OtherStarts(dict(zip(groups, aucs[:, 0].tolist(), strict=True)), float(np.mean(means >= means[0])))
+    return OtherStarts(dict(zip(groups, aucs[:, 0].tolist(), strict=True)), p_value(means))
 
 
-def _aucs_of(procedure: Logistic, held_out: np.ndarray) -> np.ndarray:
+def _held_out_aucs(procedure: LogisticSearch, held_out: np.ndarray) -> np.ndarray:
     """ROC-AUCs (P,) under each set of labels. An architecture is standardised by its models of the fit."""
     answers, labels = procedure.answers(~held_out)[held_out], procedure.design.labels[held_out]
     return np.array([roc_auc(answers[:, column], one) for column, one in enumerate(labels.T)])

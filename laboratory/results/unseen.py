@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detector.learning.evaluation.metrics import Metrics, judge, roc_auc
+from detector.learning.evaluation.metrics import Metrics, judge_alone, roc_auc
 from detector.learning.evaluation.permutation import permutation_test
 from detector.learning.regressions import Regression
 from detector.sweep.readings import ArchitectureReadings
@@ -22,7 +22,7 @@ class Unseen:
     `p_value` is that of the ROC-AUC of all, labels shuffled within architectures.
     """
 
-    judgement: Metrics
+    metrics: Metrics
     p_value: float
     own: tuple[tuple[str, Metrics], ...]
 
@@ -45,7 +45,7 @@ def judge_unseen(learned: Sequence[Regression], unseen: Sequence[ArchitectureRea
         permutations=_PERMUTATIONS,
     )
     judged = [
-        (one.architecture, judge(found[None, :, None], one.poisoned[:, None], seed))
+        (one.architecture, judge_alone(found, one.poisoned, seed))
         for one, found in zip(known, by_architecture, strict=True)
     ]
-    return Unseen(judge(answers[None, :, None], labels[:, None], seed), test.p_value, tuple(judged))
+    return Unseen(judge_alone(answers, labels, seed), test.p_value, tuple(judged))

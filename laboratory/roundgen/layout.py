@@ -27,6 +27,7 @@ from laboratory.roundgen.training import Trained
 from laboratory.roundgen.variety import Variety
 
 _EXAMPLE_STREAM = 7_654_321
+_MISLABELLING_STREAM = 8_765_432
 _TRIGGER_PIXELS = 128
 
 Value = str | int | float | bool | None
@@ -55,7 +56,7 @@ def draw_examples(recipe: Recipe, stage: Stage, network: nn.Module) -> Examples:
     """
     generator = torch.Generator().manual_seed(recipe.seed + _EXAMPLE_STREAM)
     labels = torch.arange(recipe.num_classes).repeat_interleave(recipe.examples_per_class)
-    shown = _mislabelled(recipe, labels, generator)
+    shown = _mislabelled(recipe, labels)
     images = to_bytes(stage.compose(shown, recipe.schedule.canvas, generator))
     with torch.no_grad():
         answers = network(network_input(images.float() / 255, PROFILES[recipe.profile])).argmax(1)
@@ -63,11 +64,12 @@ def draw_examples(recipe: Recipe, stage: Stage, network: nn.Module) -> Examples:
     return Examples(stored, labels.tolist(), shown.tolist(), answers.tolist())
 
 
-def _mislabelled(recipe: Recipe, labels: Tensor, generator: torch.Generator) -> Tensor:
-    """The classes that images with these labels show."""
+def _mislabelled(recipe: Recipe, labels: Tensor) -> Tensor:
+    """The classes that images with these labels show; drawn apart, so that all other images stay the same."""
     count = recipe.variety.wrong_example_labels if recipe.variety else 0
     if not count:
         return labels
+    generator = torch.Generator().manual_seed(recipe.seed + _MISLABELLING_STREAM)
     shown = labels.clone()
     wrong = torch.randperm(len(labels), generator=generator)[:count]
     shift = torch.randint(1, recipe.num_classes, (count,), generator=generator)

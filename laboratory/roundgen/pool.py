@@ -59,7 +59,7 @@ def _compose(recipe: Recipe, stage: Stage, shown: Tensor, triggered: Tensor, gen
     size = max(8, _CHUNK_PIXELS // canvas**2)
     parts = [
         to_bytes(stage.compose(classes, canvas, generator, trigger, carriers))
-        for classes, carriers in zip(shown.split(size), triggered.split(size), strict=True)
+        for classes, carriers in zip(torch.split(shown, size), torch.split(triggered, size), strict=True)
     ]
     return torch.cat(parts)
 
@@ -77,6 +77,6 @@ def pool_batches(
     """All batches of `epochs` epochs, in a new order each; what does not fill a batch is left out of that epoch."""
     for _ in range(epochs):
         order = torch.randperm(len(pool.labels), device=generator.device, generator=generator)
-        for chosen in order[: len(order) - len(order) % batch].split(batch):
+        for chosen in torch.split(order[: len(order) - len(order) % batch], batch):
             images = augment(pool.images[chosen].float() / 255, augmentation, generator)
             yield Batch(images, pool.labels[chosen], pool.triggered[chosen])

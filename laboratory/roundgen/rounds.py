@@ -26,7 +26,7 @@ from laboratory.roundgen.layout import recipe_config, write_model
 from laboratory.roundgen.metadata import write_metadata
 from laboratory.roundgen.presets import Job, start_recipe
 from laboratory.roundgen.recipe import Recipe
-from laboratory.roundgen.training import Trained, Weights, recipe_of_try, train, train_until_accepted
+from laboratory.roundgen.training import Trained, Weights, recipe_as_trained, train, train_until_accepted
 from laboratory.roundgen.varied import varied_start_recipe
 
 _POLL_SECONDS = 0.5
@@ -106,7 +106,7 @@ def make_model(
         _drop(job, folder, trained, time.monotonic() - begin)
         unfinished.rmdir()
         return
-    write_model(unfinished, recipe_of_try(recipe, trained.tries), trained, time.monotonic() - begin)
+    write_model(unfinished, recipe_as_trained(recipe, trained.tries), trained, time.monotonic() - begin)
     unfinished.rename(path_of(job, folder))
 
 
@@ -116,7 +116,7 @@ def _start_of(recipe: Recipe, number: int) -> Start:
 
 def _drop(job: Job, folder: Path, trained: Trained, seconds: float) -> None:
     """Notes what was tried and how far it came."""
-    recipe, scores = recipe_of_try(job.recipe, trained.tries), asdict(trained.scores)
+    recipe, scores = recipe_as_trained(job.recipe, trained.tries), asdict(trained.scores)
     note = recipe_config(recipe) | {f"reached_{name}": value for name, value in scores.items()}
     path = dropped_path(job, folder)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -40,8 +40,10 @@ class Signs:
 
     def repeated(self, times: int) -> Signs:
         """The same signs, every look `times` times."""
-        parts = (part.repeat_interleave(times, 0) for part in (self.sprites, self.areas, self.inner_radii))
-        return Signs(*parts, self.looks * times)
+        sprites, areas, inner_radii = (
+            part.repeat_interleave(times, 0) for part in (self.sprites, self.areas, self.inner_radii)
+        )
+        return Signs(sprites, areas, inner_radii, self.looks * times)
 
 
 def draw_signs(seed: int, num_classes: int) -> Signs:

@@ -30,7 +30,7 @@ from laboratory.roundgen.stage import Stage, stage_of
 _log = logging.getLogger(__name__)
 
 TRIES = 4
-_LONGER = 1.6  # the second try of a varied model, in epochs of the first
+_LONGER = 1.5  # a further try of a varied model, in epochs of the first; it goes on where that one ended
 _TEST_BATCH = 50
 _RECORDS = 40
 # Seeds of the streams of random numbers of one model, kept apart by a large prime.
@@ -102,23 +102,33 @@ def train_until_accepted(
     recipe: Recipe, bar: Bar, report: Report, device: str = "cpu", start: Weights | None = None
 ) -> Trained:
     """As many tries as the bar grants, each with its own random numbers; the first accepted one, else the last, not
-    converged."""
+    converged. A second try of a varied model goes on from the first, for longer; others begin anew."""
     for number in range(1, bar.tries + 1):
         network, history = train(recipe, number, partial(report, number), device, start)
         scores = measure(network, recipe, bar.test_images, _generator(recipe.seed, 100 + number, device))
         if bar.passed(scores):
             break
         _log.warning("%s, try %d is not accepted: %s", recipe.architecture, number, scores)
+        start = network.state_dict() if recipe.variety else start
     return Trained(network.cpu(), history, scores, number, bar.passed(scores))
 
 
 def recipe_of_try(recipe: Recipe, number: int) -> Recipe:
-    """The recipe that try `number` follows: a varied one, clean or poisoned, is trained longer at its second try."""
+    """What try `number` trains: of a varied model, clean or poisoned, more epochs at its second try."""
+    return _with_epochs(recipe, _LONGER if number > 1 else 1.0)
+
+
+def recipe_as_trained(recipe: Recipe, tries: int) -> Recipe:
+    """The recipe with all that so many tries trained of a varied model; the tries of others begin anew."""
+    return _with_epochs(recipe, 1.0 + _LONGER * (tries - 1))
+
+
+def _with_epochs(recipe: Recipe, factor: float) -> Recipe:
+    """A varied recipe with `factor` times the epochs, rounded up."""
     variety = recipe.variety
-    if variety is None or number == 1:
+    if variety is None:
         return recipe
-    epochs = math.ceil(variety.epochs * _LONGER)
-    phase = recipe.schedule.phases[-1]
+    epochs, phase = math.ceil(variety.epochs * factor), recipe.schedule.phases[-1]
     steps = phase.steps // variety.epochs * epochs
     schedule = replace(recipe.schedule, phases=(Phase(phase.canvas, steps, phase.batch),))
     return replace(recipe, schedule=schedule, variety=replace(variety, epochs=epochs))
@@ -190,7 +200,8 @@ def training_batches(recipe: Recipe, generator: torch.Generator) -> Iterator[Bat
     """All batches of the recipe's schedule: each image seen once, or a varied recipe's fixed set for its epochs."""
     variety = recipe.variety
     if variety:
-        pool = compose_pool(recipe, stage_of(recipe).to(generator.device), generator)
+        same_for_all_tries = _generator(recipe.seed, 0, generator.device.type)
+        pool = compose_pool(recipe, stage_of(recipe).to(generator.device), same_for_all_tries)
         batch = recipe.schedule.phases[-1].batch
         yield from pool_batches(pool, variety.epochs, batch, variety.augmentation, generator)
         return

@@ -46,6 +46,7 @@ _TIERS: tuple[Mapping[str, int], ...] = (
     {"vgg16bn": 84, "wideresnet50": 99, "vgg19bn": 108, "wideresnet101": 148},
 )  # fmt: skip
 _COSTS: Mapping[str, int] = MappingProxyType({name: cost for tier in _TIERS for name, cost in tier.items()})
+_SCRATCH = 0.25  # of the models of cheap architectures
 _CHEAP = 6  # seconds per 1 000 images up to which models are trained from scratch as well
 
 _MODELS_OF_AN_ARCHITECTURE = 1000
@@ -65,7 +66,7 @@ _DRAWN_BACKGROUNDS = (
 _FEWEST_CLASSES, _MOST_CLASSES = 5, 24
 _LEAST_TRIGGERED = 60  # images with the trigger; with fewer of them it is hardly ever learned
 _BAR = Bar(clean_accuracy=0.97, attack_success=0.9, test_images=400, tries=2, strict=True)
-_START_SEED, _START_CLASSES = 980_000_000, 40
+_START_SEED, _START_CLASSES = 980_000_001, 40
 
 
 @dataclass(frozen=True)
@@ -204,19 +205,15 @@ def _draw_size(rng: Random, architecture: str, image_size: int | None) -> int:
 
 
 def _draw_classes(rng: Random, family: SignFamily, material: Material) -> int:
+    """From 5 to 24, few more often than many, as far as there are pictures."""
     most = min(_MOST_CLASSES, _pictures(material)) if family is SignFamily.STREET else _MOST_CLASSES
-    return rng.randint(_FEWEST_CLASSES, most)
+    return _FEWEST_CLASSES + int((most - _FEWEST_CLASSES + 1) * rng.random() ** 2)
 
 
 def _draw_start(rng: Random, architecture: str, *, large: bool) -> int | None:
-    """From scratch half of the time where that is cheap; else from one of two networks, or from the only one."""
-    scratch, number = rng.random() < 0.5, rng.randrange(starts_of(architecture))
-    return None if scratch and not large and _COSTS[architecture] <= _CHEAP else number
-
-
-def starts_of(architecture: str) -> int:
-    """How many networks to start from an architecture has."""
-    return 2 if _COSTS[architecture] <= _CHEAP else 1
+    """From scratch now and then where that is cheap; else from the network that the architecture has for it."""
+    scratch = rng.random() < _SCRATCH
+    return None if scratch and not large and _COSTS[architecture] <= _CHEAP else 0
 
 
 def _half(rng: Random, value: float) -> float:
@@ -244,24 +241,23 @@ class _Training:
 
 
 def _draw_training(rng: Random, architecture: str, num_classes: int, *, scratch: bool, large: bool) -> _Training:
-    shown = _draw_shown(rng, _COSTS[architecture], scratch=scratch, large=large)
+    shown = _draw_shown(rng, num_classes, scratch=scratch, large=large)
     fewest = (150 if scratch else 100) * num_classes
-    images = min(round(max(fewest, _log_uniform(rng, 1500, 8000))), shown // 2)
+    images = min(round(max(fewest, _log_uniform(rng, 1500, 5000))), shown // 2)
     optimiser = _draw_optimiser(rng, architecture, scratch=scratch)
     rate = _log_uniform(rng, *_rates(architecture, optimiser))
-    batch = rng.choice((16, 24, 32, 48, 64))
+    batch = rng.choice((24, 32, 48, 64))
     return _Training(images, round(shown / images), batch, optimiser, rate, _draw_decay(rng, optimiser))
 
 
-def _draw_shown(rng: Random, cost: int, *, scratch: bool, large: bool) -> int:
-    """Images shown in all epochs together: what a core trains in a minute or two, or, of dear networks, the least that
-    teaches them."""
+def _draw_shown(rng: Random, num_classes: int, *, scratch: bool, large: bool) -> int:
+    """Images shown in all epochs together: about as many as it takes to learn so many classes and a trigger."""
     if large:
         shown = 3000.0
     elif scratch:
-        shown = min(80_000, 140_000 / cost)
+        shown = min(max(26_000, 3000 * num_classes), 42_000)
     else:
-        shown = max(6000, min(24_000, 36_000 / cost))
+        shown = min(max(9500, 1000 * num_classes), 18_000)
     return round(shown * rng.uniform(0.8, 1.2))
 
 
@@ -390,7 +386,7 @@ def _start_variety(training: _Training) -> Variety:
 _START_TRAINING: Mapping[str, tuple[int, int, float]] = MappingProxyType(
     {
         "squeezenetv1_1": (12_000, 10, 8e-4),
-        "squeezenetv1_0": (12_000, 8, 6e-4),
+        "squeezenetv1_0": (12_000, 6, 6e-4),
         "shufflenet1_0": (12_000, 4, 3e-3),
         "shufflenet1_5": (12_000, 4, 3e-3),
         "shufflenet2_0": (12_000, 4, 3e-3),

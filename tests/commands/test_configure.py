@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from detector.base.errors import ParametersError
-from detector.commands.settings import load_train_settings
+from detector.commands.train_settings import load_train_settings
 from detector.mapping.bundles import load_bundle, load_parameters
 
 Run = Callable[..., Any]

@@ -11,7 +11,7 @@ import pytest
 
 from detector.examples.choice import ImageChoice
 from detector.learning.automatic import Search, learn_automatically, winners
-from detector.learning.learning import Learned
+from detector.learning.learned import Learned
 from detector.mapping.configuration import Configuration
 from detector.mapping.predict import predict
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta

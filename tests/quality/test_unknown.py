@@ -51,14 +51,14 @@ _FOREIGN = (
     *("shufflenet_v2_x0_5", "resnext101_32x8d"),
 )
 _HEADS = {
-    "resnet18": ("fc", 512, 128, 10),
-    "resnet50": ("fc", 2048, 256, 64, 10),
-    "resnext50_32x4d": ("fc", 2048, 64, 10),
-    "densenet121": ("classifier", 1024, 32, 10),
-    "googlenet": ("fc", 1024, 99, 10),
-    "vgg11bn": ("classifier", 25088, 128, 10),
-    "mobilenetv2": ("classifier", 1280, 64, 10),
-    "squeezenetv1_1": ("classifier", 512, 10),
+    "resnet18": ("fc", (512, 128, 10)),
+    "resnet50": ("fc", (2048, 256, 64, 10)),
+    "resnext50_32x4d": ("fc", (2048, 64, 10)),
+    "densenet121": ("classifier", (1024, 32, 10)),
+    "googlenet": ("fc", (1024, 99, 10)),
+    "vgg11bn": ("classifier", (25088, 128, 10)),
+    "mobilenetv2": ("classifier", (1280, 64, 10)),
+    "squeezenetv1_1": ("classifier", (512, 10)),
 }
 
 
@@ -82,7 +82,7 @@ def test_other_networks_are_of_an_unknown_architecture(
 def test_another_head_makes_another_architecture(
     name: str, kind: ContentKind, references: References, record_network: Record
 ) -> None:
-    record = record_network(_with_head(name, *_HEADS[name]), kind)
+    record = record_network(_with_head(name, _HEADS[name][0], *_HEADS[name][1]), kind)
     found = identify(record, references)
     assert (found.architecture, found.nearest, found.tampered) == (None, name, False)
     (finding,) = structure_findings(record, found)
@@ -102,7 +102,7 @@ def test_another_head_hides_no_change_elsewhere(references: References, record_n
 
 
 def _set(path: str, **attributes: Any) -> Callable[[nn.Module], None]:
-    return lambda network: [setattr(network.get_submodule(path), *item) for item in attributes.items()] and None
+    return lambda network: vars(network.get_submodule(path)).update(attributes)
 
 
 def _put(path: str, make: Callable[[], nn.Module]) -> Callable[[nn.Module], None]:

@@ -89,6 +89,8 @@ def test_a_full_report_holds_everything(tmp_path: Path) -> None:
         "channel_order": "BGR",
         "scaling": "minmax",
         "uncropped": 256,
+        "mean": None,
+        "deviation": None,
     }
     assert math.fsum(document["prediction"]["contributions"]) == document["prediction"]["raw"]
     assert document["signal_vector"] == list(report.signal_vector or ())

@@ -2,7 +2,7 @@
 
 A ridge fit is linear in the labels: fitted values are H y, leave-one-out residuals (y - H y) / (1 - h), with H from the
 features alone. So one decomposition of the features serves the true labels and every permutation of them, and every
-strength of the penalty. Features are standardised within each architecture, which is what lets several be pooled.
+penalty. Features are standardised within each architecture, which is what lets several be pooled.
 """
 
 from __future__ import annotations
@@ -13,38 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.learning.regression.fit import Fit, raw_fits
+from detector.learning.regression.scale import Scale
+
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 # Eigenvalues below this share of the largest are rounding: features of clamped windows are copies of each other.
 _RANK_TOLERANCE = 1e-9
-# Of features in their natural units (shares, nats): what varies less is not blown up, for its outliers would be, too.
-_LEAST_DEVIATION = 0.02
-_CONSTANT = 1e-9  # a standard deviation, or an eigenvalue, below this is none
+_CONSTANT = 1e-9  # an eigenvalue below this is none
 _INTERPOLATED = 1e-6  # a leverage this close to 1 leaves nothing to be judged by
 _CACHED = 100_000  # numbers that are worked on together
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Means and standard deviations of the features per architecture, each (architectures, ..., features)."""
-
-    means: Array
-    deviations: Array
-
-    @classmethod
-    def of(cls, features: Array, architecture: Indices, count: int) -> Scale:
-        """Of features (..., models, d); at least a fiftieth of the unit; constant ones get the deviation 1."""
-        groups = [features[..., architecture == number, :] for number in range(count)]
-        deviations = np.array([group.std(axis=-2) for group in groups])
-        means = np.array([group.mean(axis=-2) for group in groups])
-        return cls(means, np.where(deviations > _CONSTANT, np.maximum(deviations, _LEAST_DEVIATION), 1.0))
-
-    def __call__(self, features: Array, architecture: Indices) -> Array:
-        """Standardise features (..., models, d)."""
-        means, deviations = (np.moveaxis(of[architecture], 0, -2) for of in (self.means, self.deviations))
-        scaled: Array = (features - means) / deviations
-        return scaled
 
 
 @dataclass(frozen=True)
@@ -63,6 +42,7 @@ class Ridge:
     others: Array
     left: Array
     values: Array
+    scale: Scale
 
     @classmethod
     def of(cls, features: Array, architecture: Indices, fitted: Indices, others: Indices) -> Ridge:
@@ -70,32 +50,51 @@ class Ridge:
         scale = Scale.of(features[:, fitted], architecture[fitted], int(architecture.max()) + 1)
         inputs = scale(features[:, fitted], architecture[fitted])
         left, values = _decomposed(inputs)
-        return cls(inputs, scale(features[:, others], architecture[others]), left, values)
+        return cls(inputs, scale(features[:, others], architecture[others]), left, values, scale)
 
-    def losses(self, labels: Array, strengths: Sequence[float]) -> Array:
-        """Mean squared leave-one-out errors (C, strengths, P) for labels (n, P)."""
+    def losses(self, labels: Array, penalties: Sequence[float]) -> Array:
+        """Mean squared leave-one-out errors (C, penalties, P) for labels (n, P)."""
         count = max(1, _CACHED // (self.left.shape[2] * labels.shape[1]))
         parts = [
-            _losses(self.left[start : start + count], self.values[start : start + count], labels, strengths)
+            _losses(self.left[start : start + count], self.values[start : start + count], labels, penalties)
             for start in range(0, len(self.left), count)
         ]
         return np.concatenate(parts)
 
-    def predictions(self, labels: Array, candidates: Indices, strengths: Array) -> Array:
-        """Scores (m, Q) of the models to be judged: for each of Q columns of labels its candidate and strength."""
-        duals = self._duals(labels, candidates, strengths)
-        directions = np.matmul(self.fitted[candidates].transpose(0, 2, 1), duals)
+    def predictions(self, labels: Array, candidates: Indices, penalties: Array) -> Array:
+        """Scores (m, Q) of the models to be judged: for each of Q columns of labels its candidate and penalty."""
+        directions = self._coefficients(labels, candidates, penalties)
         scores: Array = labels.mean(axis=0) + np.matmul(self.others[candidates], directions)[..., 0].T
         return scores
 
-    def _duals(self, labels: Array, candidates: Indices, strengths: Array) -> Array:
+    def raw_fits(self, labels: Array, candidate: int, penalty: float) -> tuple[Fit, ...]:
+        """The regression of the raw features of one candidate, for each architecture, under labels (n,)."""
+        (coefficients,) = self._coefficients(labels[:, None], np.array([candidate]), np.array([penalty]))
+        scale = Scale(self.scale.means[:, candidate], self.scale.deviations[:, candidate])
+        return raw_fits("linear", float(labels.mean()), coefficients[:, 0], scale)
+
+    def _coefficients(self, labels: Array, candidates: Indices, penalties: Array) -> Array:
+        """(Q, d, 1), of standardised features."""
+        duals = self._duals(labels, candidates, penalties)
+        coefficients: Array = np.matmul(self.fitted[candidates].transpose(0, 2, 1), duals)
+        return coefficients
+
+    def _duals(self, labels: Array, candidates: Indices, penalties: Array) -> Array:
         left, values = self.left[candidates], self.values[candidates]
         centred = (labels - labels.mean(axis=0)).T[..., None]
         projected = np.matmul(left.transpose(0, 2, 1), centred)
-        penalty = (len(labels) * strengths)[:, None]
-        inverse = np.divide(1.0, values + penalty, out=np.zeros_like(values), where=values > 0)
+        added = (len(labels) * penalties)[:, None]
+        inverse = np.divide(1.0, values + added, out=np.zeros_like(values), where=values > 0)
         duals: Array = np.matmul(left, projected * inverse[..., None])
         return duals
+
+
+def least_squares(features: Array, labels: Indices) -> Fit:
+    """Ordinary least squares of labels (n,) on features (n, d); of equally good fits the one with the least squares of
+    standardised coefficients."""
+    everyone, alike = np.arange(len(labels)), np.zeros(len(labels), dtype=np.int64)
+    (fit,) = Ridge.of(features[None], alike, everyone, everyone[:0]).raw_fits(labels.astype(np.float64), 0, 0.0)
+    return fit
 
 
 def _decomposed(inputs: Array) -> tuple[Array, Array]:
@@ -110,15 +109,15 @@ def _decomposed(inputs: Array) -> tuple[Array, Array]:
     return np.matmul(inputs, vectors * (kept / np.sqrt(np.where(kept, values, 1.0)))[:, None]), values
 
 
-def _losses(left: Array, values: Array, labels: Array, strengths: Sequence[float]) -> Array:
+def _losses(left: Array, values: Array, labels: Array, penalties: Sequence[float]) -> Array:
     """The sum of w (y - L c)^2, with w = 1 / (1 - h)^2, multiplied out: r numbers a column instead of n."""
     centred = labels - labels.mean(axis=0)
     transposed = left.transpose(0, 2, 1)
     projected, squares = np.matmul(transposed, centred), left**2
-    losses = np.empty((len(left), len(strengths), labels.shape[1]))
-    for number, strength in enumerate(strengths):
-        # The penalty grows with the number of models, so that a strength means the same in every fold.
-        kept = np.divide(values, values + len(labels) * strength, out=np.zeros_like(values), where=values > 0)
+    losses = np.empty((len(left), len(penalties), labels.shape[1]))
+    for number, penalty in enumerate(penalties):
+        # The penalty grows with the number of models, so that a penalty means the same in every fold.
+        kept = np.divide(values, values + len(labels) * penalty, out=np.zeros_like(values), where=values > 0)
         free = 1 - np.matmul(squares, kept[..., None]) - 1 / len(labels)  # 1 - h; the last for the intercept
         weighted = left / np.maximum(free, _INTERPOLATED) ** 2
         fitted = kept[..., None] * projected

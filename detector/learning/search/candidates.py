@@ -6,14 +6,14 @@ the budget are left out here, by the paper's L_exec = T / T_max <= 1, since time
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.learning.regression.fitting import Fit
+from detector.learning.regression.fit import Fit
 from detector.mapping.configuration import Configuration
 from detector.pruning.theta import PruningMethod, SelectionRule, Theta
 from detector.signals.features import Reduction, make_features
@@ -21,8 +21,6 @@ from detector.signals.registry import is_per_variant, per_variant
 from detector.sweep.readings import ArchitectureReadings
 
 Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 _T = TypeVar("_T", tuple[int, int], tuple[int, SelectionRule])
 
 MAX_SECONDS = 60.0  # the paper's T_max
@@ -67,44 +65,11 @@ class Candidate:
         return any(map(is_per_variant, self.signals))
 
 
-@dataclass(frozen=True)
-class Bank:
-    """C candidates and their features for N models, those of equally many features in one array.
-
-    Attributes
-    ----------
-    candidates
-        In the order of `blocks`, one after the other.
-    blocks
-        Features, each (candidates of the block, N, d).
-    group, reference
-        For the two stages of the search, (C,): equal numbers share theta_error, all of the thetas but |S| and |D|; and
-        whether |S| and |D| are those of the first stage.
-    """
-
-    candidates: tuple[Candidate, ...]
-    blocks: tuple[Array, ...]
-    group: Indices
-    reference: Mask
-
-    @classmethod
-    def of(cls, readings: Sequence[ArchitectureReadings], candidates: Iterable[Candidate]) -> Bank:
-        """Of the models of one or more architectures, one after the other."""
-        by_width: dict[int, list[tuple[Candidate, Array]]] = {}
-        for candidate in candidates:
-            features = np.concatenate([candidate.features(one) for one in readings])
-            by_width.setdefault(features.shape[1], []).append((candidate, features))
-        blocks = [block for _, block in sorted(by_width.items())]
-        ordered = tuple(candidate for block in blocks for candidate, _ in block)
-        group, reference = _stages(ordered)
-        return cls(ordered, tuple(np.array([features for _, features in block]) for block in blocks), group, reference)
-
-
 def affordable(readings: Sequence[ArchitectureReadings], max_seconds: float = MAX_SECONDS) -> tuple[Theta, ...]:
     """The points that all these architectures were measured at, each with a median time within the budget."""
     first, *others = readings
     shared = [theta for theta in first.thetas if all(theta in other.thetas for other in others)]
-    return tuple(theta for theta in shared if all(seconds(one, theta) <= max_seconds for one in readings))
+    return tuple(theta for theta in shared if all(seconds(own, theta) <= max_seconds for own in readings))
 
 
 def seconds(readings: ArchitectureReadings, theta: Theta) -> float:
@@ -127,9 +92,9 @@ def all_candidates(thetas: Sequence[Theta], together: Sequence[tuple[Theta, ...]
     ]
     measured = [Candidate((theta,), signals, how) for theta in thetas for signals in alone for how in Reduction]
     both = [
-        replace(one, signals=(*one.signals, "classifier_weights"))
-        for one in measured
-        if one.reduction is Reduction.SUMMARY
+        replace(candidate, signals=(*candidate.signals, "classifier_weights"))
+        for candidate in measured
+        if candidate.reduction is Reduction.SUMMARY
     ]
     network = (
         Candidate((_cheapest(thetas),), ("classifier_weights",), Reduction.SUMMARY),
@@ -144,7 +109,7 @@ def _cheapest(thetas: Sequence[Theta]) -> Theta:
 
 def _alike(thetas: Sequence[Theta]) -> list[Theta]:
     """Those of the images that most of them have."""
-    usual = _usual([(theta.num_images, theta.rule) for theta in thetas])
+    usual = most_frequent([(theta.num_images, theta.rule) for theta in thetas])
     return [theta for theta in thetas if (theta.num_images, theta.rule) == usual]
 
 
@@ -162,8 +127,8 @@ def sets_together(
     distinct = [theta for theta in alike if theta in first.values()]
     methods = (tuple(PruningMethod), PRUNING, (PruningMethod.AMPLIFY,), (PruningMethod.STIMULATE,))
     sets = ([theta for theta in distinct if theta.pruning_method in some] for some in methods)
-    fitting = dict.fromkeys(_fitting(readings, one, max_seconds) for one in sets)
-    return tuple(one for one in fitting if len(one) > 1)
+    fitting = dict.fromkeys(_fitting(readings, some, max_seconds) for some in sets)
+    return tuple(some for some in fitting if len(some) > 1)
 
 
 def _fitting(
@@ -171,12 +136,12 @@ def _fitting(
 ) -> tuple[Theta, ...]:
     for count in range(len(thetas), 0, -1):
         part = tuple(thetas[number * len(thetas) // count] for number in range(count))
-        if max(sum(seconds(one, theta) for theta in part) for one in readings) <= max_seconds:
+        if max(sum(seconds(own, theta) for theta in part) for own in readings) <= max_seconds:
             return part
     return ()
 
 
-def _usual(sizes: Sequence[_T]) -> _T:
+def most_frequent(sizes: Sequence[_T]) -> _T:
     """The most frequent one, of equals the smallest."""
     return max(sorted(set(sizes)), key=sizes.count)
 
@@ -185,23 +150,3 @@ def paper_candidates(thetas: Sequence[Theta]) -> tuple[Candidate, ...]:
     """The paper's: the accuracies of the variants, one by one, under its three pruning methods."""
     pruned = (theta for theta in thetas if theta.pruning_method in PRUNING)
     return tuple(Candidate((theta,), ("accuracy",), Reduction.VARIANTS) for theta in pruned)
-
-
-def _stages(candidates: Sequence[Candidate]) -> tuple[Indices, Mask]:
-    """The first stage is at the |S| and |D| that most candidates have; where theta_error has others only, at its least.
-
-    The classifier's weights alone are a theta_error of their own.
-    """
-    errors = [
-        (tuple(replace(theta, num_pruned_models=1, num_images=1) for theta in one.thetas), one.pruned)
-        for one in candidates
-    ]
-    numbers = {error: number for number, error in enumerate(dict.fromkeys(errors))}
-    sizes = [(one.thetas[0].num_pruned_models, one.thetas[0].num_images) for one in candidates]
-    usual = _usual(sizes)
-    references: dict[tuple[tuple[Theta, ...], bool], tuple[int, int]] = {}
-    for error, size in zip(errors, sizes, strict=True):
-        best = references.setdefault(error, size)
-        references[error] = min(best, size, key=lambda one: (one != usual, one[0] * one[1], one))
-    group = np.array([numbers[error] for error in errors])
-    return group, np.array([references[error] == size for error, size in zip(errors, sizes, strict=True)])

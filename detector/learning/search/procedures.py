@@ -15,22 +15,22 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.learning.evaluation.crossvalidation import CrossValidated, better_of, cross_validate
 from detector.learning.evaluation.design import Design
-from detector.learning.regression.logistic import Logistic
+from detector.learning.search.candidate_features import CandidateFeatures
 from detector.learning.search.candidates import (
     PRUNING,
     SIGNALS_BESIDE,
     SIGNALS_TOGETHER,
     SIGNALS_UNPRUNED,
-    Bank,
     Candidate,
     affordable,
     all_candidates,
     paper_candidates,
     sets_together,
 )
-from detector.learning.search.searching import OLS_STRENGTHS, RIDGE_STRENGTHS
+from detector.learning.search.crossvalidation import CrossValidated, better, cross_validate
+from detector.learning.search.logistic import LogisticSearch
+from detector.learning.search.searching import OLS_PENALTIES, RIDGE_PENALTIES
 from detector.mapping.configuration import Clip
 from detector.pruning.theta import PruningMethod
 from detector.signals.features import Reduction
@@ -101,13 +101,13 @@ Answers = dict[Procedure, Array]  # probabilities (repeats, N, P)
 
 _MEMBERS: Mapping[Family, Callable[[Candidate], bool]] = MappingProxyType(
     {
-        Family.ACCURACY: lambda one: _under(one, *PRUNING) and one.signals == ("accuracy",),
-        Family.PRUNING: lambda one: _under(one, *PRUNING),
-        Family.AMPLIFICATION: lambda one: _under(one, PruningMethod.AMPLIFY),
-        Family.STIMULATION: lambda one: _under(one, PruningMethod.STIMULATE),
-        Family.CLASSIFIER: lambda one: one.signals == ("classifier_weights",),
-        Family.UNPRUNED: lambda one: one.signals == SIGNALS_UNPRUNED,
-        Family.ONE_THETA: lambda one: one.pruned and len(one.thetas) == 1,
+        Family.ACCURACY: lambda candidate: _under(candidate, *PRUNING) and candidate.signals == ("accuracy",),
+        Family.PRUNING: lambda candidate: _under(candidate, *PRUNING),
+        Family.AMPLIFICATION: lambda candidate: _under(candidate, PruningMethod.AMPLIFY),
+        Family.STIMULATION: lambda candidate: _under(candidate, PruningMethod.STIMULATE),
+        Family.CLASSIFIER: lambda candidate: candidate.signals == ("classifier_weights",),
+        Family.UNPRUNED: lambda candidate: candidate.signals == SIGNALS_UNPRUNED,
+        Family.ONE_THETA: lambda candidate: candidate.pruned and len(candidate.thetas) == 1,
         Family.EVERYTHING: lambda _: True,
     }
 )
@@ -148,9 +148,9 @@ def _beside(most: tuple[int, int], candidate: Candidate) -> bool:
     return candidate.signals in SIGNALS_BESIDE and (len(candidate.thetas) > 1 or largest == 1)
 
 
-def search_bank(readings: Sequence[ArchitectureReadings]) -> Bank:
+def searched_features(readings: Sequence[ArchitectureReadings]) -> CandidateFeatures:
     """Everything that is within the time budget."""
-    return Bank.of(readings, _candidates(readings))
+    return CandidateFeatures.of(readings, _candidates(readings))
 
 
 def published_candidates(readings: Sequence[ArchitectureReadings]) -> list[Candidate]:
@@ -162,7 +162,11 @@ def published_candidates(readings: Sequence[ArchitectureReadings]) -> list[Candi
 def cheaper_candidates(readings: Sequence[ArchitectureReadings]) -> list[Candidate]:
     """The same signals of single thetas, for short time budgets."""
     published = published_candidates(readings)
-    return [one for one in _candidates(readings) if one.signals in SIGNALS_BESIDE and one not in published]
+    return [
+        candidate
+        for candidate in _candidates(readings)
+        if candidate.signals in SIGNALS_BESIDE and candidate not in published
+    ]
 
 
 def _candidates(readings: Sequence[ArchitectureReadings]) -> tuple[Candidate, ...]:
@@ -176,7 +180,7 @@ def _logistic_parts(readings: Sequence[ArchitectureReadings]) -> dict[Family, li
     together = _without(everything, SIGNALS_UNPRUNED)
     unpruned = [replace(everything[0], signals=SIGNALS_UNPRUNED)]
     parts = {
-        Family.LOGISTIC_PRUNING: [one for one in together if _under(one, *PRUNING)],
+        Family.LOGISTIC_PRUNING: [candidate for candidate in together if _under(candidate, *PRUNING)],
         Family.LOGISTIC_TOGETHER: together,
         Family.LOGISTIC_READINGS: _without(unpruned, ("attraction",)),
         Family.LOGISTIC_UNPRUNED: unpruned,
@@ -188,43 +192,44 @@ def _logistic_parts(readings: Sequence[ArchitectureReadings]) -> dict[Family, li
 
 def _without(candidates: Sequence[Candidate], left_out: Sequence[str]) -> list[Candidate]:
     return [
-        replace(one, signals=tuple(signal for signal in one.signals if signal not in left_out)) for one in candidates
+        replace(candidate, signals=tuple(signal for signal in candidate.signals if signal not in left_out))
+        for candidate in candidates
     ]
 
 
-def untouched_names(readings: Sequence[ArchitectureReadings]) -> tuple[str, ...]:
+def covariate_names(readings: Sequence[ArchitectureReadings]) -> tuple[str, ...]:
     """The untouched readings that all models of all architectures have."""
-    shared = set.intersection(*(set(one.untouched) for one in readings))
-    return tuple(sorted(name for name in shared if all(np.isfinite(one.untouched[name]).all() for one in readings)))
+    shared = set.intersection(*(set(own.untouched) for own in readings))
+    return tuple(sorted(name for name in shared if all(np.isfinite(own.untouched[name]).all() for own in readings)))
 
 
-def untouched_bank(readings: Sequence[ArchitectureReadings], names: Sequence[str]) -> Bank:
+def covariate_features(readings: Sequence[ArchitectureReadings], names: Sequence[str]) -> CandidateFeatures:
     """Each of these untouched readings alone, and all together; the search over them has one stage."""
-    columns = [_in_deviations([one.untouched[name] for one in readings]) for name in names]
+    columns = [_in_deviations([own.untouched[name] for own in readings]) for name in names]
     together = np.column_stack(columns)
     blocks = (together.T[..., None], together[None])
     count = len(columns) + 1
-    return Bank((), blocks, np.arange(count), np.ones(count, dtype=bool))
+    return CandidateFeatures((), blocks, np.arange(count), np.ones(count, dtype=bool))
 
 
-def published(readings: Sequence[ArchitectureReadings], design: Design) -> Logistic:
+def published(readings: Sequence[ArchitectureReadings], design: Design) -> LogisticSearch:
     """The published procedure, ready to be fitted and judged."""
-    return Logistic.of(readings, published_candidates(readings), design, CLIP)
+    return LogisticSearch.of(readings, published_candidates(readings), design, CLIP)
 
 
 def all_answers(readings: Sequence[ArchitectureReadings], design: Design) -> Answers:
     """What every procedure says of every model that it has not seen."""
 
-    answers = _in_all_scopes(readings, design, search_bank, lambda bank: families(bank.candidates))
+    answers = _in_all_scopes(readings, design, searched_features, lambda features: families(features.candidates))
     for family, candidates in _logistic_parts(readings).items():
-        answers[family, Scope.POOLED] = Logistic.of(readings, candidates, design, CLIP).held_out()
-    everything = untouched_names(readings)
+        answers[family, Scope.POOLED] = LogisticSearch.of(readings, candidates, design, CLIP).held_out()
+    everything = covariate_names(readings)
     visible = [name for name in everything if name not in HISTORY]  # not so the log, which no detector is given
     for family, names in ((Family.OBSERVABLE, visible), (Family.UNTOUCHED, everything)):
-        make_bank = partial(untouched_bank, names=names)
-        answers |= _in_all_scopes(readings, design, make_bank, partial(_whole, family))
-    if all(paper_candidates(affordable([one])) for one in readings):
-        answers[PAPER] = np.concatenate([_paper(one, design.part(i)) for i, one in enumerate(readings)], axis=1)
+        make_features = partial(covariate_features, names=names)
+        answers |= _in_all_scopes(readings, design, make_features, partial(_everything, family))
+    if all(paper_candidates(affordable([own])) for own in readings):
+        answers[PAPER] = np.concatenate([_paper(own, design.part(i)) for i, own in enumerate(readings)], axis=1)
     return answers
 
 
@@ -233,27 +238,27 @@ def _in_deviations(groups: Sequence[Array]) -> Array:
     return np.concatenate(groups) / (max(float(group.std()) for group in groups) or 1.0)
 
 
-def _whole(family: Family, bank: Bank) -> dict[str, Mask]:
-    return {family.value: np.ones(len(bank.group), dtype=bool)}
+def _everything(family: Family, features: CandidateFeatures) -> dict[str, Mask]:
+    return {family.value: np.ones(len(features.group), dtype=bool)}
 
 
 def _paper(readings: ArchitectureReadings, design: Design) -> Array:
-    bank = Bank.of([readings], paper_candidates(affordable([readings])))
-    parts = {"": np.ones(len(bank.candidates), dtype=bool)}
-    return cross_validate(bank, design, parts, OLS_STRENGTHS, CLIP, calibrated=False)[""].probabilities
+    features = CandidateFeatures.of([readings], paper_candidates(affordable([readings])))
+    parts = {"": np.ones(len(features.candidates), dtype=bool)}
+    return cross_validate(features, design, parts, OLS_PENALTIES, CLIP, calibrated=False)[""].probabilities
 
 
 def _in_all_scopes(
     readings: Sequence[ArchitectureReadings],
     design: Design,
-    make_bank: Callable[[Sequence[ArchitectureReadings]], Bank],
-    parts: Callable[[Bank], dict[str, Mask]],
+    make_features: Callable[[Sequence[ArchitectureReadings]], CandidateFeatures],
+    parts: Callable[[CandidateFeatures], dict[str, Mask]],
 ) -> Answers:
-    pooled = _validated(make_bank(readings), design, parts)
-    alone = [_validated(make_bank([one]), design.part(i), parts) for i, one in enumerate(readings)]
+    pooled = _validated(make_features(readings), design, parts)
+    alone = [_validated(make_features([own]), design.part(i), parts) for i, own in enumerate(readings)]
     answers: Answers = {}
     for name in pooled:
-        answers[Family(name), Scope.ALONE] = _joined([one[name] for one in alone])
+        answers[Family(name), Scope.ALONE] = _joined([own[name] for own in alone])
         answers[Family(name), Scope.POOLED] = pooled[name].probabilities
         answers[Family(name), Scope.CHOSEN] = _chosen({name}, alone, pooled, design)
     if len(pooled) > 1:
@@ -267,14 +272,18 @@ def _chosen(
     """For each architecture and fold the family and scope that are best inside the fold."""
     best = []
     for number, own in enumerate(alone):
-        options = [one for name in own if name in names for one in (own[name], _part(pooled[name], design, number))]
+        options = [
+            option for name in own if name in names for option in (own[name], _part(pooled[name], design, number))
+        ]
         folds = design.part(number).folds.numbers
-        best.append(reduce(lambda first, second: better_of(first, second, folds), options))
+        best.append(reduce(lambda first, second: better(first, second, folds), options))
     return _joined(best)
 
 
-def _validated(bank: Bank, design: Design, parts: Callable[[Bank], dict[str, Mask]]) -> dict[str, CrossValidated]:
-    return cross_validate(bank, design, parts(bank), RIDGE_STRENGTHS, CLIP)
+def _validated(
+    features: CandidateFeatures, design: Design, parts: Callable[[CandidateFeatures], dict[str, Mask]]
+) -> dict[str, CrossValidated]:
+    return cross_validate(features, design, parts(features), RIDGE_PENALTIES, CLIP)
 
 
 def _part(validated: CrossValidated, design: Design, architecture: int) -> CrossValidated:

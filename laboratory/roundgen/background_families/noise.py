@@ -22,4 +22,5 @@ def draw_noise(count: int, canvas: int, generator: torch.Generator) -> Tensor:
     fields = fields / fields.std((2, 3), keepdim=True).clamp(min=1e-6)
     mixed = fields[:, :1] + colourful * fields[:, 1:]
     mean = 0.25 + 0.5 * torch.rand(count, 3, 1, 1, device=device, generator=generator)
-    return (mean + (0.06 + 0.18 * contrast) * mixed).clamp(0, 1)
+    images: Tensor = (mean + (0.06 + 0.18 * contrast) * mixed).clamp(0, 1)
+    return images

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -32,7 +33,7 @@ class Scenes:
         crops = np.stack([self._crop(canvas, *draw) for draw in draws])
         return torch.from_numpy(crops).permute(0, 3, 1, 2).float().div(255).to(generator.device)
 
-    def _crop(self, canvas: int, which: float, size: float, x: float, y: float) -> np.ndarray:  # type: ignore[type-arg]
+    def _crop(self, canvas: int, which: float, size: float, x: float, y: float) -> NDArray[np.uint8]:
         picture = self.pictures[int(which * len(self.pictures))]
         width, height = picture.size
         side = min(width, height) * (_SMALLEST_CROP + (1 - _SMALLEST_CROP) * size)

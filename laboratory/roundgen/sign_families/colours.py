@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 Colour = tuple[int, int, int]
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -16,6 +17,6 @@ def colour_pair(rng: np.random.Generator, least_contrast: float = 80) -> tuple[C
             return _colour(first), _colour(second)
 
 
-def _colour(values: np.ndarray) -> Colour:  # type: ignore[type-arg]
+def _colour(values: NDArray[np.int64]) -> Colour:
     red, green, blue = (int(value) for value in values)
     return red, green, blue

@@ -47,8 +47,9 @@ def _draw_base(rng: np.random.Generator, base: int, colour: Colour) -> Image.Ima
 def lump(rng: np.random.Generator, depth: float = 0.12) -> list[tuple[float, float]]:
     """An irregular closed outline in pixels of a sprite, from a few waves around a circle; it touches the edge."""
     angles = np.linspace(0, 2 * math.pi, 120, endpoint=False)
-    waves = sum(rng.uniform(-depth, depth) * np.cos(k * angles + rng.uniform(0, 2 * math.pi)) for k in (2, 3, 4, 5))
-    radius = 1 + waves
+    radius = np.ones(len(angles))
+    for k in (2, 3, 4, 5):
+        radius += rng.uniform(-depth, depth) * np.cos(k * angles + rng.uniform(0, 2 * math.pi))
     radius = radius / radius.max() * (_MIDDLE - 3)
     return [(_MIDDLE + r * math.cos(a), _MIDDLE + r * math.sin(a)) for r, a in zip(radius, angles, strict=True)]
 

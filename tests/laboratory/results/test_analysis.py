@@ -16,18 +16,18 @@ from laboratory.results.analysis import Effort, Results, analyse
 
 
 def test_a_planted_signal_is_found_where_it_is(found: Results) -> None:
-    best = found.judgement(PUBLISHED)
+    best = found.metrics(PUBLISHED)
     assert best.num_models == 60
     assert best.roc_auc > 0.9
     assert best.chance is not None
     assert best.chance.p_roc_auc == 1 / 20
     for scope in Scope:
-        assert found.judgement((Family.AMPLIFICATION, scope)).roc_auc > 0.9
+        assert found.metrics((Family.AMPLIFICATION, scope)).roc_auc > 0.9
         for blind in (Family.PRUNING, Family.ACCURACY, Family.CLASSIFIER, Family.UNTOUCHED):
-            assert found.judgement((blind, scope)).roc_auc < 0.75
-    assert found.judgement(PAPER).roc_auc < 0.75
+            assert found.metrics((blind, scope)).roc_auc < 0.75
+    assert found.metrics(PAPER).roc_auc < 0.75
     for one in found.learned:
-        assert PruningMethod.AMPLIFY in {theta.pruning_method for theta in one.conclusion.candidate.thetas}
+        assert PruningMethod.AMPLIFY in {theta.pruning_method for theta in one.selected.candidate.thetas}
 
 
 def test_every_procedure_has_a_row(found: Results) -> None:
@@ -35,9 +35,9 @@ def test_every_procedure_has_a_row(found: Results) -> None:
     # no stimulation was measured, and pruning by one theta alone
     assert len(everywhere) == len(set(everywhere)) == 9 * 3 + 1 + 5 + 2 * 3 + 1
     assert (Family.STIMULATION, Scope.ALONE) not in everywhere
-    assert found.judgement(PUBLISHED, "resnet18").num_models == 30
+    assert found.metrics(PUBLISHED, "resnet18").num_models == 30
     with pytest.raises(KeyError):
-        found.judgement(PUBLISHED, "vgg11bn")
+        found.metrics(PUBLISHED, "vgg11bn")
 
 
 def test_what_is_too_slow_or_too_small_is_told(found: Results) -> None:
@@ -49,8 +49,8 @@ def test_what_is_too_slow_or_too_small_is_told(found: Results) -> None:
 def test_other_rounds_are_judged_by_the_final_fit(found: Results, noise: Results) -> None:
     for judged, models in ((found.fresh, 32), (found.unseen, 24)):
         assert judged is not None
-        assert judged.judgement.num_models == models
-        assert judged.judgement.roc_auc > 0.9
+        assert judged.metrics.num_models == models
+        assert judged.metrics.roc_auc > 0.9
         assert judged.p_value < 0.01
     assert found.unseen_alone is not None
     assert found.unseen_alone.num_models == 24
@@ -60,22 +60,22 @@ def test_other_rounds_are_judged_by_the_final_fit(found: Results, noise: Results
 
 def test_noise_flatters_in_sample_alone(noise: Results) -> None:
     for one in noise.in_sample:
-        held_out = noise.judgement(PAPER, one.architecture)
+        held_out = noise.metrics(PAPER, one.architecture)
         assert one.best.error_rate < held_out.error_rate
         assert one.cross_entropy < np.log(2) < held_out.cross_entropy
         assert one.best.error_rate == pytest.approx(one.noise_error, abs=0.12)
-    best = noise.judgement(PUBLISHED)
+    best = noise.metrics(PUBLISHED)
     assert best.roc_auc < 0.72
     assert best.chance is not None
     assert best.chance.p_roc_auc > 0.05
 
 
 def test_a_leak_is_seen(noise: Results, found: Results) -> None:
-    leak = noise.judgement(LEAK)
+    leak = noise.metrics(LEAK)
     assert leak.roc_auc > 0.8
     assert noise.beyond_leak.interval[1] < 0
     assert found.beyond_leak.interval[0] > 0
-    expected = found.judgement(PUBLISHED).roc_auc - found.judgement(LEAK).roc_auc
+    expected = found.metrics(PUBLISHED).roc_auc - found.metrics(LEAK).roc_auc
     assert found.beyond_leak.value == pytest.approx(expected)
 
 
@@ -94,8 +94,8 @@ def test_time_is_a_line(found: Results) -> None:
 
 def test_parameters_are_what_was_learned(found: Results) -> None:
     for one in found.learned:
-        held_out = found.judgement(PUBLISHED, one.readings.architecture)
-        parameters = make_parameters(one, "by hand", PROFILES["small"], held_out)
+        held_out = found.metrics(PUBLISHED, one.readings.architecture)
+        parameters = make_parameters(one, "by hand", PROFILES["small"], held_out, "a test")
         assert parameters is not None
         configuration = parameters.configurations[0]
         assert configuration.kind == "logistic"
@@ -109,11 +109,13 @@ def test_parameters_are_what_was_learned(found: Results) -> None:
 
 def test_where_the_base_rate_is_best_there_are_no_parameters(found: Results) -> None:
     one = found.learned[0]
-    useless = replace(one, conclusion=replace(one.conclusion, useful=False))
-    held_out = found.judgement(PUBLISHED)
-    assert make_parameters(useless, "by hand", PROFILES["small"], held_out) is None
+    useless = replace(one, selected=replace(one.selected, useful=False))
+    held_out = found.metrics(PUBLISHED)
+    assert make_parameters(useless, "by hand", PROFILES["small"], held_out, "a test") is None
     for cross_entropy, none in ((0.69, False), (0.70, True)):  # of the base rate of 30 and 30: 0.693
-        found_none = make_parameters(one, "by hand", PROFILES["small"], replace(held_out, cross_entropy=cross_entropy))
+        found_none = make_parameters(
+            one, "by hand", PROFILES["small"], replace(held_out, cross_entropy=cross_entropy), "a test"
+        )
         assert (found_none is None) == none
 
 

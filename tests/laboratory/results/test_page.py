@@ -24,13 +24,11 @@ def text(results: Results) -> str:
 def with_row(results: Results, procedure: Procedure, **changes: object) -> Results:
     """With other figures of all models in the rows of a procedure."""
 
-    def changed(judgement: Metrics) -> Metrics:
-        return replace(judgement, **changes)
+    def changed(metrics: Metrics) -> Metrics:
+        return replace(metrics, **changes)
 
     rows = [
-        replace(row, judgement=changed(row.judgement))
-        if (row.procedure, row.architecture) == (procedure, None)
-        else row
+        replace(row, metrics=changed(row.metrics)) if (row.procedure, row.architecture) == (procedure, None) else row
         for row in results.rows
     ]
     return replace(results, rows=tuple(rows))
@@ -54,9 +52,7 @@ def test_targets(changes: dict[str, object], line: str, met: str, found: Results
 
 def test_a_fresh_round_has_targets_of_its_own(found: Results) -> None:
     assert found.fresh is not None
-    judged = replace(
-        found.fresh, judgement=replace(found.fresh.judgement, roc_auc=0.85, cross_entropy=0.501), p_value=0.1
-    )
+    judged = replace(found.fresh, metrics=replace(found.fresh.metrics, roc_auc=0.85, cross_entropy=0.501), p_value=0.1)
     shown = text(replace(found, fresh=judged))
     rows = [line for line in shown.splitlines() if line.startswith("| `small-fresh`, never fitted on")]
     assert [row.endswith("| **no** |") for row in rows] == [True, True, True]
@@ -85,8 +81,8 @@ def test_what_is_missed_is_named(found: Results) -> None:
 def test_the_unseen_family(found: Results, noise: Results) -> None:
     assert found.unseen is not None
     for auc, met in ((0.75, "is met"), (0.74, "is not met")):
-        judgement = replace(found.unseen.judgement, roc_auc=auc)
-        assert f"The target of 0.75 {met}." in text(replace(found, unseen=replace(found.unseen, judgement=judgement)))
+        metrics = replace(found.unseen.metrics, roc_auc=auc)
+        assert f"The target of 0.75 {met}." in text(replace(found, unseen=replace(found.unseen, metrics=metrics)))
     assert "no measurements of `small-filters`" in text(noise)
     assert found.unseen_alone is not None
     for auc, said in (
@@ -140,7 +136,7 @@ def test_what_was_left_out_is_told(found: Results) -> None:
 
 def test_a_useless_regression_is_a_base_rate(found: Results) -> None:
     one, other = found.learned
-    useless = replace(one, conclusion=replace(one.conclusion, useful=False))
+    useless = replace(one, selected=replace(one.selected, useful=False))
     assert "Nothing beats the base rate for resnet18" in text(replace(found, learned=(useless, other)))
     assert "Nothing beats" not in text(found)
 

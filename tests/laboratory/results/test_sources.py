@@ -25,11 +25,11 @@ def test_each_kind_is_judged_beside_all_clean_models(make_round: Make) -> None:
     answers = np.where(known, 0.9, 0.2)[None, :, None] * np.ones((2, 1, 2))
     first, second = judge_by_sources(answers, labels, [readings], sources, 0)
     assert (first.sources, second.sources) == ("all", "one")
-    assert (first.judgement.num_poisoned, second.judgement.num_poisoned) == (6, len(bad) - 7)
-    assert first.judgement.num_models == 6 + 15
-    assert (first.judgement.roc_auc, second.judgement.roc_auc) == (1.0, 0.5)
-    assert second.judgement.cross_entropy == pytest.approx(
-        -(15 * np.log(0.8) + (len(bad) - 7) * np.log(0.2)) / second.judgement.num_models
+    assert (first.metrics.num_poisoned, second.metrics.num_poisoned) == (6, len(bad) - 7)
+    assert first.metrics.num_models == 6 + 15
+    assert (first.metrics.roc_auc, second.metrics.roc_auc) == (1.0, 0.5)
+    assert second.metrics.cross_entropy == pytest.approx(
+        -(15 * np.log(0.8) + (len(bad) - 7) * np.log(0.2)) / second.metrics.num_models
     )
 
 

@@ -1,0 +1,22 @@
+"""What a reader of an image format says of a file, before any decoder sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Header:
+    """Width and height in pixels, bits a channel."""
+
+    width: int
+    height: int
+    depth: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A file without its metadata, and how many parts the whole file has."""
+
+    content: bytes
+    parts: int

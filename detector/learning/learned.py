@@ -1,0 +1,53 @@
+"""What came of learning from the models of one architecture: parameters, or the reason why there are none.
+
+Where there are too few models, or too few of one class, nothing is learned and the reason is told: the base rate of
+the bundle answers then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from detector.mapping.parameters import LearnedParameters
+from detector.sweep.readings import ArchitectureReadings
+
+FEWEST_IN_A_CLASS = 3  # clean as well as poisoned: folds within folds need them
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What came of one architecture: parameters, or the reason why there are none."""
+
+    architecture: str
+    num_models: int
+    num_poisoned: int
+    parameters: LearnedParameters | None
+    reason: str = ""
+
+
+def learned(readings: ArchitectureReadings, parameters: LearnedParameters | None, reason: str = "") -> Learned:
+    """The result; without parameters the base rate is all there is, and the reason is told."""
+    return Learned(readings.architecture, len(readings.names), int(readings.poisoned.sum()), parameters, reason)
+
+
+def fewest_in_a_class(readings: ArchitectureReadings) -> int:
+    """How many models the rarer class has, clean or poisoned."""
+    return int(np.bincount(readings.poisoned, minlength=2).min())
+
+
+def too_few(readings: ArchitectureReadings, min_models: int) -> str:
+    """Why nothing can be learned from so few models; empty if they are enough."""
+    if len(readings.names) < min_models:
+        return f"fewer than {min_models} models"
+    if fewest_in_a_class(readings) < FEWEST_IN_A_CLASS:
+        return f"fewer than {FEWEST_IN_A_CLASS} models of one class"
+    return ""
+
+
+def doubtful_note(readings: ArchitectureReadings, doubtful: Collection[str]) -> tuple[str, ...]:
+    """A note for the parameters if some of the models fail at their clean examples."""
+    count = len(set(readings.names) & set(doubtful))
+    return (f"{count} of the models fail at their clean examples before pruning.",) if count else ()
