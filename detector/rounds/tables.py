@@ -87,9 +87,8 @@ def read_label_table(path: Path, columns: Sequence[str]) -> LabelTable:
         if column is not None and _MODEL_NAME in header:
             return LabelTable(column, _labels(rows, header.index(_MODEL_NAME), header.index(column)))
     separators = ", ".join(_SEPARATORS.values())
-    raise ValueError(
-        f"no columns {_MODEL_NAME} and {' or '.join(columns)}, separated by one of {separators}: it begins {first[:60]!r}"
-    )
+    wanted = f"{_MODEL_NAME} and {' or '.join(columns)}"
+    raise ValueError(f"no columns {wanted}, separated by one of {separators}: it begins {first[:60]!r}")
 
 
 def _labels(rows: Iterable[list[str]], name: int, label: int) -> dict[str, tuple[str, ...]]:
