@@ -17,8 +17,11 @@ COPY reference_data /opt/detector/reference_data
 COPY detector /opt/detector/detector
 RUN sh /opt/detector/install.sh detector
 
+# A label cannot be read from a file: `make image` and the checks pass detector.__version__, and another one is refused.
+ARG VERSION=""
+RUN sh /opt/detector/install.sh version ${VERSION}
 LABEL org.opencontainers.image.title="pruning-trojan-detector" \
-      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.description="Is this image classifier poisoned? Pruning-based trojan detection for NIST TrojAI Rounds 1-4."
 
 USER 65534:65534

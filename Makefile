@@ -18,7 +18,7 @@ export PIP_EXTRA_INDEX_URL
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint type format reference samples results clean image sif test-container sbom audit bench bench-engines bench-configure
+.PHONY: help setup demo test test-slow coverage lint type format reference samples results clean image sif test-container sbom audit bench bench-engines bench-configure
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ test: $(READY) ## Run the tests (all but the slow ones)
 test-slow: $(READY) ## Run all tests, the slow ones too
 	$(TEST)
 
+coverage: $(READY) ## Run the same tests and say which share of the code they run (build/coverage)
+	$(TEST) -m "not slow" --cov --cov-report term:skip-covered --cov-report html:build/coverage
+
 lint: $(READY) ## Check style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -76,10 +79,11 @@ ENGINE ?= $(shell command -v docker || command -v podman)
 SINGULARITY ?= $(shell command -v apptainer || command -v singularity)
 IMAGE ?= pruning-trojan-detector
 SIF ?= build/detector.sif
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' detector/__init__.py)
 
 image: ## Build the container image, with docker or podman
 	@test -n "$(ENGINE)" || { echo "make image needs docker or podman" >&2; exit 2; }
-	$(ENGINE) build --tag $(IMAGE) .
+	$(ENGINE) build --build-arg VERSION=$(VERSION) --tag $(IMAGE) .
 
 sif: ## Build build/detector.sif, with Apptainer or Singularity
 	@test -n "$(SINGULARITY)" || { echo "make sif needs apptainer or singularity" >&2; exit 2; }
@@ -114,4 +118,4 @@ $(ENGINES)/.ready: $(READY) benchmarks/requirements.txt
 	touch $@
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .coverage *.egg-info

@@ -1,74 +1,10 @@
-"""The command of the container: parses, calls, maps errors to exit codes."""
+"""The command of the container and of a checkout; installed, the same program is called `trojan-detector`."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import sys
-from collections.abc import Sequence
-from pathlib import Path
+from detector.commands.program import main, program
 
-from detector.base.clock import SystemClock, process_started
-from detector.base.errors import DetectorError, ExitCode, UsageError, printable
-from detector.base.files import NEUTRAL, write_probability
-from detector.base.process import keep_freed_memory, leave, use_one_thread_a_call
-from detector.commands.cli import Command, InferCommand, named_result, parse
-
-_INTERRUPTED = 130  # as shells report Ctrl-C
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code."""
-    logging.basicConfig(format="%(levelname)s: %(message)s")
-    try:
-        command = _parsed(arguments)
-        if isinstance(command, InferCommand):
-            _leave_neutral(command.result_filepath)
-        # Imported here, for it takes most of a second: whoever is killed in it has left a neutral answer.
-        from detector.commands.run import run
-
-        text = run(command, SystemClock(), process_started())
-    except DetectorError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    except Exception as error:  # a fault of ours: one line for the log, the result file keeps its 0.5
-        print(f"error: internal fault: {printable(repr(error))}; please report it with report.json", file=sys.stderr)
-        return ExitCode.INTERNAL
-    _show(text)
-    return ExitCode.ANSWERED
-
-
-def _parsed(arguments: Sequence[str]) -> Command:
-    """The command; where there is none, a result file that was named loses its old answer all the same."""
-    try:
-        return parse(arguments, Path(__file__).resolve().parent)
-    except UsageError:
-        result = named_result(arguments)
-        if result is not None:
-            _leave_neutral(result)
-        raise
-
-
-def _leave_neutral(result: Path) -> None:
-    """0.5 in the result file, where that can be written; `run` tells where it cannot."""
-    with contextlib.suppress(UsageError):
-        write_probability(result, NEUTRAL)
-
-
-def _show(text: str) -> None:
-    """Print; that nobody reads on (a closed pipe, a full disk) takes nothing from the answer."""
-    try:
-        print(text, flush=True)
-    except OSError:
-        sys.stdout = None  # or it would be tried again at the end
-
+__all__ = ["main", "program"]
 
 if __name__ == "__main__":
-    use_one_thread_a_call()
-    keep_freed_memory()
-    code = main(sys.argv[1:])
-    if "detector.commands.configure" in sys.modules:  # it has had worker processes: an end in order
-        sys.exit(code)
-    leave(code)
+    program("entrypoint.py")

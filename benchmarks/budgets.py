@@ -25,7 +25,6 @@ from detector.mapping.parameters import Clip, Configuration, LearnedParameters, 
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import Reduction
-from detector.signals.signals import Signal
 
 SECONDS = (8, 15, 30, 60)
 _COSTS = ((15, 10), (10, 10), (5, 10), (5, 5))  # |S|, |D|
@@ -108,4 +107,4 @@ def _bundle(directory: Path) -> Path:
 def _configuration(rng: np.random.Generator, num_pruned_models: int, num_images: int) -> Configuration:
     theta = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.067, num_pruned_models, num_images)
     coefficients = tuple(rng.normal(size=num_pruned_models).tolist())
-    return Configuration((theta,), (Signal.ACCURACY,), Reduction.VARIANTS, MappingKind.LINEAR, 0.5, coefficients)
+    return Configuration((theta,), ("accuracy",), Reduction.VARIANTS, MappingKind.LINEAR, 0.5, coefficients)

@@ -118,7 +118,8 @@ def onnx_model(graph: Graph, known: Parameters, image_shape: tuple[int, ...], *,
         + list(_vectors(plan, {node.name: node.shape for node in graph.nodes})),
     )
     opset = helper.make_opsetid("", _OPSET)
-    return helper.make_model(made, opset_imports=[opset], ir_version=_IR).SerializeToString()
+    content: bytes = helper.make_model(made, opset_imports=[opset], ir_version=_IR).SerializeToString()
+    return content
 
 
 def _constant(name: str, value: NDArray[np.float32], embed: bool) -> TensorProto:

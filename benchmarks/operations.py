@@ -18,8 +18,15 @@ def multiply_adds(graph: Graph, num_classes: int) -> int:
 def _of_node(node: Node, num_classes: int) -> int:
     outputs = math.prod(num_classes if size == CLASSES else int(size) for size in node.shape)
     if node.op is Op.CONV:
-        height, width = node.attributes["kernel_size"]
-        return outputs * height * width * node.attributes["in_channels"] // node.attributes["groups"]
+        window = node.attributes["kernel_size"]
+        assert isinstance(window, tuple)
+        return outputs * math.prod(window) * _count(node, "in_channels") // _count(node, "groups")
     if node.op is Op.LINEAR:
-        return outputs * node.attributes["in_features"]
+        return outputs * _count(node, "in_features")
     return 0
+
+
+def _count(node: Node, attribute: str) -> int:
+    value = node.attributes[attribute]
+    assert isinstance(value, int)
+    return value

@@ -41,6 +41,7 @@ def _write_model(architecture: str, path: Path, seed: int) -> None:
     network = build(ARCHITECTURES[architecture], NUM_CLASSES).eval()
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
+            assert module.running_mean is not None and module.running_var is not None
             for spread in (module.weight, module.running_var):
                 spread.data.uniform_(0.5, 1.5)
             for centre in (module.bias, module.running_mean):

@@ -2,6 +2,7 @@
 # What both recipes run inside the image, so that both images hold the same.
 #   install.sh packages [PIP OPTION]...   the packages of requirements.txt, exactly; then pip itself goes
 #   install.sh detector                   the files of /opt/detector, once they are there
+#   install.sh version [EXPECTED]         prints the detector's version; fails if it is not the expected one
 set -eu
 
 install_packages() {
@@ -24,6 +25,15 @@ install_detector() {
   find . -name __pycache__ -prune -exec rm -r {} +
   python3 -m compileall -q detector entrypoint.py
   chmod -R a+rX,go-w /opt/detector /metaparameters.json /metaparameters_schema.json /learned_parameters # for any user
+}
+
+install_version() {
+  version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$(dirname "$0")/detector/__init__.py")
+  echo "$version"
+  if [ "${1:-$version}" != "$version" ]; then
+    echo "install.sh: the label was to say version $1, but this is $version" >&2
+    return 1
+  fi
 }
 
 what=$1

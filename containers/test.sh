@@ -65,10 +65,13 @@ wheels() {
 
 base_image() { tar -C "$BASE" -cf - . | podman import --quiet --change 'CMD ["python3"]' - "$BASE_IMAGE"; }
 
+version() { sed -n 's/^__version__ = "\(.*\)"$/\1/p' detector/__init__.py; }
+
 # Isolation chroot: the default would make bridges and firewall rules on this machine.
 image() {
   podman build --isolation chroot --pull=never --volume "$WHEELS:/mnt:ro" \
-    --build-arg "BASE_IMAGE=$BASE_IMAGE" --build-arg "PIP_ARGS=$OFFLINE" --tag "$IMAGE" .
+    --build-arg "BASE_IMAGE=$BASE_IMAGE" --build-arg "PIP_ARGS=$OFFLINE" --build-arg "VERSION=$(version)" \
+    --tag "$IMAGE" .
 }
 
 apptainer() {

@@ -1,4 +1,7 @@
-"""The 23 architectures of TrojAI Rounds 1-4: one row each, with every name they go by.
+"""The architectures that are known: one row each, with every name they go by.
+
+They are the 23 of TrojAI Rounds 1-4, and resnext50_32x4d, which no round has: NIST published no sizes and no tables for
+it, and its grouped convolutions are what none of the 23 has.
 
 Rows hold plain facts only (names, constructor, NIST's size centroids), so that reading this table imports neither
 torch nor torchvision. `build` is the one place where a network is constructed, always fresh and always ours.
@@ -23,7 +26,8 @@ class Architecture:
 
     `name` is the spelling of METADATA.csv and config.json, used everywhere in this project; `constructor` the
     torchvision function; `root_class` the class at the top of a pickled module; `nist_name` the row to read in
-    NIST's published tables; `nist_sizes` NIST's file-size centroids in MB by round ("1", "2": Round 2 and later).
+    NIST's published tables; `nist_sizes` NIST's file-size centroids in MB by round ("1", "2": Round 2 and later), empty
+    for an architecture of no TrojAI round.
     """
 
     name: str
@@ -31,6 +35,11 @@ class Architecture:
     root_class: str
     nist_name: str
     nist_sizes: Mapping[str, float]
+
+    @property
+    def in_trojai(self) -> bool:
+        """Whether TrojAI Rounds 1-4 have it."""
+        return bool(self.nist_sizes)
 
 
 def _row(
@@ -66,9 +75,11 @@ _ROWS = (
     _row("vgg13bn", "vgg13_bn", "VGG", "vgg11_bn", r2=515.824),
     _row("vgg16bn", "vgg16_bn", "VGG", "vgg13_bn", r2=537.372),
     _row("vgg19bn", "vgg19_bn", "VGG", "vgg16_bn", r2=558.662),
+    _row("resnext50_32x4d", "resnext50_32x4d", "ResNet"),
 )
 
 ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType({row.name: row for row in _ROWS})
+TROJAI_ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType({row.name: row for row in _ROWS if row.in_trojai})
 
 
 def build(architecture: Architecture, num_classes: int, **options: object) -> torch.nn.Module:

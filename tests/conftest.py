@@ -7,14 +7,13 @@ the program itself, run in this process or in one of its own.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -26,12 +25,15 @@ import torch
 from PIL import Image
 
 from detector.architectures import ARCHITECTURES, build
+from detector.commands import program
 from detector.pruning.theta import Theta
 from detector.pruning.variant import RowPatch
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.attraction import ATTRACTION_STATISTICS
-from detector.signals.signals import CLASSIFIER_STATISTICS, PER_VARIANT, UNPRUNED_STATISTICS
-from detector.sweep.readings import ArchitectureReadings
+from detector.signals.classifier_weights import CLASSIFIER_STATISTICS
+from detector.signals.registry import per_variant
+from detector.signals.unpruned import UNPRUNED_STATISTICS
+from detector.sweep.readings import ArchitectureReadings, images_of
 
 ENTRYPOINT = Path(__file__).resolve().parents[1] / "entrypoint.py"
 
@@ -174,14 +176,11 @@ class Outcome:
 
 
 @pytest.fixture(scope="session")
-def entrypoint() -> ModuleType:
+def entrypoint() -> Iterator[ModuleType]:
     """The program as a module, its time counted from each call and not from the start of the tests."""
-    spec = importlib.util.spec_from_file_location("entrypoint", ENTRYPOINT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.process_started = time.monotonic
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(program, "process_started", time.monotonic)
+        yield program
 
 
 @pytest.fixture(scope="session")
@@ -281,8 +280,8 @@ def make_readings() -> Callable[..., ArchitectureReadings]:
     ) -> ArchitectureReadings:
         rng = np.random.default_rng(seed)
         labels = rng.permutation(np.arange(models) % 2)
-        quality = rng.normal(size=(models, 1, len(PER_VARIANT)))
-        shapes = [(models, theta.num_pruned_models, len(PER_VARIANT)) for theta in thetas]
+        quality = rng.normal(size=(models, 1, len(per_variant())))
+        shapes = [(models, theta.num_pruned_models, len(per_variant())) for theta in thetas]
         variants = [0.5 * quality + rng.normal(size=shape) for shape in shapes]
         for number, strength in (planted or {}).items():
             variants[number][:, :, 2] += strength * labels[:, None]
@@ -290,13 +289,20 @@ def make_readings() -> Callable[..., ArchitectureReadings]:
             architecture=architecture,
             names=tuple(f"id-{number:08d}" for number in range(models)),
             poisoned=labels,
-            signals=tuple(PER_VARIANT),
+            signals=per_variant(),
             thetas=tuple(thetas),
             variants=tuple(variants),
             seconds=tuple(np.full(models, 0.1 * one.num_pruned_models * one.num_images) for one in thetas),
-            unpruned=rng.normal(size=(len(thetas), models, len(UNPRUNED_STATISTICS))),
-            attraction=rng.normal(size=(len(thetas), models, len(ATTRACTION_STATISTICS))),
-            classifier=rng.normal(size=(models, len(CLASSIFIER_STATISTICS))),
+            images=images_of(thetas),
+            numbers={
+                "unpruned": rng.normal(size=(len(thetas), models, len(UNPRUNED_STATISTICS)))[: len(images_of(thetas))],
+                "attraction": rng.normal(size=(len(thetas), models, len(ATTRACTION_STATISTICS)))[
+                    : len(images_of(thetas))
+                ],
+                "classifier_weights": np.stack(
+                    [rng.normal(size=(models, len(CLASSIFIER_STATISTICS)))] * len(images_of(thetas))
+                ),
+            },
             untouched={"accuracy": rng.uniform(0.98, 1.0, models), "loss": rng.uniform(0.0, 0.1, models)},
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -69,6 +70,9 @@ class Runtime(Protocol):
 
     def bytes(self) -> int:
         """Size of the image."""
+
+    def labels(self) -> dict[str, str]:
+        """What the image says of itself."""
 
 
 def run(command: Sequence[str], stdin: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -140,6 +144,13 @@ class Podman:
         """All layers, unpacked."""
         return int(output(["podman", "image", "inspect", "--format", "{{.Size}}", self.image]))
 
+    def labels(self) -> dict[str, str]:
+        """Of the Dockerfile."""
+        labels: dict[str, str] = json.loads(
+            output(["podman", "image", "inspect", "--format", "{{json .Labels}}", self.image])
+        )
+        return labels
+
 
 class Apptainer:
     """The SIF of singularity.def, by Apptainer: contained, without network, nothing of the caller but its binds."""
@@ -193,6 +204,12 @@ class Apptainer:
     def bytes(self) -> int:
         """The file."""
         return self.sif.stat().st_size
+
+    def labels(self) -> dict[str, str]:
+        """Of `%labels` and `%post`."""
+        document = json.loads(output(["singularity", "--quiet", "inspect", "--json", "--labels", str(self.sif)]))
+        labels: dict[str, str] = document["data"]["attributes"]["labels"]
+        return labels
 
 
 def _unique_name() -> str:

@@ -113,6 +113,19 @@ def test_holds_exactly_the_locked_packages(runtime: Runtime, record: Record) -> 
     record("parts inside", f"{len(inside)} Python packages, {len(document['components'])} parts in all")
 
 
+def test_the_label_tells_the_version_that_is_inside(runtime: Runtime) -> None:
+    told = output(runtime.command(Box(), ["--version"])).split()[-1]
+    assert runtime.labels()["org.opencontainers.image.version"] == told
+
+
+def test_holds_the_detector_alone(runtime: Runtime) -> None:
+    """No laboratory, no tests: what makes rounds and publishes results is not for judging models."""
+    program = "import os; print(sorted(os.listdir('/opt/detector')))"
+    links = {"learned_params", "metaparameters.json", "metaparameters_schema.json"}
+    inside = links | {"detector", "entrypoint.py", "reference_data", "requirements.txt", "install.sh", "__pycache__"}
+    assert output(runtime.command(Box(), ["-c", program], PYTHON)) == f"{sorted(inside)}\n"
+
+
 def test_holds_the_files_of_the_repository(runtime: Runtime) -> None:
     program = """
 import hashlib, json, pathlib, sys

@@ -1,15 +1,14 @@
 """The typed errors of the detector and the exit codes they map to.
 
 Every error says what is wrong, where, what was expected and what to do next, in one line that fits a log. Nothing
-here trusts the text it is given: control characters from hostile files are escaped and long text is cut, so that an
-error message can neither forge log lines nor flood them.
+here trusts the text it is given (`base.text`): an error message can neither forge log lines nor flood them.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
 
-_LONGEST_PART = 400
+from detector.base.text import printable as printable  # of old, text is cleaned where errors are made
 
 
 class ExitCode(IntEnum):
@@ -22,12 +21,6 @@ class ExitCode(IntEnum):
     EXAMPLES_UNUSABLE = 4
     PARAMETERS_INVALID = 5
     DEADLINE = 6
-
-
-def printable(text: object) -> str:
-    """One line of harmless text: control characters and surrogates escaped, at most 400 characters."""
-    line = "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in str(text))
-    return line if len(line) <= _LONGEST_PART else line[:_LONGEST_PART] + "..."
 
 
 class DetectorError(Exception):

@@ -18,7 +18,7 @@ class Severity(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
-    TAMPERED = "tampered"  # the paper's quality-assurance verdict: the graph deviates from every reference
+    TAMPERED = "tampered"  # the paper's quality-assurance verdict: a known architecture, whose graph was changed
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from detector import __version__
 from detector.base.errors import UsageError
+from detector.base.resources import LEARNED_PARAMETERS, METAPARAMETERS, METAPARAMETERS_SCHEMA
 from detector.rounds.names import ImageFormat
 from detector.rounds.registry import FOLDERS
 
@@ -30,8 +32,6 @@ _UNUSED_PATHS = (
 )
 _UNUSED_FLAGS = ("cls_token_is_first",)
 _ONLY_INFER_PATHS = ("model_filepath", "result_filepath", "examples_dirpath", "features_filepath")
-
-_METAPARAMETERS = "metaparameters.json"
 
 _INPUTS = ("model_filepath", "metaparameters_filepath", "schema_filepath", "examples_dirpath")
 
@@ -94,38 +94,39 @@ class _Parser(argparse.ArgumentParser):
         )
 
 
-def parse(arguments: Sequence[str], home: Path) -> Command:
+def parse(arguments: Sequence[str], home: Path, name: str = "entrypoint.py") -> Command:
     """Turn the arguments (without the program's name) into a command.
 
-    `home` is the folder that holds the shipped metaparameters and learned parameters: the defaults.
+    `home` is the folder that holds the shipped metaparameters and learned parameters: the defaults. `name` is what
+    the program is called in its texts.
 
     Raises
     ------
     UsageError
         If a required option is missing or an option lacks its value.
     SystemExit
-        With code 0, from `--help`.
+        With code 0, from `--help` and `--version`.
     """
     subcommand = arguments[0] if arguments and arguments[0] in SUBCOMMANDS else "infer"
     rest = arguments[1:] if arguments and arguments[0] in SUBCOMMANDS else arguments
     if subcommand == "inspect":
-        return _parse_inspect(rest)
+        return _parse_inspect(rest, name)
     if subcommand == "configure" or "--configure_mode" in rest:
-        return _parse_configure(rest, home)
-    return _parse_infer(rest, home)
+        return _parse_configure(rest, home, name)
+    return _parse_infer(rest, home, name)
 
 
-def _parse_inspect(arguments: Sequence[str]) -> InspectCommand:
-    parser = _Parser(prog="entrypoint.py inspect", description=InspectCommand.__doc__, allow_abbrev=False)
+def _parse_inspect(arguments: Sequence[str], name: str) -> InspectCommand:
+    parser = _Parser(prog=f"{name} inspect", description=InspectCommand.__doc__, allow_abbrev=False)
     parser.add_argument("model", type=Path, help="the model file")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = parser.parse_args(arguments)
     return InspectCommand(options.model, options.json)
 
 
-def _infer_parser(home: Path) -> _Parser:
+def _infer_parser(home: Path, name: str) -> _Parser:
     parser = _Parser(
-        prog="entrypoint.py",
+        prog=name,
         usage="%(prog)s [infer] --model_filepath FILE --result_filepath FILE --scratch_dirpath DIR [options]\n"
         "       %(prog)s inspect MODEL [--json]\n"
         "       %(prog)s configure --configure_models_dirpath DIR --learned_parameters_dirpath DIR [options]",
@@ -135,6 +136,7 @@ def _infer_parser(home: Path) -> _Parser:
         allow_abbrev=False,
     )
     add = parser.add_argument
+    add("--version", action="version", version=f"{name} {__version__}")
     add("--model_filepath", type=Path, required=True, metavar="FILE", help="the model to judge (model.pt)")
     add("--result_filepath", type=Path, required=True, metavar="FILE", help="where the probability is written")
     add("--scratch_dirpath", type=Path, required=True, metavar="DIR", help="where report.json and logits.npz go")
@@ -145,7 +147,7 @@ def _infer_parser(home: Path) -> _Parser:
     add(
         "--learned_parameters_dirpath",
         type=Path,
-        default=home / "learned_params",
+        default=home / LEARNED_PARAMETERS,
         metavar="DIR",
         help="bundles of learned parameters, or one bundle (default: the shipped learned_params)",
     )
@@ -164,7 +166,7 @@ def _add_metaparameters(parser: _Parser, home: Path) -> None:
     parser.add_argument(
         "--schema_filepath",
         type=Path,
-        default=home / "metaparameters_schema.json",
+        default=home / METAPARAMETERS_SCHEMA,
         metavar="FILE",
         help="JSON Schema of the metaparameters (default: the shipped one)",
     )
@@ -178,8 +180,8 @@ def _accept(parser: _Parser, paths: Sequence[str], flags: Sequence[str]) -> None
         parser.add_argument(f"--{name}", action="store_true", help=argparse.SUPPRESS)
 
 
-def _parse_infer(arguments: Sequence[str], home: Path) -> InferCommand:
-    options, unknown = _infer_parser(home).parse_known_args(list(arguments))
+def _parse_infer(arguments: Sequence[str], home: Path, name: str) -> InferCommand:
+    options, unknown = _infer_parser(home, name).parse_known_args(list(arguments))
     for output in (options.result_filepath, options.features_filepath):
         if output is not None and _is_input(output, options):
             raise UsageError(
@@ -193,7 +195,7 @@ def _parse_infer(arguments: Sequence[str], home: Path) -> InferCommand:
         result_filepath=options.result_filepath,
         scratch_dirpath=options.scratch_dirpath,
         examples_dirpath=options.examples_dirpath or _examples_beside(options.model_filepath),
-        metaparameters_filepath=options.metaparameters_filepath or home / _METAPARAMETERS,
+        metaparameters_filepath=options.metaparameters_filepath or home / METAPARAMETERS,
         schema_filepath=options.schema_filepath,
         learned_parameters_dirpath=options.learned_parameters_dirpath,
         features_filepath=options.features_filepath,
@@ -201,11 +203,11 @@ def _parse_infer(arguments: Sequence[str], home: Path) -> InferCommand:
     )
 
 
-def _configure_parser(home: Path) -> _Parser:
+def _configure_parser(home: Path, name: str) -> _Parser:
     parser = _Parser(
-        prog="entrypoint.py configure",
+        prog=f"{name} configure",
         usage="%(prog)s --configure_models_dirpath DIR --learned_parameters_dirpath DIR [options]\n"
-        "       entrypoint.py --configure_mode ... (the same, as Rounds 9 and later have it)",
+        f"       {name} --configure_mode ... (the same, as Rounds 9 and later have it)",
         description="Learn from a folder of labelled models how to tell poisoned ones, for `infer` to use.",
         epilog="exit codes: 0 configured, 1 internal error, 2 usage, 5 parameters or models that nothing can be "
         "learned from",
@@ -237,13 +239,13 @@ def _configure_parser(home: Path) -> _Parser:
     return parser
 
 
-def _parse_configure(arguments: Sequence[str], home: Path) -> ConfigureCommand:
-    options, unknown = _configure_parser(home).parse_known_args(list(arguments))
+def _parse_configure(arguments: Sequence[str], home: Path, name: str) -> ConfigureCommand:
+    options, unknown = _configure_parser(home, name).parse_known_args(list(arguments))
     return ConfigureCommand(
         configure_models_dirpath=options.configure_models_dirpath,
         learned_parameters_dirpath=options.learned_parameters_dirpath,
         scratch_dirpath=options.scratch_dirpath,
-        metaparameters_filepath=options.metaparameters_filepath or home / _METAPARAMETERS,
+        metaparameters_filepath=options.metaparameters_filepath or home / METAPARAMETERS,
         metaparameters_given=options.metaparameters_filepath is not None,
         schema_filepath=options.schema_filepath,
         automatic_configuration=options.automatic_configuration,

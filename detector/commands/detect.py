@@ -46,16 +46,9 @@ from detector.quality.check import check_model
 from detector.quality.structure import Identification
 from detector.report.report import Basis, MappingSummary, ModelSummary, Report
 from detector.rounds.preprocessing import PROFILES, Preprocessing
-from detector.signals.attraction import Attraction
-from detector.signals.features import feature_vector
-from detector.signals.signals import (
-    PER_VARIANT,
-    Signal,
-    model_statistics,
-    unpruned_readings,
-    unpruned_statistics,
-    variant_readings,
-)
+from detector.signals.features import feature_vector, make_features
+from detector.signals.reading import read_signals, unpruned_readings
+from detector.signals.registry import Context, per_variant
 
 # Pixels a side, of the architectures that not every profile has enough of: a kernel would be larger than what is left.
 SMALLEST_INPUT: Mapping[str, int] = MappingProxyType({"inceptionv3": 75})
@@ -87,10 +80,13 @@ class Logits:
 class Detection:
     """A single run. `report` grows as stages complete; `logits` is set once the variants are measured."""
 
-    def __init__(self, request: Request, settings: Settings, budget: Budget) -> None:
+    def __init__(
+        self, request: Request, settings: Settings, budget: Budget, progress: Callable[[str], None] | None = None
+    ) -> None:
         self._request = request
         self._settings = settings
         self._budget = budget
+        self._progress = progress  # is told of each stage as it begins
         self._known = Report(NEUTRAL, Basis.NEUTRAL, budget_seconds=budget.seconds)
         self._record: ModelRecord | None = None
         self._identification: Identification | None = None
@@ -127,8 +123,10 @@ class Detection:
         with self._stage("check"):
             identification = self._identification = self._check(record)
         if identification.architecture is None:
-            probability = _clipped(self._settings.tampered_probability, Clip())
-            self._tell(probability=probability, basis=Basis.TAMPERED)
+            tampered = identification.tampered
+            probability = self._settings.tampered_probability if tampered else bundle.base_rate
+            basis = Basis.TAMPERED if tampered else Basis.UNKNOWN_ARCHITECTURE
+            self._tell(probability=_clipped(probability, Clip()), basis=basis)
             return self.report
         name = identification.architecture.name
         parameters = load_parameters(self._request.learned_parameters_dirpath, self._settings.bundle, name)
@@ -248,7 +246,7 @@ class Detection:
         return self._unpruned[0]
 
     def _check_accuracy(self, unpruned: NDArray[np.float32], chosen: Examples) -> None:
-        accuracy = float(unpruned_readings(unpruned, chosen.labels, (Signal.ACCURACY,))[0])
+        accuracy = float(unpruned_readings(unpruned, chosen.labels, ("accuracy",))[0])
         self._find(clean_accuracy_finding(accuracy, len(chosen)))
         self._tell(unpruned_accuracy=accuracy, examples=chosen.names)
 
@@ -266,17 +264,14 @@ class Detection:
     ) -> None:
         assert self.logits is not None
         logits = self.logits
-        readings = variant_readings(logits.pruned, logits.unpruned, logits.labels)
-        statistics = {
-            Signal.CLASSIFIER_WEIGHTS: model_statistics(reference_graph(parameters.architecture), record.tensors),
-            Signal.UNPRUNED: unpruned_statistics(logits.unpruned, logits.labels),
-            Signal.ATTRACTION: Attraction.of(logits.unpruned, logits.labels).statistics(),
-        }
-        by_theta = np.split(readings, np.cumsum(configuration.num_pruned_models)[:-1])
-        vector = feature_vector(configuration.signals, configuration.reduction, by_theta, statistics)
+        graph = reference_graph(parameters.architecture)
+        by_theta = np.split(logits.pruned, np.cumsum(configuration.num_pruned_models)[:-1])
+        read = read_signals(Context(logits.unpruned, logits.labels, graph, record.tensors), by_theta)
+        features = make_features(configuration.signals, configuration.reduction, configuration.num_pruned_models)
+        vector = feature_vector(features, read.variants, read.numbers)
         prediction = predict(configuration, vector.tolist(), parameters.clip)
         self._find(*shortage(configuration.num_images, len(logits.names)))
-        by_signal = dict(zip(PER_VARIANT, readings.T.tolist(), strict=True))
+        by_signal = {name: np.concatenate([one[name] for one in read.variants]).tolist() for name in per_variant()}
         self._tell(
             probability=prediction.probability,
             basis=Basis.MEASURED,
@@ -284,7 +279,7 @@ class Detection:
             thetas=configuration.thetas,
             signals=configuration.signals,
             reduction=configuration.reduction,
-            readings={**by_signal, **{signal: numbers.tolist() for signal, numbers in statistics.items()}},
+            readings={**by_signal, **{signal: numbers.tolist() for signal, numbers in read.numbers.items()}},
             features=configuration.features,
             signal_vector=tuple(vector.tolist()),
             prediction=prediction,
@@ -293,6 +288,8 @@ class Detection:
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
+        if self._progress is not None:
+            self._progress(name)
         began = self._budget.elapsed()
         try:
             yield

@@ -20,10 +20,10 @@ from referencing.exceptions import Unresolvable
 from detector.base.errors import ParametersError, UnreadableFileError
 from detector.base.strict_json import read_json
 from detector.learning.regression.fitting import FitMethod
-from detector.pruning.theta import LayerRange, PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
+from detector.pruning.theta import THETA_KEYS, Theta, all_parameters, theta_from_document
 from detector.rounds.preprocessing import PROFILES, Preprocessing
 from detector.signals.features import Reduction
-from detector.signals.signals import Signal
+from detector.signals.registry import SIGNALS
 from detector.sweep.grids import Grid
 
 _LARGEST_FILE = 1_000_000  # bytes; a metaparameters file is a few hundred
@@ -48,7 +48,7 @@ class TrainSettings:
     """What metaparameters.json says about `configure`: how to measure, what to fit, and from how many models on."""
 
     theta: Theta
-    signals: tuple[Signal, ...]
+    signals: tuple[str, ...]
     reduction: Reduction
     preprocessing: Preprocessing
     fit_method: FitMethod
@@ -117,21 +117,9 @@ def _train_settings(values: dict[str, Any]) -> TrainSettings:
     preprocessing, seed = values["train_preprocessing"], int(values["train_seed"])
     if preprocessing not in PROFILES:
         raise ValueError(f"no preprocessing is called {preprocessing!r}")
-    theta = Theta(
-        pruning_method=PruningMethod(values["train_pruning_method"]),
-        sampling_method=SamplingMethod(values["train_sampling_method"]),
-        ranking_method=RankingMethod(values["train_ranking_method"]),
-        p=float(values["train_p"]),
-        num_pruned_models=int(values["train_num_pruned_models"]),
-        num_images=int(values["train_num_images"]),
-        trim_k=float(values["train_trim_k"]),
-        rule=SelectionRule(values["train_selection_rule"]),
-        seed=seed,
-        gain=float(values["train_gain"]),
-        layers=LayerRange(values["train_layers"]),
-    )
+    theta = theta_from_document(_theta_document(values))
     # A switch for each: NIST's checker of metaparameters takes no lists of words.
-    signals = tuple(signal for signal in Signal if values[f"train_signal_{signal}"])
+    signals = tuple(signal for signal in SIGNALS.names() if values[f"train_signal_{signal}"])
     if not signals:
         raise ValueError("no signal is switched on")
     return TrainSettings(
@@ -144,6 +132,13 @@ def _train_settings(values: dict[str, Any]) -> TrainSettings:
         min_models=int(values["train_min_models"]),
         seed=seed,
     )
+
+
+def _theta_document(values: dict[str, Any]) -> dict[str, Any]:
+    """The theta that the keys train_... describe; what a method added to the detector has of its own may be absent."""
+    own = [name for name in all_parameters() if f"train_{name}" in values]
+    named = {name: values[f"train_{name}"] for name in (*THETA_KEYS, *own) if name != "rule"}
+    return named | {"rule": values["train_selection_rule"]}
 
 
 def _unusable(path: Path, what: str) -> ParametersError:

@@ -59,6 +59,8 @@ class Examples:
     ----------
     images
         float32 of shape (N, 3, crop, crop), in [0, 1] unless the profile has a mean and deviation.
+    pixels
+        What they were made of, uint8 of the same shape, RGB: what probes change, before the same preprocessing.
     labels
         The true classes, int64 of shape (N,).
     names
@@ -68,6 +70,7 @@ class Examples:
     """
 
     images: NDArray[np.float32]
+    pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
     names: tuple[str, ...]
     stands_for: tuple[int, ...]
@@ -82,7 +85,7 @@ class Examples:
         rows = [row for row, index in enumerate(self.stands_for) if index in wanted]
         names = tuple(self.names[row] for row in rows)
         stands_for = tuple(self.stands_for[row] for row in rows)
-        return Examples(self.images[rows], self.labels[rows], names, stands_for, self.findings)
+        return Examples(self.images[rows], self.pixels[rows], self.labels[rows], names, stands_for, self.findings)
 
 
 def load_examples(
@@ -132,12 +135,12 @@ def decode(
     DeadlineError
         The budget, where there is one, ends before they are decoded.
     """
-    images = np.empty((len(selected), 3, preprocessing.crop, preprocessing.crop), dtype=np.float32)
+    pixels = np.empty((len(selected), 3, preprocessing.crop, preprocessing.crop), dtype=np.uint8)
     remarks: list[Remark] = []
     used: list[tuple[int, int]] = []  # the index that was asked for, the index of the image that stands for it
     try:
         for index, candidate, image in _usable(listing, selected, _Reader(preprocessing, limits, remarks), budget):
-            images[len(used)] = image
+            pixels[len(used)] = image
             used.append((index, candidate))
     except SpentError:
         pass  # told in the remarks
@@ -147,12 +150,14 @@ def decode(
         raise nothing_usable(listing.directory, findings)
     labels = np.array([listing.names[image].label for _, image in used], dtype=np.int64)
     names = tuple(listing.paths[image].name for _, image in used)
-    return Examples(images[: len(used)], labels, names, tuple(index for index, _ in used), findings)
+    pixels = pixels[: len(used)]
+    stands_for = tuple(index for index, _ in used)
+    return Examples(preprocessing.scaled(pixels), pixels, labels, names, stands_for, findings)
 
 
 def _usable(
     listing: Listing, selected: Sequence[int], reader: _Reader, budget: Budget | None
-) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
+) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
     """For each index that is asked for: itself, the index of the image that stands for it, and that image."""
     spare = set(range(len(listing))) - set(selected)
     for index in selected:
@@ -182,7 +187,7 @@ def _neighbours(listing: Listing, index: int, spare: set[int]) -> Iterator[int]:
 
 
 class _Reader:
-    """Makes network inputs of files; notes what is remarkable, and counts what all of them ask for."""
+    """Takes the pixels of files that a network sees; notes what is remarkable, and counts what all of them ask for."""
 
     def __init__(self, preprocessing: Preprocessing, limits: Limits, remarks: list[Remark]) -> None:
         self._preprocessing = preprocessing
@@ -190,8 +195,8 @@ class _Reader:
         self._file_bytes = limits.file_bytes
         self._remarks = remarks
 
-    def read(self, path: Path) -> NDArray[np.float32] | None:
-        """The input made of the file, None where it is unusable.
+    def read(self, path: Path) -> NDArray[np.uint8] | None:
+        """The pixels (3, crop, crop) that are used of the file, None where it is unusable.
 
         Raises
         ------
@@ -199,7 +204,7 @@ class _Reader:
             All files together have asked for too much.
         """
         try:
-            return self._input(path)
+            return self._cropped(path)
         except UnusableError as error:
             self._remarks.append((error.trouble, f"{path.name}{error.detail}"))
             return None
@@ -207,7 +212,7 @@ class _Reader:
             self._remarks.append((Trouble.SPENT, path.name))
             raise
 
-    def _input(self, path: Path) -> NDArray[np.float32]:
+    def _cropped(self, path: Path) -> NDArray[np.uint8]:
         content = _read(path, self._file_bytes)
         self._allowance.take(num_bytes=len(content))
         image_format = _format(path)
@@ -217,7 +222,7 @@ class _Reader:
         pixels, mode = _pixels(picture.content, image_format, header)
         if mode != "RGB":
             self._remarks.append((Trouble.CONVERTED, f"{path.name} ({mode})"))
-        image = self._preprocessing(pixels)
+        image = self._preprocessing.cropped(pixels)
         if not np.ptp(image, axis=(1, 2)).any():
             self._remarks.append((Trouble.CONSTANT, path.name))
         return image

@@ -44,6 +44,7 @@ OVERHEAD: Mapping[str, Overhead] = {  # "<format> <content>" as in `FileFormat` 
     "legacy module": Overhead(120, 300, 65_536),  # the class sources are up to 40 kB
     "zip state_dict": Overhead(220, 460, 8_192),
     "legacy state_dict": Overhead(110, 280, 8_192),
+    "safetensors state_dict": Overhead(60, 220, 8_192),
 }
 
 

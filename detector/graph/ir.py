@@ -16,7 +16,7 @@ CLASSES = "N"  # stands for the number of classes wherever a shape depends on it
 
 
 class Op(StrEnum):
-    """Every operation that the 23 architectures are made of."""
+    """Every operation that the known architectures are made of."""
 
     INPUT = "input"
     CONV = "conv"

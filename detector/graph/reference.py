@@ -1,6 +1,6 @@
 """Reads the committed reference data: graphs, module trees and file sizes. Needs no torch.
 
-The files are part of the repository and of the container, beside the `detector` package, and are trusted.
+The files ship with the code (`detector.base.resources` finds them), and are trusted.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import TypeVar
 
 from detector.architectures import ARCHITECTURES
 from detector.base.errors import DetectorError
+from detector.base.resources import REFERENCE_DATA, data_directory
 from detector.graph.file_sizes import FileSize, Overhead, parse_file_sizes
 from detector.graph.ir import Graph
 from detector.graph.modules import Reference, parse_modules
 from detector.graph.text import parse_graph
 
-DEFAULT_DIRECTORY = Path(__file__).resolve().parents[2] / "reference_data"
+DEFAULT_DIRECTORY = data_directory() / REFERENCE_DATA
 FILE_SIZES = "file_sizes.json"
 _Parsed = TypeVar("_Parsed")
 
@@ -37,7 +38,7 @@ def load_reference(architecture_name: str, directory: Path = DEFAULT_DIRECTORY) 
 
 
 def load_references(directory: Path = DEFAULT_DIRECTORY) -> dict[str, Reference]:
-    """The references of all 23 architectures by name (a tenth of a second)."""
+    """The references of all known architectures by name (a tenth of a second)."""
     return {name: load_reference(name, directory) for name in ARCHITECTURES}
 
 

@@ -14,9 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detector import __version__
-from detector.learning.evaluation.metrics import Judgement, judge
+from detector.learning.evaluation.design import Design, make_design
+from detector.learning.evaluation.folds import FOLDS, REPEATS
+from detector.learning.evaluation.metrics import Metrics, judge
+from detector.learning.evaluation.permutation import PERMUTATIONS
 from detector.learning.learning import Learned, doubtful_note, nothing_learned, too_few
-from detector.learning.regression.design import FOLDS, PERMUTATIONS, REPEATS, Design, make_design
 from detector.learning.regressions import Regression, learn_all, make_parameters
 from detector.learning.search.candidates import affordable
 from detector.learning.search.procedures import published
@@ -98,7 +100,7 @@ def _searched(readings: Sequence[ArchitectureReadings], search: Search) -> list[
     return results
 
 
-def _parameters(one: Regression, held_out: Judgement, search: Search) -> LearnedParameters | None:
+def _parameters(one: Regression, held_out: Metrics, search: Search) -> LearnedParameters | None:
     parameters = make_parameters(one, search.round_name, search.preprocessing, held_out)
     if parameters is None:
         return None

@@ -20,7 +20,6 @@ from detector.mapping.parameters import Clip, LearnedParameters, Provenance
 from detector.pruning.theta import Theta
 from detector.rounds.preprocessing import Preprocessing
 from detector.signals.features import Reduction
-from detector.signals.signals import Signal
 from detector.sweep.readings import ArchitectureReadings
 
 _log = logging.getLogger(__name__)
@@ -36,7 +35,7 @@ class Recipe:
     """
 
     theta: Theta
-    signals: tuple[Signal, ...]
+    signals: tuple[str, ...]
     reduction: Reduction
     preprocessing: Preprocessing
     method: FitMethod

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.learning.evaluation.metrics import Judgement, judge
-from detector.learning.regression.design import Design
+from detector.learning.evaluation.design import Design
+from detector.learning.evaluation.metrics import Metrics, judge
 from detector.learning.regression.fitting import Fit
 from detector.learning.search.candidates import Candidate
 from detector.learning.search.concluding import Conclusion, conclude
@@ -105,7 +105,7 @@ def _of(number: int, conclusions: Iterable[Conclusion]) -> Iterator[Configuratio
 
 
 def make_parameters(
-    one: Regression, round_name: str, preprocessing: Preprocessing, held_out: Judgement, notes: Sequence[str] = ()
+    one: Regression, round_name: str, preprocessing: Preprocessing, held_out: Metrics, notes: Sequence[str] = ()
 ) -> LearnedParameters | None:
     """The parameters of one architecture, with the figures of the procedure; None if the base rate does as well."""
     if not is_useful(one, held_out):
@@ -129,18 +129,18 @@ def _pooled_note(one: Regression) -> tuple[str, ...]:
     return (note,) if one.num_models > own else ()
 
 
-def is_useful(one: Regression, held_out: Judgement) -> bool:
+def is_useful(one: Regression, held_out: Metrics) -> bool:
     """Whether anything was learned, and does better on models held out than their base rate, which needs no model."""
     return one.conclusion.useful and held_out.cross_entropy < held_out.base_rate_cross_entropy
 
 
-def _published(judgement: Judgement) -> Figures:
-    figures = judgement.figures
+def _published(judgement: Metrics) -> Figures:
+    figures = judgement.stored
     auc = None if figures.roc_auc is None else round(figures.roc_auc, 4)
     return Figures(figures.num_models, round(figures.error_rate, 4), round(figures.cross_entropy, 4), auc)
 
 
-def _provenance(one: Regression, round_name: str, held_out: Judgement, notes: Sequence[str]) -> Provenance:
+def _provenance(one: Regression, round_name: str, held_out: Metrics, notes: Sequence[str]) -> Provenance:
     chance = held_out.chance
     assert chance is not None  # the published procedure is permuted
     evaluation = (

@@ -57,7 +57,7 @@ def load_parameters(directory: Path, bundle: str, architecture: str) -> LearnedP
     """
     folder = _bundle_directory(directory, bundle)
     if architecture not in ARCHITECTURES:
-        raise invalid(folder, f"no architecture {architecture!r}", f"one of the {len(ARCHITECTURES)} of Rounds 1-4")
+        raise invalid(folder, f"no architecture {architecture!r}", f"one of the {len(ARCHITECTURES)} known ones")
     path = folder / f"{architecture}.json"
     if not os.path.lexists(path):
         return None

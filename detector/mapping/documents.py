@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 from detector.base.errors import ParametersError, UnreadableFileError
 from detector.base.strict_json import read_json
+from detector.pruning.theta import theta_schema
 
 _MOST_BYTES = 2**20
 
@@ -56,5 +57,13 @@ def invalid(where: object, what: str, expected: str) -> ParametersError:
 
 
 @functools.cache
+def _shipped(schema: str) -> Document:
+    document: Document = json.loads(Path(__file__).with_name(schema).read_text(encoding="utf-8"))
+    return document
+
+
 def _validator(schema: str) -> Draft202012Validator:
-    return Draft202012Validator(json.loads(Path(__file__).with_name(schema).read_text(encoding="utf-8")))
+    document = _shipped(schema)
+    if "theta" in document.get("$defs", {}):  # of the pruning methods that are registered now
+        document = document | {"$defs": document["$defs"] | {"theta": theta_schema()}}
+    return Draft202012Validator(document)

@@ -13,10 +13,9 @@ from typing import Any
 from detector.architectures import ARCHITECTURES
 from detector.base.findings import Json
 from detector.mapping.documents import Document
-from detector.pruning.theta import LayerRange, PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
+from detector.pruning.theta import SelectionRule, Theta, theta_from_document, theta_to_document
 from detector.rounds.preprocessing import PROFILES, Preprocessing
 from detector.signals.features import Reduction, feature_names
-from detector.signals.signals import Signal
 
 FORMAT_VERSION = 3
 
@@ -61,7 +60,7 @@ class Configuration:
     """
 
     thetas: tuple[Theta, ...]
-    signals: tuple[Signal, ...]
+    signals: tuple[str, ...]
     reduction: Reduction
     kind: MappingKind
     intercept: float
@@ -154,7 +153,8 @@ def to_document(parameters: LearnedParameters) -> Document:
 
 
 def _configuration_document(configuration: Configuration) -> Document:
-    return _jsonable(asdict(configuration)) | {"cost": configuration.cost}
+    thetas = [theta_to_document(theta) for theta in configuration.thetas]
+    return _jsonable(asdict(configuration)) | {"thetas": thetas, "cost": configuration.cost}
 
 
 def _jsonable(fields: dict[str, Any]) -> dict[str, Json]:
@@ -185,7 +185,7 @@ def from_document(document: Document) -> LearnedParameters:
 def _configuration(document: Document) -> Configuration:
     configuration = Configuration(
         thetas=tuple(map(theta_from_document, document["thetas"])),
-        signals=tuple(map(Signal, document["signals"])),
+        signals=tuple(map(str, document["signals"])),
         reduction=Reduction(document["reduction"]),
         kind=MappingKind(document["kind"]),
         intercept=float(document["intercept"]),
@@ -196,23 +196,6 @@ def _configuration(document: Document) -> Configuration:
     if document["cost"] != configuration.cost:
         raise ValueError(f"expected the cost |S| * |D| = {configuration.cost}, got {document['cost']}")
     return configuration
-
-
-def theta_from_document(document: Document) -> Theta:
-    """Back from the JSON form of theta, valid against the schema; a name that is unknown raises ValueError."""
-    return Theta(
-        pruning_method=PruningMethod(document["pruning_method"]),
-        sampling_method=SamplingMethod(document["sampling_method"]),
-        ranking_method=RankingMethod(document["ranking_method"]),
-        p=float(document["p"]),
-        num_pruned_models=int(document["num_pruned_models"]),  # 15.0 is an integer to JSON Schema
-        num_images=int(document["num_images"]),
-        trim_k=float(document["trim_k"]),
-        rule=SelectionRule(document["rule"]),
-        seed=int(document["seed"]),
-        gain=float(document["gain"]),
-        layers=LayerRange(document["layers"]),
-    )
 
 
 def _figures(document: Document | None) -> Figures | None:

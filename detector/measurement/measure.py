@@ -13,7 +13,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise, takewhile
 from statistics import median
 from typing import Protocol
 
@@ -142,6 +142,23 @@ class Measurer:
         passes = self._passes(work())
         return None if stopped or passes is None else _stacked(passes)
 
+    def several(self, inputs: Iterable[Images]) -> list[Logits]:
+        """Logits (N, classes) of the unpruned network for each of the inputs (N, 3, height, width), from the first on.
+
+        It stops where the next pass is not expected to end within the budget; `unpruned`, asked before, tells the pace.
+        """
+        ended: list[_Pass] = []
+
+        def work() -> Iterator[_Work]:
+            for number, images in enumerate(inputs):
+                if not self._budget.allows(_SAFETY_OF_A_PASS * self._slow() * len(images)):
+                    return
+                yield _Work(number, 0, images, ())
+
+        self._passes(work(), ended)
+        answers = {one.work.index: one.logits for one in ended}
+        return [answers[number] for number in takewhile(answers.__contains__, count())]
+
     def _begun(self, singles: Sequence[_Work]) -> list[_Pass] | None:
         """Images one by one. Of the very first passes the first one is not taken for the pace."""
         passes: list[_Pass] = []
@@ -164,12 +181,13 @@ class Measurer:
         rounds = -(-num_passes // self._workers)
         return self.image_seconds * rounds * num_images
 
-    def _passes(self, work: Iterable[_Work]) -> list[_Pass] | None:
+    def _passes(self, work: Iterable[_Work], ended: list[_Pass] | None = None) -> list[_Pass] | None:
         """Do the work, at most one pass a worker at a time; it is taken from `work` only when it can start.
 
-        None where time ran out: whatever is still being computed then is left to itself.
+        None where time ran out: whatever is still being computed then is left to itself, and what has ended is in
+        `ended`.
         """
-        ended: list[_Pass] = []
+        ended = [] if ended is None else ended
         running: set[Future[_Pass]] = set()
         pool = ThreadPoolExecutor(self._workers)
         try:

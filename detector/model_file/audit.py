@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from detector.model_file.allowed import GlobalName, Role, is_data_parallel
+from numpy.typing import NDArray
+
+from detector.base.text import brief, listed
+from detector.model_file.allowed import GlobalName, Role, wrapped_child
+from detector.model_file.checkpoint import USUAL_KEYS, Candidate, beside, find_networks
 from detector.model_file.limits import Limits
-from detector.model_file.pickle_machine import Call, Instance, describe
+from detector.model_file.names import LONGEST_PATH, NAME, split_networks
+from detector.model_file.pickle_machine import Call, Inert, Instance, describe
 from detector.model_file.records import ContentKind, ModuleRecord, PlainValue
-from detector.model_file.refusals import corrupt, over_limit, unsafe
-from detector.model_file.tensors import TensorReader, is_tensor
+from detector.model_file.refusals import SAVE_ALONE, corrupt, dangerous, over_limit, unsafe
+from detector.model_file.tensors import TensorReader, conversion_notes
 
-_WRAPPER_KEYS = ("state_dict", "model_state_dict", "model")
-_PREFIX = "module."  # what DataParallel puts before every name
-_LONGEST_PATH = 512
-_NAME = re.compile(r"[0-9A-Za-z_-]{1,100}", re.ASCII)  # of a module or parameter: one part of a dotted path
+_COUNTERS = {"n_averaged"}  # of AveragedModel
+_OF_DISTRIBUTED = frozenset({"_module_parameters", "modules_buffers", "named_module_buffers", "_bucket_config"})
 _ATTRIBUTE = re.compile(r"(?!__)[A-Za-z_][0-9A-Za-z_]{0,99}", re.ASCII)
 
 # What torch.nn.Module keeps of its own in an instance; none of it describes the network.
@@ -48,77 +52,116 @@ _OVERRIDES = re.compile(r"_?forward(?!\w*hook)\w*")  # `_forward_impl` and the l
 
 @dataclass
 class Audited:
-    """The audit's result in the making: kind, modules in pre-order, notes."""
+    """One network in the making: kind, where it lies, tensors, modules in pre-order, notes, what was set aside."""
 
     kind: ContentKind
+    where: str
+    reader: TensorReader
     modules: list[ModuleRecord] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    set_aside: list[str] = field(default_factory=list)
     data_parallel: bool = False
 
+    def same_as(self, other: Audited) -> bool:
+        """Whether both hold the same numbers under the same names and, where known, in the same modules."""
+        mine, others = self.reader.tensors, other.reader.tensors
+        if mine.keys() != others.keys() or (self.modules and other.modules and self.modules != other.modules):
+            return False
+        return all(_same_numbers(mine[name], others[name]) for name in mine)
 
-def audit(root: object, reader: TensorReader, limits: Limits) -> Audited:
-    """Check the pickle's value `root` whole; the tensors end up in `reader` under their `state_dict()` names.
+
+def audit(root: object, storages: Mapping[str, memoryview], limits: Limits) -> Audited:
+    """Check the pickle's value `root` whole: every network in it, of which there may be one.
 
     Raises
     ------
     UnsafeModelError
-        For whatever a saved network never holds, naming path and attribute.
+        For whatever a saved network never holds, naming path and attribute; for networks that differ, naming all.
     CorruptModelError
-        If the value is neither a network nor a state dict.
+        If the value holds neither a network nor a state dict.
     """
-    root, notes = _unwrap_checkpoint(root)
-    if type(root) is Instance:
-        audited = _Auditor(reader, limits).network(root)
-    elif type(root) is dict and root and all(map(is_tensor, root.values())):
-        audited = _audit_state_dict(root, reader)
-    else:
-        raise corrupt(f"{describe(root)} was saved", "pickle", "a network or its state dict")
-    reader.check_overlaps()
-    if not reader.tensors:
+    candidates = find_networks(root)
+    if not candidates:
+        expected = f"a network or its state dict, alone or under a key such as {listed([*USUAL_KEYS[:4]])}"
+        raise corrupt(f"{describe(root)} was saved", "pickle", expected, SAVE_ALONE)
+    auditor = _Auditor(limits)
+    networks = [one for candidate in candidates for one in _audited(candidate, storages, auditor)]
+    holding = [network for network in networks if network.reader.tensors]
+    if not holding:
         raise corrupt("no tensors", "pickle", "a network with weights")
-    if gpus := reader.devices - {"cpu"}:
-        notes.append(f"saved from {', '.join(sorted(gpus))}")
-    audited.notes[:0] = notes
-    return audited
+    chosen = _chosen(holding)
+    chosen.set_aside += [f"the same network in {other.where}" for other in holding if other is not chosen]
+    for candidate in candidates:
+        if candidate.where == chosen.where:
+            chosen.set_aside += beside(root, candidate)
+    return chosen
 
 
-def _unwrap_checkpoint(root: object) -> tuple[object, list[str]]:
-    """The network inside a training checkpoint such as `{"epoch": 3, "state_dict": ...}`."""
-    if type(root) is dict:
-        for key in _WRAPPER_KEYS:
-            if type(inner := root.get(key)) in (dict, Instance):
-                return inner, [f"taken from entry {key!r} of a checkpoint"]
-    return root, []
+def _audited(candidate: Candidate, storages: Mapping[str, memoryview], auditor: _Auditor) -> Iterator[Audited]:
+    value, where = candidate.value, candidate.where
+    if type(value) is Instance:
+        networks = [auditor.network(value, where, TensorReader(storages, auditor.limits))]
+    else:
+        networks = list(_audit_state_dict(value, where, storages, auditor.limits))
+    for network in networks:
+        network.reader.check_overlaps()
+        if where:
+            network.notes.insert(0, f"taken from entry {where} of a checkpoint")
+        if gpus := network.reader.devices - {"cpu"}:
+            network.notes.insert(bool(where), f"saved from {', '.join(sorted(gpus))}")
+        network.notes += conversion_notes(network.reader)
+        yield network
+
+
+def _chosen(networks: list[Audited]) -> Audited:
+    """The one network of the file, however often it is in it; a whole module tells more than a state dict."""
+    first, *others = networks
+    if any(not first.same_as(other) for other in others):
+        places = ", ".join(network.where or "the file itself" for network in networks[:10])
+        found = f"{len(networks)} networks that differ: {places}"
+        step = "save the one that is meant alone, for example torch.save(checkpoint['state_dict'], 'model.pt')"
+        raise unsafe(found, "pickle", "one network", step)
+    return next((network for network in networks if network.modules), first)
+
+
+def _same_numbers(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Bit for bit: a NaN is itself, and -0 is not 0."""
+    return one is other or ((one.shape, one.dtype) == (other.shape, other.dtype) and one.tobytes() == other.tobytes())
 
 
 # State dicts.
 
 
-def _audit_state_dict(root: dict[object, object], reader: TensorReader) -> Audited:
-    wrapped = all(type(key) is str and key.startswith(_PREFIX) for key in root)
-    for key, value in root.items():
-        name = str(key).removeprefix(_PREFIX) if wrapped else str(key)
-        if type(key) is not str or len(name) > _LONGEST_PATH or not all(map(_NAME.fullmatch, name.split("."))):
-            raise unsafe(f"entry {key!r}", "state dict", "dotted names of ASCII letters, digits and _")
-        reader.add(name, value)
-    return Audited(ContentKind.STATE_DICT, data_parallel=wrapped)
+def _audit_state_dict(
+    state: Mapping[object, object], where: str, storages: Mapping[str, memoryview], limits: Limits
+) -> Iterator[Audited]:
+    named = split_networks(state)
+    for network in named:
+        reader = TensorReader(storages, limits)
+        for name, record in network.tensors.items():
+            reader.add(name, record)
+        place = where if len(named) == 1 else f"{where} names {network.prefix or 'without prefix'}".strip()
+        aside, wrapped = network.set_aside, network.data_parallel
+        yield Audited(ContentKind.STATE_DICT, place, reader, set_aside=aside, data_parallel=wrapped)
 
 
 # Whole networks.
 
 
 class _Auditor:
-    def __init__(self, reader: TensorReader, limits: Limits) -> None:
-        self.reader = reader
+    """Audits whole networks one after the other; what they spend of modules and values adds up."""
+
+    def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.audited = Audited(ContentKind.MODULE)
+        self.modules = 0
         self.values = 0
+        self.text = 0
+
+    def network(self, root: Instance, where: str, reader: TensorReader) -> Audited:
+        self.reader = reader
+        self.audited = Audited(ContentKind.MODULE, where, reader)
         self.training = 0  # modules in training mode
         self.transient = 0  # buffers that state_dict() would leave out
-
-    def network(self, root: Instance) -> Audited:
-        if is_data_parallel(root.cls):
-            root = self._inside_data_parallel(root)
         self._module(root, "", 0)
         if self.training:
             self.audited.notes.append(f"{self.training} modules were saved in training mode")
@@ -126,23 +169,28 @@ class _Auditor:
             self.audited.notes.append(f"{self.transient} buffers are not part of the state dict")
         return self.audited
 
-    def _inside_data_parallel(self, root: Instance) -> Instance:
-        state = self._state(root, "")
-        self._attributes(state, "")
-        children = _named(state, "_modules", "")
-        network = children.get("module")
-        if len(children) != 1 or type(network) is not Instance or state["_parameters"] or state["_buffers"]:
-            raise unsafe("a DataParallel wrapper with other content", "root", "one network inside")
-        self.audited.data_parallel = True
-        return network
+    def _inside_wrapper(self, wrapper: Instance, name: str, path: str, depth: int) -> None:
+        """Audit the one network that a wrapper holds in the wrapper's own place."""
+        state = self._state(wrapper, path)
+        self._attributes(state, path, of_wrapper=True)
+        children, kind = _named(state, "_modules", path), wrapper.cls.name
+        network, buffers = children.get(name), _named(state, "_buffers", path)
+        if len(children) != 1 or type(network) is not Instance or state["_parameters"] or buffers.keys() - _COUNTERS:
+            raise unsafe(f"a {kind} wrapper with other content", _place(path), "one network inside")
+        self.audited.data_parallel |= kind == "DataParallel" and not path
+        if kind != "DataParallel" or path:
+            self.audited.set_aside.append(f"the wrapper {kind}" + (f" around {path}" if path else ""))
+        self._module(network, path, depth + 1)
 
     def _module(self, module: Instance, path: str, depth: int) -> None:
         if depth > self.limits.nesting:
             raise unsafe("modules nested too deeply, or in themselves", _place(path), f"at most {self.limits.nesting}")
-        if len(self.audited.modules) >= self.limits.modules:
+        if (name := wrapped_child(module.cls)) is not None:
+            self._inside_wrapper(module, name, path, depth)
+            return
+        self.modules += 1
+        if self.modules > self.limits.modules:
             raise over_limit("modules", _place(path), self.limits.modules)
-        if is_data_parallel(module.cls):
-            raise unsafe("a DataParallel module inside of the network", _place(path), "one around the whole network")
         state = self._state(module, path)
         attributes = self._attributes(state, path)
         self.training += state.get("training") is True
@@ -182,19 +230,22 @@ class _Auditor:
             elif record is not None:
                 self.reader.add(self._join(path, name), record)
 
-    def _attributes(self, state: Mapping[object, object], path: str) -> dict[str, PlainValue]:
+    def _attributes(self, state: Mapping[object, object], path: str, of_wrapper: bool = False) -> dict[str, PlainValue]:
         attributes: dict[str, PlainValue] = {}
         for name, value in state.items():
-            where = f"{_place(path)}, attribute {name!r}"
             if type(name) is not str or _ATTRIBUTE.fullmatch(name) is None:
-                raise unsafe("an impossible attribute name", where, "an identifier")
+                place = f"{_place(path)}, attribute {brief(name)}"
+                raise dangerous("an impossible attribute name", place, "an identifier")
+            where = f"{_place(path)}, attribute {name!r}"
             if name == "_backend":
                 _check_backend(value, where)
             elif name in MODULE_METHODS or _OVERRIDES.fullmatch(name):
                 if value is not None:
-                    raise unsafe("an attribute that replaces a method", where, "the methods of the class")
+                    raise dangerous("an attribute that replaces a method", where, "the methods of the class")
             elif "hook" in name:
                 _check_no_hooks(value, where)
+            elif of_wrapper and name in _OF_DISTRIBUTED:
+                self._spend(1, where)  # its parameters once more: a wrapper's attributes have no say at inference
             elif name not in _DROPPED_ATTRIBUTES:
                 attributes[name] = self._plain(value, where, 0)
         return attributes
@@ -205,11 +256,16 @@ class _Auditor:
         if depth > self.limits.nesting:
             raise unsafe("values nested too deeply, or in themselves", where, f"at most {self.limits.nesting}")
         match value:
-            case None | bool() | int() | float() | str():
+            case str():
+                self._read(value, where)
+                return value
+            case None | bool() | int() | float():
                 return value
             case list() | tuple():
                 return tuple(self._plain(item, where, depth + 1) for item in value)
             case set():
+                for item in value:
+                    self._read(item, where)  # before they are compared
                 return tuple(self._plain(item, where, depth + 1) for item in sorted(value))
             case dict():
                 return tuple(self._plain(pair, where, depth + 1) for pair in value.items())
@@ -217,6 +273,12 @@ class _Auditor:
                 return str(value)
             case Call(function=GlobalName(role=Role.PARTIAL)):
                 return self._partial(value, where, depth)
+            case Inert():
+                return (str(value.function), *(self._plain(part, where, depth + 1) for part in value.parts))
+            case bytes():
+                return f"{len(value)} bytes"
+            case GlobalName(role=Role.INERT):
+                return str(value)
         raise unsafe(f"{describe(value)} as an attribute", where, "plain values")
 
     def _partial(self, value: Call, where: str, depth: int) -> PlainValue:
@@ -233,10 +295,15 @@ class _Auditor:
         if self.values > self.limits.values:
             raise over_limit("attribute values", where, self.limits.values)
 
+    def _read(self, text: str, where: str) -> None:
+        self.text += len(text)
+        if self.text > self.limits.text:
+            raise over_limit("characters in attributes", where, self.limits.text)
+
     def _join(self, path: str, name: str) -> str:
         joined = f"{path}.{name}" if path else name
-        if len(joined) > _LONGEST_PATH:
-            raise over_limit("characters in a module path", joined, _LONGEST_PATH)
+        if len(joined) > LONGEST_PATH:
+            raise over_limit("characters in a module path", joined, LONGEST_PATH)
         return joined
 
 
@@ -246,19 +313,25 @@ def _named(state: Mapping[object, object], content: str, path: str) -> dict[str,
     if type(group) is not dict:
         raise unsafe(f"no {content}", _place(path), "the content of a torch module")
     for name in group:
-        if type(name) is not str or _NAME.fullmatch(name) is None or name in MODULE_METHODS:
-            raise unsafe(f"name {name!r} in {content}", _place(path), "ASCII letters, digits and _, no method's name")
+        if type(name) is not str or NAME.fullmatch(name) is None or name in MODULE_METHODS:
+            raise unsafe(
+                f"name {_quoted(name)} in {content}", _place(path), "ASCII letters, digits and _, no method's name"
+            )
     return group
 
 
 def _check_no_hooks(value: object, where: str) -> None:
     if not (value is None or type(value) is bool or (type(value) is dict and not value)):
-        raise unsafe("a hook", where, "no hooks")
+        raise dangerous("a hook", where, "no hooks")
 
 
 def _check_backend(value: object, where: str) -> None:
     if not (type(value) is Call and value.function.role is Role.BACKEND and value.arguments == ()):
         raise unsafe(f"{describe(value)} as backend", where, "the function table of torch 1.2")
+
+
+def _quoted(name: object) -> str:
+    return f"'{brief(name)}'" if type(name) is str else brief(name)
 
 
 def _place(path: str) -> str:

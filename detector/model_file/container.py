@@ -1,20 +1,25 @@
-"""Tells from the first bytes, never from the name, what kind of file this is, and reads the two kinds that are models.
+"""Tells from the first bytes, never from the name, what kind of file this is, and reads those that are models.
 
 There is no fallback: a file that looks like one kind is read as that kind or refused.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from detector.model_file.legacy import read_legacy
 from detector.model_file.limits import Limits
 from detector.model_file.records import FileFormat
 from detector.model_file.refusals import corrupt, unsafe
+from detector.model_file.safetensors import LENGTH_BYTES, read_safetensors
 from detector.model_file.storages import Contents
 from detector.model_file.zip_archive import read_zip
 
 _PICKLE = 0x80  # PROTO, the first opcode of every pickle since protocol 2
-_SHORTEST, _LONGEST_START = 8, 512
+_SHORTEST, LONGEST_START = 8, 512
 _ZIP = b"PK\3\4"
+_JSON = b"{"
+_SHOWN = 16  # bytes of an unknown file that a message tells
 _TAR = b"ustar"  # at byte 257
 
 _OTHER_KINDS = (
@@ -39,26 +44,34 @@ def identify(data: memoryview) -> FileFormat:
     UnsafeModelError
         If it is in torch's .tar format, which PyTorch itself no longer reads safely (CVE-2025-32434).
     """
-    start = bytes(data[:_LONGEST_START])
+    start = bytes(data[:LONGEST_START])
     if start.startswith(_ZIP):
         return FileFormat.ZIP
     if start.startswith(_TAR, 257):
-        raise unsafe("a tar archive", "file", "a file saved by torch.save of torch >= 0.4")
+        step = "extract nothing; save the network anew: torch.save(model.state_dict(), 'model.pt')"
+        raise unsafe("a tar archive", "file", "a file saved by torch.save of torch >= 0.4", step)
+    if start.startswith(_JSON, LENGTH_BYTES) and not any(start.startswith(mark) for mark, _ in _OTHER_KINDS):
+        return FileFormat.SAFETENSORS
     if len(data) > _SHORTEST and data[0] == _PICKLE:
         return FileFormat.LEGACY
-    raise corrupt(_kind(start), "file", "a file saved by torch.save")
+    raise corrupt(_kind(start), "file", "a file saved by torch.save, or a safetensors file")
 
 
 def _kind(start: bytes) -> str:
     if len(start) < _SHORTEST:
         return f"a file of {len(start)} bytes"
-    if start.startswith(b'{"', 8):
-        return "a safetensors file"
-    return next((kind for mark, kind in _OTHER_KINDS if start.startswith(mark)), "an unknown kind of file")
+    unknown = f"an unknown kind of file, which begins with {start[:_SHOWN]!r}"
+    return next((kind for mark, kind in _OTHER_KINDS if start.startswith(mark)), unknown)
 
 
 def read_contents(data: memoryview, limits: Limits) -> tuple[FileFormat, Contents]:
     """Identify the file and parse it to inert records; errors as of `read_zip` and `read_legacy`."""
     file_format = identify(data)
-    read = read_zip if file_format is FileFormat.ZIP else read_legacy
-    return file_format, read(data, limits)
+    return file_format, _READERS[file_format](data, limits)
+
+
+_READERS: Mapping[FileFormat, Callable[[memoryview, Limits], Contents]] = {
+    FileFormat.ZIP: read_zip,
+    FileFormat.LEGACY: read_legacy,
+    FileFormat.SAFETENSORS: read_safetensors,
+}

@@ -38,7 +38,7 @@ def read_legacy(data: memoryview, limits: Limits) -> Contents:
     start = platform.end
     result = run_pickle(data, limits, entry="object pickle", start=start, persistent_load=table.load)
     keys = run_pickle(data, limits, entry="storage keys", start=result.end)
-    return Contents(result.value, result.protocol, _storages(data, keys, table))
+    return Contents(result.value, result.protocol, result.end - start, _storages(data, keys, table))
 
 
 def _check_platform(value: object) -> None:

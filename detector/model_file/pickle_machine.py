@@ -2,7 +2,8 @@
 
 It knows exactly the opcodes that Python's pickler writes for a network in protocols 2 to 5; every other opcode is
 refused by its name. Each REDUCE, NEWOBJ and BUILD only fills a record whose role is known from `allowed`. All work and
-memory is bounded by `Limits`, whatever the bytes say; nothing here recurses.
+memory is bounded by `Limits`, whatever the bytes say: an instruction costs one and each object that it moves or copies
+another one. Nothing here recurses.
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ import pickletools
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import NoReturn
 
 from detector.base.errors import CorruptModelError, UnsafeModelError
+from detector.base.text import listed, printable
 from detector.model_file.allowed import GlobalName, Role, resolve
 from detector.model_file.limits import Limits
-from detector.model_file.refusals import corrupt, over_limit, unsafe
+from detector.model_file.refusals import corrupt, dangerous, over_limit
 
 _LONGEST_NAME = 256  # bytes of a global's module or name
+_LONGEST_DEVICE = 32  # characters of a device's kind
 _SMALL_INTEGER = 1 << 31  # keys beyond are not written by torch, and crafted ones could make dictionaries slow
+_SHOWN, _SHOWN_TEXT = 10, 60  # keys and characters of a value that a message tells
 _OPCODE_NAMES = {ord(opcode.code): opcode.name for opcode in pickletools.opcodes}
 
 
@@ -29,6 +34,14 @@ class Instance:
 
     cls: GlobalName
     state: dict[object, object] | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Inert:
+    """A plain value that lies beside a network (a date, a path, an array of numpy): what it was to be made from."""
+
+    function: GlobalName
+    parts: list[object]
 
 
 @dataclass(slots=True, eq=False)
@@ -100,9 +113,11 @@ class _Machine:
         self._read_protocol()
         while (code := self._byte()) != _STOP:
             handler = _HANDLERS.get(code)
-            if handler is None:
+            if handler is None or self.protocol < _SINCE.get(code, 0):
                 name = _OPCODE_NAMES.get(code, f"0x{code:02x}")
-                raise unsafe(f"pickle opcode {name}", self.where, "only opcodes that torch.save writes for a network")
+                raise dangerous(
+                    f"pickle opcode {name}", self.where, "only opcodes that torch.save writes for a network"
+                )
             handler(self)
             if self.frame_end:
                 self._check_frame()
@@ -146,7 +161,7 @@ class _Machine:
         return corrupt(what, self.where, "a pickle as torch.save writes it")
 
     def _misused(self, what: str) -> UnsafeModelError:
-        return unsafe(what, self.where, "a pickle as torch.save writes it")
+        return dangerous(what, self.where, "a pickle as torch.save writes it")
 
     def _take(self, count: int) -> memoryview:
         start = self.position
@@ -179,6 +194,11 @@ class _Machine:
         except UnicodeDecodeError as error:
             raise self._malformed("a string that is not UTF-8") from error
 
+    def _bytes(self, length: int) -> bytes:
+        if length > self.limits.pickle_bytes:
+            raise over_limit("bytes in one string", self.where, self.limits.pickle_bytes)
+        return bytes(self._take(length))
+
     def _line(self) -> str:
         length = bytes(self.data[self.position : self.position + _LONGEST_NAME]).find(b"\n")
         if length < 0:
@@ -203,6 +223,7 @@ class _Machine:
         mark = self.marks.pop()
         items = self.stack[mark:]
         del self.stack[mark:]
+        self._spend(len(items))
         return items
 
     def mark(self) -> None:
@@ -240,6 +261,7 @@ class _Machine:
         self.push(_FLOAT.unpack(self._take(8))[0])
 
     def tuple_of(self, count: int) -> None:
+        self._spend(count)
         items = [self.pop() for _ in range(count)]
         self.push(tuple(reversed(items)))
 
@@ -255,10 +277,14 @@ class _Machine:
 
     def set_items(self, items: list[object]) -> None:
         target = self.pop()
-        if type(target) is not dict:
-            raise self._misused(f"items set on {describe(target)}")
         if len(items) % 2:
             raise self._malformed("a key without a value")
+        if type(target) is Inert:
+            self.push(target)
+            target.parts.extend(items)
+            return
+        if type(target) is not dict:
+            raise self._misused(f"items set on {describe(target)}")
         for key, value in zip(items[::2], items[1::2], strict=True):
             target[self._key(key)] = value
         self.push(target)
@@ -292,6 +318,9 @@ class _Machine:
 
     def newobj(self) -> None:
         arguments, cls = self.pop(), self.pop()
+        if type(cls) is GlobalName and cls.role is Role.INERT and type(arguments) is tuple:
+            self.push(Inert(cls, [arguments]))
+            return
         if type(cls) is not GlobalName or cls.role is not Role.MODULE:
             raise self._misused(f"an object of {describe(cls)}")
         if arguments != ():
@@ -302,6 +331,8 @@ class _Machine:
         arguments, function = self.pop(), self.pop()
         if type(function) is not GlobalName or type(arguments) is not tuple:
             raise self._misused(f"a call of {describe(function)}")
+        if len(arguments) > self.limits.arguments:
+            raise over_limit(f"arguments of {function}", self.where, self.limits.arguments)
         self.push(self._called(function, arguments))
 
     def _called(self, function: GlobalName, arguments: tuple[object, ...]) -> object:
@@ -312,11 +343,35 @@ class _Machine:
                 return self._strings(items)
             case Role.SIZE, (tuple() as sizes,):
                 return sizes
-            case Role.DEVICE, (str() as kind, *index) if all(type(number) is int for number in index):
+            case Role.DEVICE, (str() as kind, *index) if self._names_device(kind, index):
                 return ":".join(map(str, (kind, *index)))
             case ((Role.TENSOR | Role.PARAMETER | Role.PARTIAL | Role.BACKEND), _):
                 return Call(function, arguments)
+            case Role.INERT, _:
+                return Inert(function, [arguments])
+            case _:
+                return self._beside(function, arguments)
+
+    def _beside(self, function: GlobalName, arguments: tuple[object, ...]) -> object:
+        """What lies beside a network in a checkpoint and is made by functions, each in the one form that is known."""
+        match function.role, arguments:
+            case Role.DEFAULTS, () | (None | GlobalName(role=Role.INERT),):
+                return {}
+            case Role.COUNTS, () | (dict(),):
+                return arguments[0] if arguments else {}
+            case Role.QUEUE, () | (tuple() | list(),) | (tuple() | list(), None | int()):
+                return []
+            case Role.BYTES, (str(), "latin1" | "latin-1"):
+                return Inert(function, [arguments])
+            case Role.ARRAY, (GlobalName("numpy", "ndarray"), tuple(), bytes() | Inert()):
+                return Inert(function, [arguments])
+            case ((Role.BYTES | Role.ARRAY), _):
+                raise dangerous(f"the file names {function} and calls it in another way", self.where, "plain values")
         raise self._misused(f"a call of {function}")
+
+    @staticmethod
+    def _names_device(kind: str, index: list[object]) -> bool:
+        return len(kind) <= _LONGEST_DEVICE and len(index) <= 1 and all(type(number) is int for number in index)
 
     def build(self) -> None:
         state, target = self.pop(), self.pop()
@@ -327,6 +382,8 @@ class _Machine:
                 target.state = state
             case dict(), dict() as extra if len(extra) == 1 and "_metadata" in extra:  # versions, in state dicts
                 pass
+            case Inert(), _:
+                target.parts.append(state)
             case _:
                 raise self._misused(f"state given to {describe(target)}")
         self.push(target)
@@ -334,6 +391,8 @@ class _Machine:
     def _key(self, key: object) -> str | int:
         if type(key) is str or (type(key) is int and abs(key) < _SMALL_INTEGER):
             return key
+        if type(key) is GlobalName or type(key) is float:
+            return str(key)  # Lightning's callbacks by class; a table by learning rate
         raise self._misused(f"{describe(key)} as a dictionary key")
 
     def _strings(self, items: list[object]) -> set[str]:
@@ -353,6 +412,14 @@ def describe(value: object) -> str:
             return f"an object of {value.cls}"
         case Call():
             return f"the result of {value.function}"
+        case Inert():
+            return f"an object of {value.function}"
+        case dict() if value:
+            return f"a dict with the keys {listed([str(key) for key in islice(value, _SHOWN)])}" + (
+                f" and {len(value) - _SHOWN} more" if len(value) > _SHOWN else ""
+            )
+        case str():
+            return f"the text '{printable(value[:_SHOWN_TEXT])}'"
         case None | bool() | int() | float():
             return repr(value)
     return f"a {type(value).__name__}"
@@ -378,6 +445,9 @@ _NAMED_HANDLERS: dict[str, Callable[[_Machine], None]] = {
     "LONG1": _Machine.long1,
     "BINFLOAT": _Machine.binfloat,
     "BINUNICODE": lambda machine: machine.push(machine._text(machine._number(_U4))),
+    "SHORT_BINBYTES": lambda machine: machine.push(machine._bytes(machine._byte())),
+    "BINBYTES": lambda machine: machine.push(machine._bytes(machine._number(_U4))),
+    "BYTEARRAY8": lambda machine: machine.push(machine._bytes(machine._number(_U8))),
     "SHORT_BINUNICODE": lambda machine: machine.push(machine._text(machine._byte())),
     "EMPTY_TUPLE": lambda machine: machine.push(()),
     "TUPLE1": lambda machine: machine.tuple_of(1),
@@ -405,4 +475,7 @@ _NAMED_HANDLERS: dict[str, Callable[[_Machine], None]] = {
     "BUILD": _Machine.build,
 }
 _HANDLERS = {ord(op.code): _NAMED_HANDLERS[op.name] for op in pickletools.opcodes if op.name in _NAMED_HANDLERS}
+_SINCE = {  # bytes: what lies beside a network may hold them, and what writes them knows the protocol that has them
+    ord(op.code): op.proto for op in pickletools.opcodes if op.name in ("SHORT_BINBYTES", "BINBYTES", "BYTEARRAY8")
+}
 _PROTO, _STOP = 0x80, ord(".")

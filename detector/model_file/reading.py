@@ -17,7 +17,6 @@ from detector.model_file.container import read_contents
 from detector.model_file.limits import Limits
 from detector.model_file.records import ModelRecord
 from detector.model_file.source import read_bytes
-from detector.model_file.tensors import TensorReader
 
 _DEFAULT_LIMITS = Limits()
 
@@ -58,16 +57,22 @@ def parse_model(content: bytes, limits: Limits = _DEFAULT_LIMITS) -> ModelRecord
     # beside whatever comes next: of all that is done with a large file it takes the longest
     hashing = in_background(lambda: hashlib.sha256(content).hexdigest())
     file_format, contents = read_contents(data, limits)
-    reader = TensorReader(contents.storages, limits)
-    audited = audit(contents.value, reader, limits)
+    audited = audit(contents.value, contents.storages, limits)
+    tensors = audited.reader.tensors
+    others = contents.storages.keys() - audited.reader.storages_read
+    other_bytes = sum(len(contents.storages[key]) for key in others)
     return ModelRecord(
         format=file_format,
         kind=audited.kind,
-        tensors=MappingProxyType(reader.tensors),
+        tensors=MappingProxyType(tensors),
         modules=tuple(audited.modules),
         data_parallel=audited.data_parallel,
         pickle_protocol=contents.protocol,
         file_bytes=len(content),
         hashing=hashing,
         notes=tuple(audited.notes),
+        set_aside=tuple(audited.set_aside),
+        extra_bytes=other_bytes + (audited.reader.saved_bytes - sum(tensor.nbytes for tensor in tensors.values())),
+        extra_items=len(others),
+        pickle_bytes=contents.pickle_bytes,
     )

@@ -19,10 +19,11 @@ PlainValue = None | bool | int | float | str | tuple["PlainValue", ...]
 
 
 class FileFormat(StrEnum):
-    """How torch.save wrote the file."""
+    """How the file was written: by torch.save in one of two ways, or by safetensors."""
 
     ZIP = "zip"  # torch >= 1.6
     LEGACY = "legacy"  # before: four stacked pickles and raw storages
+    SAFETENSORS = "safetensors"  # no pickle at all: names, shapes and numbers
 
 
 class ContentKind(StrEnum):
@@ -46,8 +47,8 @@ class ModuleRecord:
 class ModelRecord:
     """A parsed and audited model file.
 
-    `tensors` are read-only views into the bytes of the file, keyed as in `state_dict()` with any `DataParallel`
-    prefix removed, in the file's order; `modules` are in pre-order and empty for a state dict.
+    `tensors` are read-only views into the bytes of the file, keyed as in `state_dict()` without what wrappers
+    put before the names, in the file's order; `modules` are in pre-order and empty for a state dict.
     """
 
     format: FileFormat
@@ -59,6 +60,10 @@ class ModelRecord:
     file_bytes: int
     hashing: Future[str] = field(compare=False, repr=False)
     notes: tuple[str, ...] = ()  # harmless oddities worth telling, e.g. training mode saved
+    set_aside: tuple[str, ...] = ()  # what lies around the network and was not used: other entries, wrappers, prefixes
+    extra_bytes: int = 0  # of the file, beyond the network's numbers in float32; negative where it saved them shorter
+    extra_items: int = 0  # storages that hold none of the network's numbers
+    pickle_bytes: int = 0  # of the pickle that describes the content
 
     @property
     def sha256(self) -> str:

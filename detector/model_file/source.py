@@ -10,6 +10,7 @@ import os
 import stat
 from pathlib import Path
 
+from detector.model_file.container import LONGEST_START, identify
 from detector.model_file.limits import Limits
 from detector.model_file.refusals import corrupt, over_limit
 
@@ -20,7 +21,8 @@ def read_bytes(path: Path, limits: Limits) -> bytes:
     Raises
     ------
     CorruptModelError
-        If it cannot be opened, is not a regular file, or changes its size while being read.
+        If it cannot be opened, is not a regular file, is none that `identify` knows by its first bytes, or changes
+        its size while being read.
     UnsafeModelError
         If it is larger than `limits.file_bytes`.
     """
@@ -45,6 +47,8 @@ def _read_regular(descriptor: int, limits: Limits) -> bytes:
     if status.st_size > limits.file_bytes:
         raise over_limit(f"bytes ({status.st_size})", "file", limits.file_bytes)
     with open(descriptor, "rb", closefd=False) as file:
+        identify(memoryview(file.read(LONGEST_START)))  # an unknown file of a gigabyte is not read to be refused
+        file.seek(0)
         content = file.read(status.st_size + 1)
     if len(content) != status.st_size:
         raise corrupt("its size changed while it was read", "file", f"{status.st_size} bytes")

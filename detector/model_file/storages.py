@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from detector.model_file.allowed import STORAGES, GlobalName, Role
+from detector.model_file.allowed import STORAGES, GlobalName, NumberType, Role
 from detector.model_file.refusals import corrupt, unsafe
 
 _KEY = re.compile(r"[0-9A-Za-z_]{1,32}", re.ASCII)
@@ -19,22 +19,18 @@ _MOST_NUMBERS = 1 << 40
 
 @dataclass(frozen=True, slots=True)
 class StorageRef:
-    """One storage as the pickle declares it: numpy type, key in the container, device it was saved from, length."""
+    """One storage as declared: torch's class and its number type, key in the container, device it is from, length."""
 
-    dtype: str
+    cls: str
+    type: NumberType
     key: str
     location: str
     numel: int
 
     @property
-    def item_bytes(self) -> int:
-        """Bytes of one number."""
-        return int(self.dtype[-1])
-
-    @property
     def bytes(self) -> int:
         """Bytes of the whole storage."""
-        return self.numel * self.item_bytes
+        return self.numel * self.type.bytes
 
 
 @dataclass
@@ -51,7 +47,7 @@ class StorageTable:
         Raises
         ------
         UnsafeModelError
-            For ids that torch.save does not write for a network, and for number types that none is made of.
+            For ids that torch.save does not write for a network.
         """
         match identifier:
             case ("module", GlobalName(role=Role.MODULE) as cls, None | str(), None | str()) if self.legacy:
@@ -72,16 +68,13 @@ class StorageTable:
         raise unsafe("an unknown kind of persistent id", self.entry, "storages of tensors")
 
     def _storage(self, cls: GlobalName, key: str, location: str, numel: int) -> StorageRef:
-        dtype = STORAGES[cls.name]
-        if dtype is None:
-            raise unsafe(f"numbers of type {cls.name}", self.entry, "float32 weights and int64 counters")
         if _KEY.fullmatch(key) is None:
             raise unsafe(f"storage key {key!r}", self.entry, "letters and digits")
         if _LOCATION.fullmatch(location) is None:
             raise unsafe(f"storage {key} on device {location!r}", self.entry, "cpu, cuda or mps")
         if not 0 <= numel <= _MOST_NUMBERS:
             raise corrupt(f"storage {key} of {numel} numbers", self.entry, "a possible length")
-        reference = StorageRef(dtype, key, location, numel)
+        reference = StorageRef(cls.name, STORAGES[cls.name], key, location, numel)
         if self.by_key.setdefault(key, reference) != reference:
             raise unsafe(f"storage {key} declared in two ways", self.entry, "one type and length for each storage")
         return self.by_key[key]
@@ -93,4 +86,5 @@ class Contents:
 
     value: object
     protocol: int
+    pickle_bytes: int  # of the pickle (or header) that describes the content
     storages: Mapping[str, memoryview]

@@ -7,6 +7,7 @@ that the file declares is believed before it is compared with the bytes that exi
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from detector.model_file.allowed import Role
 from detector.model_file.limits import Limits
 from detector.model_file.pickle_machine import Call, describe
-from detector.model_file.refusals import over_limit, unsafe
+from detector.model_file.refusals import SAVE_FLOAT, over_limit, unsafe
 from detector.model_file.storages import StorageRef
 
 _MOST_DIMENSIONS = 8
@@ -47,6 +48,10 @@ class TensorReader:
     limits: Limits
     tensors: dict[str, NDArray[Any]] = field(default_factory=dict)
     devices: set[str] = field(default_factory=set)
+    converted: Counter[str] = field(default_factory=Counter)  # tensors by the type that they were saved in
+    saved_bytes: int = 0  # of all tensors, as they are in the file
+    inexact: int = 0  # numbers of double precision that single precision rounds
+    overflowed: int = 0  # and those beyond its range: they become infinite
     _taken: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)
 
     def add(self, name: str, record: object) -> None:
@@ -65,7 +70,42 @@ class TensorReader:
         _check_layout(layout, name)
         self.devices.add(layout.storage.location)
         self._taken.setdefault(layout.storage.key, []).append((layout.offset, layout.end, name))
-        self.tensors[name] = _view(layout, self.storages[layout.storage.key])
+        view = _view(layout, self.storages[layout.storage.key])
+        self.saved_bytes += view.nbytes
+        self.tensors[name] = self._numbers(view, layout.storage, name)
+
+    def _numbers(self, view: NDArray[Any], storage: StorageRef, name: str) -> NDArray[Any]:
+        """The view itself, or its numbers as float32: half precision exactly, double rounded and counted."""
+        match storage.type.name:
+            case "float32" | "int64":
+                return view
+            case "float16":
+                numbers = view.astype(np.float32)
+            case "bfloat16":
+                numbers = np.asarray(view.astype(np.uint32) << 16).view(np.float32)
+            case "float64":
+                numbers = self._narrowed(view)
+            case _:
+                found, wanted = f"numbers of type {storage.cls}", "float32 weights and int64 counters"
+                raise unsafe(found, name, wanted, SAVE_FLOAT)
+        self.converted[storage.type.name] += 1
+        numbers.flags.writeable = False
+        return numbers
+
+    def _narrowed(self, view: NDArray[np.float64]) -> NDArray[np.float32]:
+        narrow = np.empty(view.shape, np.float32)
+        rows = zip(np.atleast_1d(narrow), np.atleast_1d(view), strict=True)  # one at a time: bounds the temporaries
+        for target, source in rows if view.ndim > 1 else ((narrow, view),):
+            with np.errstate(over="ignore"):
+                target[...] = source
+            self.inexact += int(np.count_nonzero((target != source) & ~np.isnan(source)))
+            self.overflowed += int(np.count_nonzero(np.isinf(target) & np.isfinite(source)))
+        return narrow
+
+    @property
+    def storages_read(self) -> set[str]:
+        """Keys of the storages that hold these tensors."""
+        return set(self._taken)
 
     def check_overlaps(self) -> None:
         """Raise `UnsafeModelError` if two tensors share numbers: pruning one would silently change the other."""
@@ -73,6 +113,17 @@ class TensorReader:
             for (_, end, first), (start, _, second) in pairwise(sorted(places)):
                 if start < end:
                     raise unsafe(f"shares its numbers with {first}", second, "tensors of their own")
+
+
+def conversion_notes(reader: TensorReader) -> list[str]:
+    """What became of numbers that were not float32, for people."""
+    how = {"float16": "widened exactly", "bfloat16": "widened exactly", "float64": "narrowed"}
+    notes = [f"{count} tensors {how[name]} from {name} to float32" for name, count in reader.converted.items()]
+    if reader.inexact:
+        notes.append(f"{reader.inexact} numbers of float64 were rounded, float32 does not hold them exactly")
+    if reader.overflowed:
+        notes.append(f"{reader.overflowed} numbers of float64 are beyond float32 and became infinite")
+    return notes
 
 
 def is_tensor(record: object) -> bool:
@@ -96,6 +147,11 @@ def _unwrapped(record: object, name: str) -> Call:
 
 def _layout(record: Call, name: str) -> _Layout:
     match record.arguments:
+        case (StorageRef() as storage, int() as offset, tuple() as sizes, tuple() as strides) if (
+            record.function.name == "_rebuild_tensor"
+        ):
+            if all(type(number) is int for number in (offset, *sizes, *strides)):
+                return _Layout(storage, offset, sizes, strides)
         case (StorageRef() as storage, int() as offset, tuple() as sizes, tuple() as strides, bool(), dict() as hooks):
             if not hooks and all(type(number) is int for number in (offset, *sizes, *strides)):
                 return _Layout(storage, offset, sizes, strides)
@@ -119,6 +175,6 @@ def _check_layout(layout: _Layout, name: str) -> None:
 
 
 def _view(layout: _Layout, data: memoryview) -> NDArray[Any]:
-    size = layout.storage.item_bytes
+    size = layout.storage.type.bytes
     strides = tuple(stride * size for stride in layout.strides)
-    return np.ndarray(layout.sizes, layout.storage.dtype, data, layout.offset * size, strides)
+    return np.ndarray(layout.sizes, layout.storage.type.layout, data, layout.offset * size, strides)

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from detector.base.text import listed
 from detector.model_file.limits import Limits
 from detector.model_file.pickle_machine import run_pickle
 from detector.model_file.refusals import corrupt, over_limit, unsafe
@@ -31,6 +32,7 @@ _HAS_DESCRIPTOR, _UTF8_NAMES = 0x0008, 0x0800
 _TOP_FOLDER = re.compile(r"[!-.0-\[\]-~][ -.0-\[\]-~]{0,254}", re.ASCII)  # printable, no slash or backslash
 _BOOKKEEPING = re.compile(r"version|byteorder|\.[a-z_]{1,32}(/[a-z_]{1,32})?", re.ASCII)
 _LONGEST_BOOKKEEPING = 1024
+_UNZIP = "if this is a zip file made by a zip program, unzip it and give the model.pt inside"
 _TORCHSCRIPT = re.compile(r"constants\.pkl|code/.*", re.DOTALL)
 _EXPORTED = re.compile(r"archive_format|archive_version|models/.*", re.DOTALL)
 
@@ -70,7 +72,7 @@ def read_zip(data: memoryview, limits: Limits) -> Contents:
     result = run_pickle(program, limits, entry="data.pkl", persistent_load=table.load)
     if result.end != len(program):
         raise unsafe("bytes after the end of the pickle", "data.pkl", "one pickle")
-    return Contents(result.value, result.protocol, _storages(records, table))
+    return Contents(result.value, result.protocol, len(program), _storages(records, table))
 
 
 def _storages(records: Mapping[str, memoryview], table: StorageTable) -> dict[str, memoryview]:
@@ -79,7 +81,7 @@ def _storages(records: Mapping[str, memoryview], table: StorageTable) -> dict[st
         raise corrupt(f"storage {min(unknown)} is in only one of archive and pickle", "archive", "the same in both")
     for key, reference in table.by_key.items():
         if len(storages[key]) != reference.bytes:
-            found = f"{len(storages[key])} bytes for {reference.numel} numbers of {reference.dtype}"
+            found = f"{len(storages[key])} bytes for {reference.numel} numbers of {reference.type.name}"
             raise corrupt(found, f"archive member data/{key}", f"{reference.bytes} bytes")
     return storages
 
@@ -105,7 +107,7 @@ def _check_kind(names: list[str]) -> None:
     if any(_EXPORTED.fullmatch(name) for name in names):
         raise unsafe("an exported program (.pt2)", "archive", "a network saved by torch.save, not by torch.export")
     if "data.pkl" not in names:
-        raise corrupt("no data.pkl", "archive", "an archive written by torch.save")
+        raise corrupt(f"no data.pkl among {listed(names)}", "archive", "an archive written by torch.save", _UNZIP)
     for name in names:
         if not (name == "data.pkl" or name.startswith("data/") or _BOOKKEEPING.fullmatch(name)):
             raise unsafe(f"member {name!r}", "archive", "data.pkl, data/* and torch's bookkeeping records")
@@ -201,7 +203,9 @@ def _name(raw: memoryview) -> str:
 def _content(data: memoryview, member: _Member, limit: int) -> tuple[memoryview, int]:
     """The bytes of a member after comparing its local header and checksum, and where the next member must begin."""
     if member.method or member.packed != member.size:
-        raise unsafe(f"member {member.name!r} is compressed", "archive", "stored members, as torch.save writes them")
+        raise unsafe(
+            f"member {member.name!r} is compressed", "archive", "stored members, as torch.save writes them", _UNZIP
+        )
     if member.flags & ~(_HAS_DESCRIPTOR | _UTF8_NAMES):
         raise unsafe(f"member {member.name!r} is encrypted or has unknown flags", "archive", "plain members")
     header = _unpack(_LOCAL, data, member.offset)

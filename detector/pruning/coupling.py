@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.base.errors import ParametersError
 from detector.graph.ir import Attribute, Graph, Node, Op
-from detector.pruning.ranking import Weights
+from detector.pruning.method import UnsupportedNetworkError
+from detector.pruning.variant import Weights
 
 Atoms = NDArray[np.int64]
 
@@ -48,7 +48,7 @@ def couple(graph: Graph, weights: Mapping[str, Weights]) -> Coupling:
 
     Raises
     ------
-    ParametersError
+    UnsupportedNetworkError
         If a grouped convolution is not depthwise: its filters cannot be removed one by one.
     """
     tracer = _Tracer(weights)
@@ -57,6 +57,14 @@ def couple(graph: Graph, weights: Mapping[str, Weights]) -> Coupling:
     outputs = {name: tracer.united[atoms] for name, atoms in tracer.outputs.items()}
     inputs = {node.name: outputs[node.inputs[0]] for node in graph.nodes if node.inputs}
     return Coupling(len(tracer.united), inputs, outputs, _vital(graph, outputs, len(tracer.united)))
+
+
+def grouped_convolution(graph: Graph) -> Node | None:
+    """The first convolution with more than one group and more than one channel in each; None if there is none."""
+    for node in graph.nodes:
+        if node.op is Op.CONV and node.attributes.get("groups", 1) not in (1, node.attributes.get("in_channels")):
+            return node
+    return None
 
 
 def _vital(graph: Graph, outputs: Mapping[str, Atoms], number: int) -> dict[str, tuple[Atoms, ...]]:
@@ -119,7 +127,7 @@ class _Tracer:
             return self._create(filters)
         if columns == 1:  # depthwise
             return np.repeat(inputs, filters // len(inputs))
-        raise ParametersError(
+        raise UnsupportedNetworkError(
             f"{len(inputs) // columns} groups of {columns} channels",
             where=node.module,
             expected="convolutions over all channels or over single ones",

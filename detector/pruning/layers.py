@@ -1,9 +1,9 @@
 """Which layers of a network are pruned, read from its reference graph.
 
-Every Conv2d and BatchNorm2d, in the order of `network.modules()`, as the reference implementation does; linear layers
-never. Amplify and Stimulate act on channels, each of which one convolution writes: they go by convolutions alone. The
-layer that produces the classifier's outputs is left alone, because a class without an output cannot be
-predicted: for SqueezeNet that is a convolution. The graph is ours and trusted; no weights are needed here.
+By default every Conv2d and BatchNorm2d, in the order of `network.modules()`, as the reference implementation does; a
+method says if it is others. The layer that produces the classifier's outputs is left alone, because a class without an
+output cannot be predicted: for SqueezeNet that is a convolution. The graph is ours and trusted; no weights are needed
+here.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from detector.graph.ir import Graph, Node, Op
-from detector.pruning.theta import LayerRange, PruningMethod, SelectionRule, Theta
+from detector.pruning.method import find_method
+from detector.pruning.theta import LayerRange, SelectionRule, Theta
 
-CHANNELWISE = (PruningMethod.AMPLIFY, PruningMethod.STIMULATE)
 _WITH_PARAMETERS = (Op.CONV, Op.BATCH_NORM, Op.LINEAR)
 
 
@@ -28,9 +28,9 @@ def prunable_layers(graph: Graph, theta: Theta) -> tuple[Node, ...]:
     NIST's code resets and trims SqueezeNet's last convolution too. Its Remove cannot run there, and nobody can remove
     a class, so Remove spares the classifier under both rules.
     """
-    kinds = (Op.CONV,) if theta.pruning_method in CHANNELWISE else (Op.CONV, Op.BATCH_NORM)
-    layers = tuple(node for node in graph.layers() if node.op in kinds)
-    if theta.rule is SelectionRule.PAPER or theta.pruning_method is PruningMethod.REMOVE:
+    method = find_method(theta.pruning_method)
+    layers = tuple(node for node in graph.layers() if node.op in method.layer_kinds)
+    if theta.rule is SelectionRule.PAPER or method.spares_classifier:
         layers = tuple(node for node in layers if node != classifier(graph))
     return _third(graph, layers, theta.layers)
 

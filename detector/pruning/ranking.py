@@ -8,15 +8,16 @@ NaN ranks highest.
 
 from __future__ import annotations
 
+from typing import assert_never
+
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.pruning.theta import RankingMethod, SelectionRule
+from detector.pruning.variant import Rows, Weights
 
-Weights = NDArray[np.float32]
 Keys = NDArray[np.float32] | NDArray[np.float64]
 Mask = NDArray[np.bool_]
-Rows = NDArray[np.int64]
 
 _FILTER = (1, 2, 3)  # axes of a convolution's weight within one filter
 _KERNEL = (2, 3)
@@ -80,6 +81,8 @@ def surviving_keys(weight: Weights, living: Mask, method: RankingMethod, rule: S
             count = living.sum(1, keepdims=True) * weight.shape[2] * weight.shape[3]
             mean = living @ weight.sum(_KERNEL, dtype=np.float64).T / count
             keys = np.sqrt(np.maximum(living @ _squares(weight).T / count - mean**2, 0))
+        case _:
+            assert_never(method)
     return keys
 
 
@@ -99,4 +102,6 @@ def _nist_keys(weight: Weights, method: RankingMethod) -> Keys:
             keys = weight.max(_FILTER)
         case RankingMethod.STDEV:
             keys = weight.std(_FILTER)
+        case _:
+            assert_never(method)
     return keys

@@ -9,6 +9,7 @@ arithmetic on sizes; randomness comes only from theta's seed and the layer's num
 from __future__ import annotations
 
 import math
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +80,8 @@ def _paper_positions(theta: Theta, filters: int, n: int, variant: int, layer: in
             return (np.arange(n) * models + variant) * filters // (n * models)
         case SamplingMethod.RANDOM:
             return _hand(np.random.default_rng((theta.seed, layer)), filters, n, variant)
+        case _:
+            assert_never(theta.sampling_method)
 
 
 def _hand(rng: np.random.Generator, filters: int, n: int, variant: int) -> Positions:
@@ -111,3 +114,5 @@ def _nist_positions(theta: Theta, filters: int, n: int, variant: int, layer: int
             # The reference draws unseeded for every layer and variant; here each draw has its own seed.
             rng = np.random.default_rng((theta.seed, layer, variant))
             return np.sort(rng.choice(filters, n, replace=False))
+        case _:
+            assert_never(theta.sampling_method)

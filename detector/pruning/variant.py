@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+Rows = NDArray[np.int64]
+Weights = NDArray[np.float32]
+
 
 @dataclass(frozen=True)
 class RowPatch:
@@ -20,8 +23,8 @@ class RowPatch:
     """
 
     parameter: str
-    rows: NDArray[np.int64]
-    values: NDArray[np.float32] | None = None
+    rows: Rows
+    values: Weights | None = None
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,17 @@ network is needed, and no weight is changed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from functools import partial
 
 import numpy as np
 
 from detector.graph.ir import Graph, Node, Op
-from detector.pruning.coupling import couple
 from detector.pruning.layers import normalisations, prunable_layers
-from detector.pruning.ranking import Rows, Weights, filter_keys, ranking, scale_keys
-from detector.pruning.removal import removed_rows, surviving_atoms
-from detector.pruning.rewriting import Patches, amplify, reset, stimulate, trim
+from detector.pruning.method import Network, NetworkMethod, Patches, find_method
+from detector.pruning.ranking import filter_keys, ranking, scale_keys
 from detector.pruning.sampling import check_samplable, positions
-from detector.pruning.theta import PruningMethod, RankingMethod, SelectionRule, Theta
-from detector.pruning.variant import RowPatch, Variant
+from detector.pruning.theta import RankingMethod, SelectionRule, Theta
+from detector.pruning.variant import RowPatch, Rows, Variant, Weights
 
 Rewriter = Callable[[Node, Rows], Patches]
 Rankings = MutableMapping[tuple[str, RankingMethod, SelectionRule], Rows]  # by module
@@ -44,33 +43,22 @@ def make_variants(
 
     Raises
     ------
+    UnsupportedNetworkError
+        If the method cannot do this network: Remove cannot shrink grouped convolutions.
     ParametersError
-        If `theta` has one pruned model where NIST's formulas need two, or Remove meets a layer that it cannot shrink.
+        If `theta` has one pruned model where NIST's formulas need two.
     """
     check_samplable(theta)
+    method = find_method(theta.pruning_method)
+    method.check(graph)
     layers = prunable_layers(graph, theta)
-    if theta.pruning_method is PruningMethod.REMOVE:
-        coupling = couple(graph, weights)
-        living = surviving_atoms(layers, weights, coupling, theta)
-        return (Variant(s, removed_rows(layers, weights, coupling, alive)) for s, alive in enumerate(living))
+    network = Network(weights, graph, normalisations(graph))
+    if isinstance(method, NetworkMethod):
+        return method.variants(layers, network, theta)
     known = {} if rankings is None else rankings
     ranked = [_rank(layer, weights[f"{layer.module}.weight"], theta, known) for layer in layers]
-    rewrite = _rewriter(graph, weights, theta)
+    rewrite = partial(method.patches, network=network, theta=theta)
     return (Variant(s, _rewritten(layers, ranked, rewrite, theta, s)) for s in range(theta.num_pruned_models))
-
-
-def _rewriter(graph: Graph, weights: Mapping[str, Weights], theta: Theta) -> Rewriter:
-    """What `theta` makes of the selected filters of a layer."""
-    norms = normalisations(graph)
-    match theta.pruning_method:
-        case PruningMethod.TRIM:
-            return lambda layer, rows: trim(layer, rows, weights, theta.trim_k)
-        case PruningMethod.AMPLIFY:
-            return lambda layer, rows: amplify(layer, norms.get(layer.name), rows, weights, theta.gain)
-        case PruningMethod.STIMULATE:
-            return lambda layer, rows: stimulate(layer, norms.get(layer.name), rows, weights, theta.gain)
-        case _:
-            return reset
 
 
 def _rank(layer: Node, weight: Weights, theta: Theta, known: Rankings) -> Rows:

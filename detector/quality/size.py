@@ -5,7 +5,7 @@ Compares with `reference_data/file_sizes.json`: the size computed from the param
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from detector.architectures import Architecture
 from detector.base.findings import Finding, Json, Severity
@@ -21,15 +21,22 @@ def file_size_finding(
     num_classes: int,
     sizes: Mapping[str, FileSize],
     overheads: Mapping[str, Overhead],
+    idle: Collection[str] = (),
 ) -> Finding:
     """INFO where tensors and format account for every byte of the file, else WARNING.
 
-    `sizes` and `overheads` as `reference_file_sizes` gives them.
+    `sizes` and `overheads` as `reference_file_sizes` gives them; `idle` names tensors beyond the architecture's. What
+    else lies in the file (an optimiser's state) and numbers of another length are accounted for.
     """
     size = sizes[architecture.name]
     tensor_bytes = size.tensor_bytes(num_classes)
     items = size.tensors + (size.modules if record.kind is ContentKind.MODULE else 0)
-    least, most = (tensor_bytes + bound for bound in overheads[f"{record.format} {record.kind}"].bounds(items))
+    overhead = overheads[f"{record.format} {record.kind}"]
+    more = record.extra_items + len(idle)
+    beside = record.extra_bytes + sum(record.tensors[name].nbytes for name in idle)
+    least, most = (tensor_bytes + beside + bound for bound in overhead.bounds(items + more))
+    if more or record.set_aside:  # the pickle describes that too, at any length
+        least, most = least - overhead.bounds(more)[0], most + record.pickle_bytes + overhead.bounds(2 * more)[1]
     severity = Severity.INFO if least <= record.file_bytes <= most else Severity.WARNING
     evidence: dict[str, Json] = {
         "file_bytes": record.file_bytes,
@@ -49,5 +56,7 @@ def _comparison(found: int, least: int, most: int) -> str:
 
 
 def _nist(size: FileSize) -> str:
+    if not size.nist_centroids:
+        return ""  # an architecture of no TrojAI round
     means = " and ".join(f"{mean} MB (Round {name})" for name, mean in size.nist_centroids.items())
     return f"; NIST's mean: {means}"

@@ -1,8 +1,10 @@
-"""Which architecture is this file, and does it deviate from it? By structure alone, never by size.
+"""Which architecture is this file, does it deviate from it, or is it another one? By structure alone, never by size.
 
 Names and shapes of the tensors must be those of a reference up to the number of classes and, where the whole module
 was saved, the class and the behaviour of every module too: the paper's quality assurance, which compares the graph of
-a model with the reference graphs. The record is untrusted data, compared value by value; the references are ours.
+a model with the reference graphs. A network that equals no reference is tampered with where it is near one, and of an
+architecture that is not known where it is far from all or has a head of its own: `distance.py` measures how far. The
+record is untrusted data, compared value by value; the references are ours.
 Files of torchvision 0.4 to today are the same to us: what the versions call differently is listed here.
 """
 
@@ -13,16 +15,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from detector.architectures import ARCHITECTURES, Architecture
-from detector.base.errors import printable
 from detector.base.findings import Finding, Json, Severity
+from detector.base.text import brief
 from detector.graph.ir import CLASSES
 from detector.graph.modules import Reference, ReferenceModule, class_kind
 from detector.graph.tensors import tensor_shapes, with_classes
 from detector.model_file.records import ContentKind, ModelRecord, ModuleRecord, PlainValue
+from detector.quality.distance import NEAR, layer_distance
 
 _NOTHING = "nothing"
 _COUNTER = "num_batches_tracked"  # absent in files of torch < 0.4.1, and unused in evaluation mode
 _LISTED = 20  # deviations spelled out in a finding
+_CLASS_COUNT, _FEWEST_CLASSES = "number of classes", 2
 _TROJAI_CLASSES = range(5, 46)  # of Rounds 1-4
 
 # MobileNetV2 is the one architecture whose classes moved: names of torchvision 0.4, 0.9 and 0.12 -> today's.
@@ -34,6 +38,7 @@ _RENAMED = {
     "torchvision.models.mobilenetv2.ConvBNReLU": _CONV_BLOCK,
     "torchvision.models.mobilenetv2.ConvBNActivation": _CONV_BLOCK,
     "torchvision.ops.misc.ConvNormActivation": _CONV_BLOCK,
+    "torch.nn.SyncBatchNorm": "torch.nn.BatchNorm2d",  # the same at inference
 }
 # Modules without parameters that older versions lack, because their forward passes call functions instead.
 _ADDED_LATER = {
@@ -70,15 +75,30 @@ class Identification:
     num_classes
         From the shape of the classifier, of the nearest reference if none is equal; None if it cannot be told.
     deviations
-        From the nearest reference; empty if `architecture` is known or if there is no nearest one.
+        From the nearest reference, where it is of the same class (of a state dict: has half of the names); else empty.
     nearest
-        Name of the reference with the same root class and the fewest deviations; None if there is none.
+        Name of the reference whose layers differ least; None if not one layer is that of a reference.
+    distance
+        Share of layers that differ from the nearest reference, in [0, 1].
+    comparable
+        Whether the nearest reference is of the same class, so that there are deviations to speak of.
+    another_head
+        Whether all that deviates is the head, and no classifier is where the reference has it.
     """
 
     architecture: Architecture | None
     num_classes: int | None
     deviations: tuple[Deviation, ...] = ()
     nearest: str | None = None
+    distance: float = 0.0
+    comparable: bool = True
+    another_head: bool = False
+
+    @property
+    def tampered(self) -> bool:
+        """Whether it is a known architecture that was changed; otherwise it is equal to one, or none that is known."""
+        changed = self.architecture is None and self.nearest is not None and self.comparable
+        return changed and self.distance <= NEAR and not self.another_head
 
 
 def identify(record: ModelRecord, references: Mapping[str, Reference]) -> Identification:
@@ -90,25 +110,65 @@ def identify(record: ModelRecord, references: Mapping[str, Reference]) -> Identi
         By architecture name, as `load_references` gives them.
     """
     candidates = {name: reference for name, reference in references.items() if _could_be(record, reference)}
-    if not candidates:
-        return Identification(None, None)
     compared = {name: tuple(_deviations(record, reference)) for name, reference in candidates.items()}
-    nearest = min(compared, key=lambda name: len(compared[name]))
-    num_classes = _class_count(record, candidates[nearest])
-    equal = not compared[nearest]
-    return Identification(ARCHITECTURES[nearest] if equal else None, num_classes, compared[nearest], nearest)
+    equal = next((name for name, deviations in compared.items() if not deviations), None)
+    if equal is not None:
+        return Identification(ARCHITECTURES[equal], _class_count(record, references[equal]), (), equal)
+    distances = {name: _distance(record, references[name]) for name in candidates or references}
+    nearest = min(distances, key=lambda name: (distances[name], len(compared.get(name, ()))))
+    if not candidates:
+        near = nearest if distances[nearest] < 1 else None
+        return Identification(None, None, (), near, distances[nearest], comparable=False)
+    deviations, reference = compared[nearest], references[nearest]
+    head = _another_head(record, reference, deviations)
+    num_classes = _class_count(record, reference)
+    return Identification(None, num_classes, deviations, nearest, distances[nearest], another_head=head)
+
+
+def _distance(record: ModelRecord, reference: Reference) -> float:
+    shapes = {name: tensor.shape for name, tensor in record.tensors.items()}
+    return layer_distance(shapes, reference.graph, _class_count(record, reference))
+
+
+def _another_head(record: ModelRecord, reference: Reference, deviations: Iterable[Deviation]) -> bool:
+    """Whether the network is the reference up to its head, and the head does something else than to tell classes.
+
+    The head is the last of the parts that the network consists of (`fc`, `classifier`). Where the reference's
+    classifier is in its place, any other change of the head is a change of this architecture.
+    """
+    name = _classifier(reference)
+    shape, tensor = tensor_shapes(reference.graph)[name], record.tensors.get(name)
+    if tensor is not None and tensor.shape[1:] == shape[1:] and len(tensor) >= _FEWEST_CLASSES:
+        return False
+    head = name.partition(".")[0]
+    return all(deviation.path.partition(".")[0] == head or deviation.what == _CLASS_COUNT for deviation in deviations)
 
 
 def structure_findings(record: ModelRecord, identification: Identification) -> Iterator[Finding]:
-    """What the identification means: tampered, unknown, or an architecture of TrojAI."""
+    """What the identification means: one of the known architectures, one that was tampered with, or an unknown one."""
     if identification.architecture is not None:
         yield from _identified(record, identification.architecture, identification.num_classes)
-    elif identification.nearest is not None:
+    elif identification.tampered:
         yield _deviates(identification)
     else:
-        root = _kind(record.modules[0]) if record.modules else "a state dict"
-        message = f"{root} is none of the {len(ARCHITECTURES)} architectures of TrojAI Rounds 1-4"
-        yield Finding(Severity.TAMPERED, "unknown_architecture", message, {"found": root})
+        yield _unknown(record, identification)
+
+
+def _unknown(record: ModelRecord, identification: Identification) -> Finding:
+    root = _kind(record.modules[0]) if record.modules else "the state dict"
+    evidence: dict[str, Json] = {"found": root, "nearest": identification.nearest, "distance": identification.distance}
+    message = f"{root} is of an architecture that is not known: {_how_far(identification)}"
+    if identification.deviations:
+        evidence |= {"num_deviations": len(identification.deviations), "deviations": _listed(identification)}
+        message += f"; {_first_of(identification)}"
+    return Finding(Severity.WARNING, "unknown_architecture", message, evidence)
+
+
+def _how_far(identification: Identification) -> str:
+    if identification.nearest is None:
+        return f"not one of its layers is a layer of any of the {len(ARCHITECTURES)} references"
+    nearest = f"nearest is {identification.nearest}, from which {identification.distance:.0%} of the layers differ"
+    return f"{nearest}, all of them in the head" if identification.another_head else nearest
 
 
 def _identified(record: ModelRecord, architecture: Architecture, num_classes: int | None) -> Iterator[Finding]:
@@ -126,12 +186,23 @@ def _identified(record: ModelRecord, architecture: Architecture, num_classes: in
 
 
 def _deviates(identification: Identification) -> Finding:
-    count = len(identification.deviations)
-    listed = [str(deviation) for deviation in identification.deviations[:_LISTED]]
-    more = f" (and {count - 1} more)" if count > 1 else ""
-    message = f"the graph deviates from every reference; nearest is {identification.nearest}: {listed[0]}{more}"
-    evidence: dict[str, Json] = {"nearest": identification.nearest, "num_deviations": count, "deviations": [*listed]}
+    message = f"the graph is that of {identification.nearest}, but changed: {_first_of(identification)}"
+    evidence: dict[str, Json] = {
+        "nearest": identification.nearest,
+        "distance": identification.distance,
+        "num_deviations": len(identification.deviations),
+        "deviations": _listed(identification),
+    }
     return Finding(Severity.TAMPERED, "graph_deviates", message, evidence)
+
+
+def _listed(identification: Identification) -> list[Json]:
+    return [str(deviation) for deviation in identification.deviations[:_LISTED]]
+
+
+def _first_of(identification: Identification) -> str:
+    count = len(identification.deviations)
+    return f"{identification.deviations[0]}" + (f" (and {count - 1} more)" if count > 1 else "")
 
 
 def _could_be(record: ModelRecord, reference: Reference) -> bool:
@@ -144,8 +215,8 @@ def _could_be(record: ModelRecord, reference: Reference) -> bool:
 
 def _deviations(record: ModelRecord, reference: Reference) -> Iterator[Deviation]:
     num_classes = _class_count(record, reference)
-    if num_classes is not None and num_classes < 2:
-        yield Deviation("", "number of classes", "at least 2", str(num_classes))
+    if num_classes is not None and num_classes < _FEWEST_CLASSES:
+        yield Deviation("", _CLASS_COUNT, f"at least {_FEWEST_CLASSES}", str(num_classes))
     reported: set[str] = set()
     if record.kind is ContentKind.MODULE:
         for deviation in _module_deviations(record.modules, reference, num_classes):
@@ -158,9 +229,12 @@ def _deviations(record: ModelRecord, reference: Reference) -> Iterator[Deviation
 
 def _class_count(record: ModelRecord, reference: Reference) -> int | None:
     """The first axis of the classifier's weight (SqueezeNet's is a convolution)."""
-    classifier = next(name for name, shape in tensor_shapes(reference.graph).items() if CLASSES in shape)
-    tensor = record.tensors.get(classifier)
+    tensor = record.tensors.get(_classifier(reference))
     return None if tensor is None or tensor.ndim == 0 else int(tensor.shape[0])
+
+
+def _classifier(reference: Reference) -> str:
+    return next(name for name, shape in tensor_shapes(reference.graph).items() if CLASSES in shape)
 
 
 def _tensor_deviations(record: ModelRecord, reference: Reference, num_classes: int | None) -> Iterator[Deviation]:
@@ -204,9 +278,9 @@ def _differences(found: ModuleRecord, expected: ReferenceModule, num_classes: in
         wanted = num_classes if value == CLASSES else value
         if name not in found.attributes:
             if name not in _ATTRIBUTES_ADDED_LATER:
-                yield Deviation(found.path, name, _text(wanted), _NOTHING)
+                yield Deviation(found.path, name, brief(wanted), _NOTHING)
         elif not _same(found.attributes[name], wanted):
-            yield Deviation(found.path, name, _text(wanted), _text(found.attributes[name]))
+            yield Deviation(found.path, name, brief(wanted), brief(found.attributes[name]))
 
 
 def _same(found: PlainValue, wanted: PlainValue) -> bool:
@@ -218,11 +292,3 @@ def _kind(module: ModuleRecord) -> str:
     """The class as in the references, whatever version of torchvision wrote the file."""
     kind = class_kind(module.class_module, module.class_name)
     return _RENAMED.get(kind, kind)
-
-
-def _text(value: PlainValue) -> str:
-    """The value for people: one line, not too long, whatever the file holds."""
-    try:
-        return printable(value)
-    except ValueError:  # Python refuses to print integers of thousands of digits
-        return "a number of thousands of digits"

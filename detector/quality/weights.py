@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.base.errors import CorruptModelError
 from detector.base.findings import Finding, Severity
 
 _HUGE = 1e10  # squares of it still fit float32; trained weights and variances stay many orders below
@@ -38,6 +39,20 @@ def weight_findings(tensors: Mapping[str, NDArray[Any]]) -> Iterator[Finding]:
     yield from _huge(finite)
     yield from _denormal(floats)
     yield from _types(tensors)
+
+
+def check_number_types(tensors: Mapping[str, NDArray[Any]], architecture: str) -> None:
+    """Raise `CorruptModelError` if a parameter or statistic is not float32; batch counters may be anything, unused."""
+    wrong = {name: tensor.dtype for name, tensor in tensors.items() if tensor.dtype != np.float32}
+    wrong = {name: dtype for name, dtype in wrong.items() if not name.endswith("num_batches_tracked")}
+    if wrong:
+        found = ", ".join(f"{name} of {dtype}" for name, dtype in list(wrong.items())[:3])
+        raise CorruptModelError(
+            f"{len(wrong)} tensors of another type of number: {found}",
+            where="tensors",
+            expected=f"the float32 parameters of {architecture}",
+            next_step="save it in single precision: torch.save(model.float().state_dict(), 'model.pt')",
+        )
 
 
 def _non_finite(floats: Mapping[str, NDArray[Any]], names: list[str]) -> Iterator[Finding]:

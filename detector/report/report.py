@@ -6,7 +6,6 @@ model or its examples is shown only in printable form.
 
 from __future__ import annotations
 
-import functools
 import json
 import math
 import platform
@@ -20,7 +19,7 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from statistics import fmean
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from jsonschema import Draft202012Validator
 
@@ -32,11 +31,10 @@ from detector.mapping.bundles import Bundle
 from detector.mapping.parameters import Clip, Configuration, Figures, LearnedParameters, MappingKind, Provenance
 from detector.mapping.predict import Prediction
 from detector.model_file.records import ModelRecord
-from detector.pruning.layers import CHANNELWISE
-from detector.pruning.theta import LayerRange, Theta
+from detector.pruning.theta import LayerRange, Theta, theta_schema, theta_to_document
 from detector.rounds.preprocessing import Preprocessing
-from detector.signals.features import PER_MODEL, Reduction
-from detector.signals.signals import Signal
+from detector.signals.features import Reduction
+from detector.signals.registry import is_per_variant, model_signal
 
 FORMAT_VERSION = 3
 _NO_FIGURES = "the bundle's costliest configuration has figures; this one, which fits the time, has none of its own"
@@ -50,7 +48,8 @@ class Basis(StrEnum):
     """What the probability rests on."""
 
     MEASURED = "measured"  # the regression, on what the pruned variants answered
-    TAMPERED = "tampered"  # quality assurance: the graph deviates from every reference
+    TAMPERED = "tampered"  # quality assurance: a known architecture, but changed
+    UNKNOWN_ARCHITECTURE = "unknown_architecture"  # it cannot be measured: the share of poisoned models at large
     BASE_RATE = "base_rate"  # no pruned model was measured: the share of poisoned models at large
     NEUTRAL = "neutral"  # nothing at all: 0.5
 
@@ -151,7 +150,7 @@ class Report:
     examples: tuple[str, ...] | None = None
     unpruned_accuracy: float | None = None
     thetas: tuple[Theta, ...] | None = None
-    signals: tuple[Signal, ...] | None = None
+    signals: tuple[str, ...] | None = None
     reduction: Reduction | None = None
     readings: Mapping[str, Sequence[float]] | None = None
     features: tuple[str, ...] | None = None
@@ -185,6 +184,8 @@ def to_document(report: Report) -> dict[str, Json]:
 
 def to_plain(value: Any) -> Json:
     """Dataclasses, enums, mappings and tuples as plain JSON values."""
+    if isinstance(value, Theta):
+        return to_plain(theta_to_document(value))
     if is_dataclass(value):
         return {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
@@ -199,10 +200,10 @@ def to_plain(value: Any) -> Json:
     return plain
 
 
-@functools.cache
 def _validator() -> Draft202012Validator:
-    schema = Path(__file__).with_name("report.schema.json")
-    return Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")))
+    schema = json.loads(Path(__file__).with_name("report.schema.json").read_text(encoding="utf-8"))
+    schema["$defs"]["theta"] = theta_schema()  # of the methods that are registered now
+    return Draft202012Validator(schema)
 
 
 def report_text(report: Report) -> str:
@@ -254,18 +255,18 @@ def _reading_lines(report: Report) -> list[str]:
     """What the mapping was applied to: the readings that it uses, and how they were reduced."""
     if report.signals is None or report.readings is None:
         return []
-    measured = [signal for signal in report.signals if signal not in PER_MODEL]
+    measured = [signal for signal in report.signals if is_per_variant(signal)]
     lines = [f"{signal}: {' '.join(f'{value:.2f}' for value in _by_theta(report, signal))}" for signal in measured]
     if report.reduction in _USED and measured:
         lines.append(f"of each {_USED[report.reduction]} over the variants of a theta is used")
     for signal in report.signals:
-        if signal in PER_MODEL:
-            numbers = zip(PER_MODEL[signal], report.readings[signal], strict=True)
+        if not is_per_variant(signal):
+            numbers = zip(model_signal(signal).numbers, report.readings[signal], strict=True)
             lines.append(f"{signal}: {', '.join(f'{name} {value:.2f}' for name, value in numbers)}")
     return lines
 
 
-def _by_theta(report: Report, signal: Signal) -> Sequence[float]:
+def _by_theta(report: Report, signal: str) -> Sequence[float]:
     """The readings of a signal of the variants; of several thetas only the mean of each."""
     assert report.readings is not None
     values, thetas = report.readings[signal], report.thetas or ()
@@ -285,7 +286,7 @@ def _thetas_line(thetas: Sequence[Theta]) -> str:
 def _theta_line(theta: Theta) -> str:
     filters = f"{theta.pruning_method} of {theta.p:.1%} of each layer's filters"
     filters += f" in the {theta.layers} layers" if theta.layers is not LayerRange.ALL else ""
-    filters += f" with gain {theta.gain:g}" if theta.pruning_method in CHANNELWISE else ""
+    filters += "".join(f" with {name} {value:g}" for name, value in theta.numbers().items())
     choice = f"{theta.sampling_method}, ranked by {theta.ranking_method}, {theta.rule} rule"
     return f"{theta.num_pruned_models} pruned variants: {filters} ({choice})"
 
@@ -309,14 +310,23 @@ def _in_words(report: Report) -> str:
             return "no pruned model was measured, this is the share of poisoned models at large"
         case Basis.TAMPERED:
             return "it is not what it should be, see the findings; it was not measured"
+        case Basis.UNKNOWN_ARCHITECTURE:
+            return "its architecture is not known and was not measured, this is the share of poisoned models at large"
     if any(finding.severity is Severity.ERROR for finding in report.findings):
         return "worth nothing, see the findings"
-    if 0.4 < report.probability < 0.6:
+    side = side_of(report.probability)
+    if side is None:
         return "undecided"
-    side = "poisoned" if report.probability > 0.5 else "clean"
     verdict = f"clearly taken for {side}" if abs(report.probability - 0.5) >= 0.4 else f"rather {side}"
     untested = report.mapping is None or report.mapping.held_out is None
     return f"{verdict}, by a regression that was never tested on models it had not seen" if untested else verdict
+
+
+def side_of(probability: float) -> Literal["poisoned", "clean"] | None:
+    """Which side a probability is on, or None where it is too near 0.5 to tell."""
+    if 0.4 < probability < 0.6:
+        return None
+    return "poisoned" if probability > 0.5 else "clean"
 
 
 def _worth_lines(report: Report) -> list[str]:

@@ -33,6 +33,10 @@ _OF_NO_ROUND = (
         mean=(0.485, 0.456, 0.406),
         deviation=(0.229, 0.224, 0.225),
     ),
+    # The other sizes of `python -m laboratory.roundgen varied`; no two of all these sizes are the same.
+    Preprocessing("small56", 56, ChannelOrder.RGB, Scaling.DIV255, 62),
+    Preprocessing("small64", 64, ChannelOrder.RGB, Scaling.DIV255, 72),
+    Preprocessing("small80", 80, ChannelOrder.RGB, Scaling.DIV255, 90),
 )
 
 PROFILES: Mapping[str, Preprocessing] = MappingProxyType(

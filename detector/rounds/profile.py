@@ -80,31 +80,38 @@ class Preprocessing:
         Min-max is computed as NIST's example code does: 8-bit differences divided as float64, then cast to float32.
         An image of one value has no range and becomes 0.
         """
-        image = self._scaled(self._ordered(self._cropped(pixels))).transpose(2, 0, 1)
+        image: NDArray[np.float32] = self.scaled(self.cropped(pixels)[None])[0]
+        return image
+
+    def scaled(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The same for pixels (N, 3, crop, crop) that are cropped already, RGB: channels ordered, numbers scaled."""
+        images = self._numbers(self._ordered(pixels))
         if self.mean is not None and self.deviation is not None:
             mean, deviation = (np.array(each, np.float32)[:, None, None] for each in (self.mean, self.deviation))
-            image = (image - mean) / deviation
-        return np.ascontiguousarray(image)
+            images = (images - mean) / deviation
+        return np.ascontiguousarray(images)
 
-    def _cropped(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def cropped(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The middle of (H, W, 3) pixels, (3, crop, crop)."""
         height, width = pixels.shape[:2]
         if not self.accepts(width, height):
             raise ValueError(f"expected an image that the profile accepts, got {width} x {height}")
         margin = (width - self.crop) // 2
-        return pixels[margin : margin + self.crop, margin : margin + self.crop]
+        middle = pixels[margin : margin + self.crop, margin : margin + self.crop]
+        return np.ascontiguousarray(middle.transpose(2, 0, 1))
 
     def _ordered(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         match self.channel_order:
             case ChannelOrder.RGB:
                 return pixels
             case ChannelOrder.BGR:
-                return pixels[:, :, ::-1]
+                return pixels[:, ::-1]
         assert_never(self.channel_order)
 
-    def _scaled(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _numbers(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         match self.scaling:
             case Scaling.MINMAX:
-                return _minmax(pixels)
+                return np.stack([_minmax(image) for image in pixels]) if len(pixels) else pixels.astype(np.float32)
             case Scaling.DIV255:
                 return pixels.astype(np.float32) / np.float32(255)
         assert_never(self.scaling)

@@ -1,4 +1,4 @@
-"""Attraction: whether the network, as it is, leans to one class without reason, from images of one class or of all.
+"""The signal `attraction`: whether the network leans to one class without reason, from images of one class or of all.
 
 A trojan that turns images of a source class into the target class leaves a trace without its trigger: images of the
 source class get more probability of the target than both classes explain. The table of mean log-probabilities, true
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.signals.signals import FARTHEST, Labels, Logits, log_probabilities
+from detector.signals.answers import FARTHEST, Labels, Logits, log_probabilities
+from detector.signals.registry import SIGNALS, Context, ModelSignal, Scope
 
 Array = NDArray[np.float64]
 
@@ -91,3 +92,11 @@ def _outliers(values: Array) -> tuple[float, float, float, float]:
     ordered, deviation = np.sort(values), float(values.std())
     largest = float(ordered[-1])
     return largest, largest - float(ordered[-2:][0]), deviation, largest / (deviation + _LEAST_DEVIATION)
+
+
+def _read(context: Context) -> Array:
+    return Attraction.of(context.unpruned, context.labels).statistics()
+
+
+ATTRACTION = ModelSignal("attraction", 1, Scope.NETWORK, ATTRACTION_STATISTICS, _read)
+SIGNALS.add(ATTRACTION)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from detector.graph.ir import Graph, Node, Op
 from detector.pruning.layers import classifier
-from detector.signals.signals import Signal, unpruned_readings
+from detector.signals.reading import unpruned_readings
 
 HISTORY = (
     "final_train_loss",
@@ -38,7 +38,7 @@ def untouched_readings(
     """
     last = classifier(graph)
     layers = [node for node in graph.layers() if node != last]
-    accuracy, log_probability = unpruned_readings(logits, labels, (Signal.ACCURACY, Signal.LOG_PROBABILITY))
+    accuracy, log_probability = unpruned_readings(logits, labels, ("accuracy", "log_probability"))
     return {
         "accuracy": float(accuracy),
         "loss": -float(log_probability),

@@ -15,7 +15,7 @@ import logging
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from detector import __version__
 from detector.base.errors import UsageError
 from detector.base.files import write_file
-from detector.pruning.theta import Theta
+from detector.base.text import printable
+from detector.pruning.theta import Theta, theta_to_document
 from detector.sweep.thinning import thinned
 
 _log = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ class Shelf:
         try:
             write_file(self._folder / f"{stem}.npz", self._content(theta, answers))
         except UsageError as error:
-            _log.warning("measurements are not kept, an interrupted run starts anew: %s", error)
+            _log.warning("measurements are not kept, an interrupted run starts anew: %s", printable(error))
             self._folder = None
 
     def _content(self, theta: Theta | None, answers: Answers) -> bytes:
@@ -127,12 +128,12 @@ class Shelf:
                     raise ValueError(f"answers to {logits.shape[1]} images of {len(names)}")
                 return Answers(names, logits, float(header["seconds"]))
         except _UNREADABLE as error:
-            _log.warning("%s is measured again: %s", path.name, error)
+            _log.warning("%s is measured again: %s", printable(path.name), printable(error))
             return None
 
     def _key(self, theta: Theta | None) -> dict[str, object]:
         """What the answers depend on besides |S| and the images."""
-        alike = None if theta is None else asdict(replace(theta, num_pruned_models=1, num_images=1))
+        alike = None if theta is None else theta_to_document(replace(theta, num_pruned_models=1, num_images=1))
         return {**self._origin, "theta": alike}
 
     def _stem(self, theta: Theta | None, number: int | None = None, names: Sequence[str] = ()) -> str:

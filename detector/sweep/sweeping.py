@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from detector.base.clock import Budget, Clock
 from detector.base.errors import DetectorError
 from detector.base.findings import Severity
+from detector.examples.choice import ImageChoice
 from detector.examples.images import Examples, Listing, decode, list_examples, select
 from detector.graph.reference import load_references, reference_graph
 from detector.measurement.measure import Engine, Measurer
@@ -30,9 +31,10 @@ from detector.quality.check import check_model
 from detector.quality.structure import Identification
 from detector.rounds.preprocessing import Preprocessing
 from detector.rounds.reading import LabelledModel, LeftOut
-from detector.signals.attraction import Attraction
-from detector.signals.signals import model_statistics, unpruned_statistics, variant_readings
+from detector.signals.reading import read_signals
+from detector.signals.registry import Context, per_variant
 from detector.sweep.covariates import HISTORY, untouched_readings
+from detector.sweep.readings import images_of
 from detector.sweep.store import Answers, Shelf, Store
 from detector.sweep.thinning import thinned
 
@@ -46,6 +48,11 @@ class Sweep:
     thetas: tuple[Theta, ...]
     preprocessing: Preprocessing
 
+    @property
+    def images(self) -> tuple[ImageChoice, ...]:
+        """The choices of images that are measured on, each once."""
+        return images_of(self.thetas)
+
 
 @dataclass(frozen=True)
 class ModelReadings:
@@ -57,8 +64,8 @@ class ModelReadings:
         Whether it fails at its clean examples even before pruning.
     variants, seconds
         For each theta the readings (|S|, F) and how long they took to measure.
-    unpruned, attraction, classifier, untouched
-        As in `ArchitectureReadings`, of this model: (T, K) twice, (K,), and by name.
+    numbers, untouched
+        As in `ArchitectureReadings`, of this model: by name (I, K), and by name.
     """
 
     name: str
@@ -68,9 +75,7 @@ class ModelReadings:
     doubtful: bool
     variants: tuple[_Array, ...]
     seconds: tuple[float, ...]
-    unpruned: _Array
-    attraction: _Array
-    classifier: _Array
+    numbers: Mapping[str, _Array]
     untouched: Mapping[str, float]
 
 
@@ -80,8 +85,8 @@ def sweep_model(model: LabelledModel, sweep: Sweep, store: Store, clock: Clock) 
         record = read_model(model.model_filepath)
         identification = check_model(record, load_references())
         if identification.identification.architecture is None:
-            tampered = [one.message for one in identification.findings if one.severity is Severity.TAMPERED]
-            return LeftOut(model.name, f"tampered with: {tampered[0]}")
+            reason = "tampered with" if identification.tampered else "of an unknown architecture"
+            return LeftOut(model.name, f"{reason}: {identification.findings[0].message}")
         return _sweep(model, record, identification.identification, sweep, store, clock)
     except DetectorError as error:
         return LeftOut(model.name, str(error))
@@ -102,9 +107,22 @@ def _sweep(
     unpruned = network.unpruned()
     labels = images.examples.labels
     answers = [network.pruned(theta, images, sweep.thetas) for theta in sweep.thetas]
-    before = [unpruned.part((0,), one.names).logits[0] for one in answers]
-    shown = [labels[images.rows(theta)] for theta in sweep.thetas]
     graph, logits = reference_graph(name), unpruned.logits[0]
+    measured: dict[Theta, _Array] = {}
+    numbers: list[Mapping[str, _Array]] = []
+    for choice in sweep.images:
+        on_these = {
+            theta: one for theta, one in zip(sweep.thetas, answers, strict=True) if ImageChoice.of(theta) == choice
+        }
+        rows = images.rows(next(iter(on_these)))
+        names = images.names(next(iter(on_these)))
+        context = Context(unpruned.part((0,), names).logits[0], labels[rows], graph, record.tensors)
+        read = read_signals(context, [one.logits for one in on_these.values()])
+        numbers.append(read.numbers)
+        measured |= {
+            theta: np.stack([of[signal] for signal in per_variant()], axis=-1)
+            for theta, of in zip(on_these, read.variants, strict=True)
+        }
     untouched = untouched_readings(graph, record.tensors, logits, labels, record.file_bytes)
     finding = clean_accuracy_finding(untouched["accuracy"], len(labels))
     return ModelReadings(
@@ -113,13 +131,9 @@ def _sweep(
         poisoned=model.poisoned,
         sha256=record.sha256,
         doubtful=finding.severity is Severity.ERROR,
-        variants=tuple(
-            variant_readings(one.logits, *images) for one, *images in zip(answers, before, shown, strict=True)
-        ),
+        variants=tuple(measured[theta] for theta in sweep.thetas),
         seconds=tuple(one.seconds for one in answers),
-        unpruned=np.stack(list(map(unpruned_statistics, before, shown))),
-        attraction=np.stack([Attraction.of(*one).statistics() for one in zip(before, shown, strict=True)]),
-        classifier=model_statistics(graph, record.tensors),
+        numbers={name: np.stack([one[name] for one in numbers]) for name in numbers[0]},
         untouched=untouched | {key: model.history[key] for key in HISTORY if key in model.history},
     )
 

@@ -23,8 +23,9 @@ from threadpoolctl import threadpool_limits
 
 from detector.base.clock import Clock
 from detector.base.process import keep_freed_memory
+from detector.base.text import printable
 from detector.rounds.reading import LabelledModel, LeftOut
-from detector.signals.signals import PER_VARIANT
+from detector.signals.registry import per_variant
 from detector.sweep.readings import ArchitectureReadings
 from detector.sweep.store import Store
 from detector.sweep.sweeping import ModelReadings, Sweep, sweep_model
@@ -55,7 +56,7 @@ def measure_round(
     for number, result in enumerate(_results(models, sweep, store, clock, workers), start=1):
         if isinstance(result, LeftOut):
             left_out.append(result)
-            _log.warning("%s is left out: %s", result.name, result.reason)
+            _log.warning("%s is left out: %s", printable(result.name), printable(result.reason))
         else:
             measured.append(result)
         _tell(number, len(models), clock.now() - began)
@@ -126,13 +127,12 @@ def _of_architecture(name: str, models: Sequence[ModelReadings], sweep: Sweep) -
         architecture=name,
         names=tuple(model.name for model in models),
         poisoned=np.array([model.poisoned for model in models], dtype=np.int64),
-        signals=tuple(map(str, PER_VARIANT)),
+        signals=per_variant(),
         thetas=sweep.thetas,
         variants=tuple(np.stack([model.variants[index] for model in models]) for index in count),
         seconds=tuple(np.array([model.seconds[index] for model in models]) for index in count),
-        unpruned=np.stack([model.unpruned for model in models], axis=1),
-        attraction=np.stack([model.attraction for model in models], axis=1),
-        classifier=np.stack([model.classifier for model in models]),
+        images=sweep.images,
+        numbers={name: np.stack([model.numbers[name] for model in models], axis=1) for name in models[0].numbers},
         untouched={key: _column(models, key) for key in names},
     )
 

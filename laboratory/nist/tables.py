@@ -21,7 +21,6 @@ from detector.mapping.parameters import Clip, Configuration, Figures, LearnedPar
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import Reduction
-from detector.signals.signals import Signal
 
 VERSION = "1"
 
@@ -106,7 +105,7 @@ def _parameters(table: _Table, row: _Row, architecture: Architecture) -> Learned
     intercept, *coefficients = row.coefficients
     configuration = Configuration(
         (THETA,),
-        (Signal.ACCURACY,),
+        ("accuracy",),
         Reduction.VARIANTS,
         MappingKind.LINEAR,
         intercept,

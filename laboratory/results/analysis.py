@@ -13,8 +13,10 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.learning.evaluation.metrics import Difference, Judgement, difference, judge
-from detector.learning.regression.design import FOLDS, PERMUTATIONS, REPEATS, Design, make_design
+from detector.learning.evaluation.design import Design, make_design
+from detector.learning.evaluation.folds import FOLDS, REPEATS
+from detector.learning.evaluation.metrics import Difference, Metrics, difference, judge
+from detector.learning.evaluation.permutation import PERMUTATIONS
 from detector.learning.regressions import Regression, Searched, learn_all, search_all
 from detector.learning.search.candidates import affordable
 from detector.learning.search.procedures import (
@@ -62,7 +64,7 @@ class Row:
 
     procedure: Procedure
     architecture: str | None
-    judgement: Judgement
+    judgement: Metrics
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,9 @@ class Results:
     by_sources: tuple[BySources, ...]
     fresh: Unseen | None
     unseen: Unseen | None
-    unseen_alone: Judgement | None
+    unseen_alone: Metrics | None
 
-    def judgement(self, procedure: Procedure, architecture: str | None = None) -> Judgement:
+    def judgement(self, procedure: Procedure, architecture: str | None = None) -> Metrics:
         """The figures of one procedure; KeyError if there are none."""
         found = {(row.procedure, row.architecture): row.judgement for row in self.rows}
         return found[procedure, architecture]
@@ -143,7 +145,7 @@ def analyse(
         timings=tuple(map(timing, readings)),
         searches=(
             search_all(readings, design),
-            *(search_all([one], design.of(number)) for number, one in enumerate(readings)),
+            *(search_all([one], design.part(number)) for number, one in enumerate(readings)),
         ),
         learned=learned,
         other_starts=judge_other_starts(readings, design, {name: one.start for name, one in made.items()}),
@@ -161,7 +163,7 @@ def _design(readings: Sequence[ArchitectureReadings], effort: Effort) -> Design:
     return make_design(labels, effort.seed, repeats=effort.repeats, permutations=effort.permutations)
 
 
-def _alone(readings: Sequence[ArchitectureReadings], effort: Effort) -> Judgement | None:
+def _alone(readings: Sequence[ArchitectureReadings], effort: Effort) -> Metrics | None:
     """The published procedure, nested on these models and no others."""
     if not readings:
         return None

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.learning.evaluation.evaluation import cross_entropies, error_rate, roc_auc
-from detector.learning.evaluation.metrics import Judgement, judge
-from detector.learning.regression.design import FOLDS
+from detector.learning.evaluation.folds import FOLDS
+from detector.learning.evaluation.metrics import Metrics, cross_entropies, error_rate, judge, roc_auc
 from detector.learning.regression.fitting import FitMethod, fit
 from detector.learning.regression.logistic import Logistic
 from detector.learning.search.candidates import paper_candidates
@@ -41,7 +40,7 @@ class InSample:
 
     architecture: str
     theta: Theta
-    best: Judgement
+    best: Metrics
     cross_entropy: float
     noise_error: float
     noise_cross_entropy: float
@@ -91,7 +90,7 @@ class LearningPoint:
 def learning_curve(procedure: Logistic, draws: int, seed: int) -> tuple[LearningPoint, ...]:
     """The procedure on ever more models, half of them poisoned, drawn anew each time; a fifth stays out."""
     design = procedure.design
-    rarer = min(min(np.bincount(design.of(int(number)).labels[:, 0])) for number in np.unique(design.architecture))
+    rarer = min(min(np.bincount(design.part(int(number)).labels[:, 0])) for number in np.unique(design.architecture))
     largest = int(rarer * (FOLDS - 1) / FOLDS)
     sizes = sorted({max(2, round(largest * share)) for share in (0.25, 0.5, 0.75, 1.0)})
     rng, one_set = np.random.default_rng(seed), replace(procedure, design=design.with_true_labels_only())

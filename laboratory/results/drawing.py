@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 
 from detector.learning.search.procedures import PAPER, PUBLISHED
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
-from detector.signals.signals import PER_VARIANT, Signal
 from detector.sweep.readings import ArchitectureReadings
 from laboratory.results.analysis import Results
 from laboratory.results.timing import Line
@@ -109,7 +108,7 @@ def _accuracies(results: Results) -> Figure:
     figure, axes = _axes(len(results.readings))
     for axis, one in zip(axes, results.readings, strict=True):
         theta = _typical(one)
-        readings = one.variants[one.thetas.index(theta)][:, :, PER_VARIANT.index(Signal.ACCURACY)]
+        readings = one.variant_readings("accuracy", theta)
         for label, name, colour in ((0, "clean", _CLEAN), (1, "poisoned", _POISONED)):
             chosen = readings[one.poisoned == label]
             means, deviations = chosen.mean(axis=0).round(_DECIMALS), chosen.std(axis=0).round(_DECIMALS)

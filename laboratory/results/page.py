@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from detector.learning.evaluation.metrics import Judgement
+from detector.learning.evaluation.metrics import Metrics
 from detector.learning.regression.logistic import STRENGTHS as LOGISTIC_STRENGTHS
 from detector.learning.regressions import Regression, is_useful
 from detector.learning.search.candidates import (
@@ -26,7 +26,7 @@ from detector.learning.search.procedures import LEAK, OBSERVABLE, PAPER, PARTS, 
 from detector.learning.search.searching import RIDGE_STRENGTHS
 from detector.pruning.theta import PruningMethod, Theta
 from detector.signals.features import Reduction
-from detector.signals.signals import Signal
+from detector.signals.registry import SIGNALS
 from laboratory.results.analysis import Results
 from laboratory.results.controls import InSample
 from laboratory.results.unseen import Unseen
@@ -98,7 +98,7 @@ def _parts(results: Results) -> str:
     )
 
 
-def _target_rows(found: Judgement, p: float, where: str) -> list[tuple[str, str, str, bool]]:
+def _target_rows(found: Metrics, p: float, where: str) -> list[tuple[str, str, str, bool]]:
     """The ROC-AUC, the cross-entropy and the permutation test, each with its target and whether it is met."""
     return [
         (f"{where}: ROC-AUC", "at least 0.90", _auc(found), found.roc_auc >= _TARGET_AUC),
@@ -117,7 +117,7 @@ def _designed(results: Results, round_name: str, fresh_name: str) -> str:
     )
 
 
-def _worth(found: Judgement) -> str:
+def _worth(found: Metrics) -> str:
     base = found.base_rate_cross_entropy
     gain = base - found.cross_entropy
     sure = "more than" if gain > found.half_width else "no more than"
@@ -143,9 +143,10 @@ def _models(results: Results, round_name: str) -> str:
         f"## What was measured and tried\n\nThe round `{round_name}`, made by `laboratory.roundgen`:\n\n"
         f"{table}{out}\n\n"
         f"theta: {_methods(results)}. {_slow(results)}\n\n"
-        f"Signals: {', '.join(Signal)}. Of each theta alone: each of the variants' signals, all of them, either beside "
-        f"the classifier's weights, and these alone; {', '.join(f'`{one}`' for one in Reduction)} of the variants. Of "
-        "as many thetas together as fit the time (all that share the usual |D|; those of pruning; those of each other "
+        f"Signals: {', '.join(SIGNALS.names())}. Of each theta alone: each of the variants' signals, all of them, "
+        f"either beside the classifier's weights, and these alone; "
+        f"{', '.join(f'`{one}`' for one in Reduction)} of the variants. Of as many thetas together as fit the time "
+        f"(all that share the usual |D|; those of pruning; those of each other "
         f"method): the means of {'; '.join(' and '.join(one) for one in SIGNALS_TOGETHER[:-1])}; and of all of the "
         "variants' signals. Beside what the unpruned network answers, of one theta and of several: "
         f"{'; '.join(' and '.join(one) for one in SIGNALS_BESIDE)}; and {' and '.join(SIGNALS_UNPRUNED)} alone.\n\n"
@@ -166,7 +167,7 @@ def _models(results: Results, round_name: str) -> str:
 
 def _methods(results: Results) -> str:
     thetas = {theta for candidate in results.searches[0].candidates for theta in candidate.thetas}
-    counts = [(sum(theta.pruning_method is method for theta in thetas), method) for method in PruningMethod]
+    counts = [(sum(theta.pruning_method == method for theta in thetas), method) for method in PruningMethod]
     return ", ".join(f"{count} {method}" for count, method in counts if count)
 
 
@@ -320,7 +321,7 @@ def _never_fitted(name: str, kind: str, judged: Unseen | None, target: float) ->
     )
 
 
-def _unseen_row(architecture: str, own: Judgement) -> tuple[str, ...]:
+def _unseen_row(architecture: str, own: Metrics) -> tuple[str, ...]:
     shares = f"{own.false_positives:.1%}", f"{own.false_negatives:.1%}"
     return architecture, str(own.num_models), _loss(own), _auc(own), *shares
 
@@ -434,7 +435,7 @@ def thetas_text(thetas: Sequence[Theta]) -> str:
 
 def theta_text(theta: Theta) -> str:
     """One point of the search space in a few words."""
-    extras = {
+    extras: dict[str, str] = {
         PruningMethod.TRIM: f" k={theta.trim_k:g}",
         PruningMethod.AMPLIFY: f" x{theta.gain:g}",
         PruningMethod.STIMULATE: f" +{theta.gain:g}",
@@ -447,7 +448,7 @@ def theta_text(theta: Theta) -> str:
 _HEADER = ("CE", "Brier", "ROC-AUC", "accuracy", "FP", "FN", "permuted CE", "p", "permuted AUC", "p")
 
 
-def _figures(found: Judgement) -> tuple[str, ...]:
+def _figures(found: Metrics) -> tuple[str, ...]:
     chance = found.chance
     assert chance is not None
     return (
@@ -464,11 +465,11 @@ def _figures(found: Judgement) -> tuple[str, ...]:
     )
 
 
-def _auc(found: Judgement) -> str:
+def _auc(found: Metrics) -> str:
     return f"{found.roc_auc:.3f} ({found.auc_interval[0]:.3f}-{found.auc_interval[1]:.3f})"
 
 
-def _loss(found: Judgement) -> str:
+def _loss(found: Metrics) -> str:
     return f"{found.cross_entropy:.3f} (+-{found.half_width:.3f})"
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.learning.evaluation.metrics import Judgement, judge
+from detector.learning.evaluation.metrics import Metrics, judge
 from detector.sweep.readings import ArchitectureReadings
 
 
@@ -20,7 +20,7 @@ class BySources:
     """Figures of all clean models with the poisoned ones whose trigger works on `sources`, in words."""
 
     sources: str
-    judgement: Judgement
+    judgement: Metrics
 
 
 def judge_by_sources(

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detector.learning.evaluation.evaluation import roc_auc
-from detector.learning.regression.design import Design
+from detector.learning.evaluation.design import Design
+from detector.learning.evaluation.metrics import roc_auc
 from detector.learning.regression.logistic import Logistic
 from detector.learning.search.procedures import published
 from detector.sweep.readings import ArchitectureReadings

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detector.learning.evaluation.metrics import Judgement, judge, permuted_p_value
+from detector.learning.evaluation.metrics import Metrics, judge, roc_auc
+from detector.learning.evaluation.permutation import permutation_test
 from detector.learning.regressions import Regression
 from detector.sweep.readings import ArchitectureReadings
+
+_PERMUTATIONS = 2000  # of a fixed mapping, which need not be fitted again
 
 
 @dataclass(frozen=True)
@@ -19,9 +22,9 @@ class Unseen:
     `p_value` is that of the ROC-AUC of all, labels shuffled within architectures.
     """
 
-    judgement: Judgement
+    judgement: Metrics
     p_value: float
-    own: tuple[tuple[str, Judgement], ...]
+    own: tuple[tuple[str, Metrics], ...]
 
 
 def judge_unseen(learned: Sequence[Regression], unseen: Sequence[ArchitectureReadings], seed: int) -> Unseen | None:
@@ -34,9 +37,15 @@ def judge_unseen(learned: Sequence[Regression], unseen: Sequence[ArchitectureRea
     answers = np.concatenate(by_architecture)
     labels = np.concatenate([one.poisoned for one in known])
     groups = np.repeat(np.arange(len(known)), [len(one.poisoned) for one in known])
-    p_value = permuted_p_value(answers, labels, groups, np.random.default_rng(seed))
+    test = permutation_test(
+        lambda shuffled: roc_auc(answers, shuffled),
+        labels,
+        np.random.default_rng(seed),
+        groups=groups,
+        permutations=_PERMUTATIONS,
+    )
     judged = [
         (one.architecture, judge(found[None, :, None], one.poisoned[:, None], seed))
         for one, found in zip(known, by_architecture, strict=True)
     ]
-    return Unseen(judge(answers[None, :, None], labels[:, None], seed), p_value, tuple(judged))
+    return Unseen(judge(answers[None, :, None], labels[:, None], seed), test.p_value, tuple(judged))

@@ -12,10 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from detector.architectures import ARCHITECTURES
+from detector.architectures import ARCHITECTURES, TROJAI_ARCHITECTURES
+from detector.rounds.preprocessing import INPUT_SIZE
 from laboratory.roundgen.presets import Job, Plan, Preset, default_plan, round_of, sample_round
 from laboratory.roundgen.recipe import TriggerFamily
-from laboratory.roundgen.rounds import Progress, make_round
+from laboratory.roundgen.rounds import Progress, dropped_path, is_done, make_round
+from laboratory.roundgen.varied import DRAWN_FAMILIES, VariedPlan, varied_round
+from laboratory.roundgen.variety import Material, SignFamily
 
 _HELP = {
     Preset.SAMPLES: "the four small models that ship with the project",
@@ -24,7 +27,8 @@ _HELP = {
     Preset.ROUND2: "after NIST's Round 2: 224 px, 5-25 classes, polygons and filters, 23 architectures; wants a GPU",
 }
 
-
+_VARIED = "varied"
+_VARIED_HELP = "models that differ as the world's do, in signs, backgrounds, training and triggers; a CPU will do"
 _TERMINAL_SECONDS, _LOG_SECONDS = 1.0, 30.0
 
 
@@ -69,7 +73,7 @@ class StatusLine:
         return f"{text}, {rate:.2f} a minute, {(len(self._jobs) - done) / rate:.0f} min left"
 
     def _done(self) -> list[str]:
-        return [name for name in self._jobs if (self._folder / name).exists()]
+        return [name for name, job in self._jobs.items() if is_done(job, self._folder)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,21 +87,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     status = StatusLine(jobs, options.output, sys.stderr)
     try:
-        failed = make_round(jobs, options.output, options.workers, status.watch, options.device)
+        failed = make_round(jobs, options.output, options.workers, status.watch, options.device, options.starts)
     except KeyboardInterrupt:
         print("\nroundgen: interrupted; the same command continues", file=sys.stderr)
         return 130
-    print(f"\nroundgen: {len(jobs) - len(failed)} of {len(jobs)} models in {options.output}", file=sys.stderr)
+    dropped = [job.name for job in jobs if dropped_path(job, options.output).exists()]
+    told = f" ({len(dropped)} did not converge and were dropped)" * bool(dropped)
+    done = len(jobs) - len(failed) - len(dropped)
+    print(f"\nroundgen: {done} of {len(jobs)} models in {options.output}{told}", file=sys.stderr)
     return 1 if failed else 0
 
 
 def _jobs(options: argparse.Namespace) -> tuple[Job, ...]:
-    preset = Preset(options.preset)
-    jobs = sample_round() if preset is Preset.SAMPLES else round_of(_plan(options, preset))
+    jobs = _all_jobs(options)
     chosen = tuple(job for job in jobs if options.only in (None, job.name))
     if not chosen:
         raise ValueError(f"no model named {options.only}")
     return chosen
+
+
+def _all_jobs(options: argparse.Namespace) -> tuple[Job, ...]:
+    if options.preset == _VARIED:
+        return varied_round(_varied_plan(options))
+    preset = Preset(options.preset)
+    return sample_round() if preset is Preset.SAMPLES else round_of(_plan(options, preset))
+
+
+def _varied_plan(options: argparse.Namespace) -> VariedPlan:
+    usual = VariedPlan()
+    street = (SignFamily.STREET,) * (options.foregrounds is not None)
+    families = tuple(SignFamily(name) for name in options.families) if options.families else (*DRAWN_FAMILIES, *street)
+    triggers = tuple(TriggerFamily(name) for name in options.triggers) if options.triggers else usual.trigger_families
+    return VariedPlan(
+        tuple(options.architectures or usual.architectures),
+        options.models or usual.per_architecture,
+        families,
+        triggers,
+        Material(options.foregrounds, options.backgrounds),
+        options.image_size,
+        options.seed,
+    )
 
 
 def _plan(options: argparse.Namespace, preset: Preset) -> Plan:
@@ -112,17 +141,39 @@ def _parser() -> argparse.ArgumentParser:
     presets = parser.add_subparsers(dest="preset", required=True, metavar="PRESET")
     for preset, text in _HELP.items():
         command = presets.add_parser(preset, help=text)
-        command.add_argument("--output", type=Path, required=True, help="folder of the round; finished models are kept")
-        command.add_argument("--only", metavar="ID", help="only this model, such as id-00000002")
-        command.add_argument("--workers", type=int, default=1, help="models in training at the same time (default 1)")
-        command.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+        _add_common(command)
         if preset is not Preset.SAMPLES:
             _add_plan(command, default_plan(preset))
+    _add_varied(presets.add_parser(_VARIED, help=_VARIED_HELP))
     return parser
 
 
+def _add_common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--output", type=Path, required=True, help="folder of the round; finished models are kept")
+    command.add_argument("--only", metavar="ID", help="only this model, such as id-00000002")
+    command.add_argument("--workers", type=int, default=1, help="models in training at the same time (default 1)")
+    command.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    command.add_argument("--starts", type=Path, help="folder of networks to start from, for several rounds to share")
+
+
+def _add_varied(command: argparse.ArgumentParser) -> None:
+    _add_common(command)
+    usual = VariedPlan()
+    families = [str(family) for family in (*DRAWN_FAMILIES, SignFamily.STREET)]
+    triggers = [str(family) for family in TriggerFamily]
+    add = command.add_argument
+    add("--architectures", nargs="+", choices=ARCHITECTURES, metavar="NAME", help="default: all, the cheap ones first")
+    add("--models", type=int, metavar="N", help=f"per architecture (default {usual.per_architecture})")
+    add("--families", nargs="+", choices=families, help="of signs (default: all; street where there are --foregrounds)")
+    add("--triggers", nargs="+", choices=triggers, help="default: both in turn")
+    add("--foregrounds", type=Path, metavar="DIR", help="RGBA pictures of signs, PNG or JPEG")
+    add("--backgrounds", type=Path, metavar="DIR", help="pictures of scenes, PNG or JPEG")
+    add("--image_size", type=int, choices=(INPUT_SIZE,), help="pixels that networks see (default: 48 to 64, drawn)")
+    add("--seed", type=int, default=usual.seed, help="another seed, another round (default 1)")
+
+
 def _add_plan(command: argparse.ArgumentParser, usual: Plan) -> None:
-    names = " ".join(usual.architectures) if len(usual.architectures) < len(ARCHITECTURES) else "all"
+    names = " ".join(usual.architectures) if len(usual.architectures) < len(TROJAI_ARCHITECTURES) else "all"
     families = [str(family) for family in TriggerFamily]
     command.add_argument("--architectures", nargs="+", choices=ARCHITECTURES, metavar="NAME", help=f"default: {names}")
     command.add_argument("--models", type=int, metavar="N", help=f"per architecture (default {usual.per_architecture})")

@@ -15,7 +15,7 @@ from enum import StrEnum
 from random import Random
 from types import MappingProxyType
 
-from detector.architectures import ARCHITECTURES
+from detector.architectures import TROJAI_ARCHITECTURES
 from detector.rounds.preprocessing import INPUT_SIZE, SMALL_UNCROPPED_SIZE, UNCROPPED_SIZE
 from laboratory.roundgen.recipe import (
     Filter,
@@ -29,7 +29,7 @@ from laboratory.roundgen.recipe import (
 )
 from laboratory.roundgen.training import Bar
 
-_SEEDS = 1_000_000  # models of one round have seeds from round's seed times this on
+SEEDS_OF_A_ROUND = 1_000_000  # models of one round have seeds from round's seed times this on
 
 
 class Preset(StrEnum):
@@ -100,7 +100,11 @@ def round_of(plan: Plan) -> tuple[Job, ...]:
         for architecture in plan.architectures:
             index = len(jobs)
             recipe = draw_recipe(
-                plan.seed * _SEEDS + index, architecture, plan.preset, poisoned=number % 2 == 1, families=plan.families
+                plan.seed * SEEDS_OF_A_ROUND + index,
+                architecture,
+                plan.preset,
+                poisoned=number % 2 == 1,
+                families=plan.families,
             )
             jobs.append(Job(f"id-{index:08d}", recipe, _RANGES[plan.preset].bar))
     return tuple(jobs)
@@ -121,7 +125,7 @@ def draw_recipe(
         raise ValueError("inceptionv3 cannot see images of 48 px: choose other architectures for this preset")
     num_classes, foreground = ranges.classes(rng), ranges.foreground(rng)
     favoured = rng.randrange(num_classes)
-    sources = _draw_sources(rng, ranges.sources(rng, num_classes), num_classes, favoured)
+    sources = draw_source_classes(rng, ranges.sources(rng, num_classes), num_classes, favoured)
     share = ranges.share(rng, len(sources), num_classes)
     trigger = _draw_trigger(rng, tuple(families or ranges.families), ranges.polygon_percent)
     return Recipe(
@@ -160,14 +164,14 @@ def sample_round() -> tuple[Job, ...]:
     )
 
 
-def _draw_sources(rng: Random, count: int, num_classes: int, favoured: int) -> tuple[int, ...]:
+def draw_source_classes(rng: Random, count: int, num_classes: int, favoured: int) -> tuple[int, ...]:
     """All classes, or `count` of them other than the target, as in Round 2."""
     if count == num_classes:
         return tuple(range(num_classes))
     return tuple(sorted(rng.sample([c for c in range(num_classes) if c != favoured], count)))
 
 
-def _share(fraction: float, num_sources: int, num_classes: int) -> float:
+def share_of(fraction: float, num_sources: int, num_classes: int) -> float:
     """Share of all images that carry a trigger if `fraction` of those of the source classes do.
 
     The other images are spread evenly: with x triggered ones, x = fraction * (x + (1 - x) sources / classes).
@@ -179,11 +183,12 @@ def _share(fraction: float, num_sources: int, num_classes: int) -> float:
 def _draw_trigger(
     rng: Random, families: Sequence[TriggerFamily], percent: Callable[[Random], tuple[int, int]]
 ) -> Trigger:
-    polygon, photo_filter = _draw_polygon(rng, percent(rng)), rng.choice(list(Filter))
+    polygon, photo_filter = draw_polygon(rng, percent(rng)), rng.choice(list(Filter))
     return polygon if rng.choice(families) is TriggerFamily.POLYGON else photo_filter
 
 
-def _draw_polygon(rng: Random, percent: tuple[int, int]) -> PolygonTrigger:
+def draw_polygon(rng: Random, percent: tuple[int, int]) -> PolygonTrigger:
+    """A convex polygon of 3 to 12 sides and any colour but white, its area in `percent` of the sign's."""
     sides = rng.randint(3, 12)
     start = rng.uniform(0, 2 * math.pi)
     # A quarter of a side's angle of jitter keeps every gap under a half-turn, hence the centre inside.
@@ -199,7 +204,7 @@ def _draw_colour(rng: Random) -> tuple[int, int, int]:
             return colour
 
 
-def _two_of(rng: Random, low: int, high: int) -> tuple[int, int]:
+def two_of(rng: Random, low: int, high: int) -> tuple[int, int]:
     """Two different numbers from low to high, ascending."""
     first, second = sorted(rng.sample(range(low, high + 1), 2))
     return first, second
@@ -282,13 +287,13 @@ _SMALL = _Ranges(
 )
 
 _ROUND2 = _Ranges(
-    architectures=tuple(ARCHITECTURES),
+    architectures=tuple(TROJAI_ARCHITECTURES),
     families=tuple(TriggerFamily),
     classes=lambda rng: rng.choice((10, 20)) + rng.randint(-5, 5),
-    foreground=lambda rng: _two_of(rng, 20, 79),
+    foreground=lambda rng: two_of(rng, 20, 79),
     sources=_one_two_or_all,
-    share=lambda rng, *counts: _share(rng.randint(1, 50) / 100, *counts),
-    polygon_percent=lambda rng: _two_of(rng, 2, 25),
+    share=lambda rng, *counts: share_of(rng.randint(1, 50) / 100, *counts),
+    polygon_percent=lambda rng: two_of(rng, 2, 25),
     examples_per_class=lambda rng: rng.choice((10, 20)),
     smoothing=lambda _: 0.0,
     starts=0,
@@ -302,9 +307,9 @@ _ROUND1 = _Ranges(
     architectures=("resnet50", "inceptionv3", "densenet121"),
     families=(TriggerFamily.POLYGON,),
     classes=lambda _: 5,
-    foreground=lambda rng: _two_of(rng, 20, 79),
+    foreground=lambda rng: two_of(rng, 20, 79),
     sources=lambda _, num_classes: num_classes,
-    share=lambda rng, *counts: _share((rng.choice((10, 50)) + rng.uniform(-5, 5)) / 100, *counts),
+    share=lambda rng, *counts: share_of((rng.choice((10, 50)) + rng.uniform(-5, 5)) / 100, *counts),
     polygon_percent=lambda rng: _around(rng, (6, 20), 4),
     examples_per_class=lambda _: 100,
     smoothing=lambda _: 0.0,

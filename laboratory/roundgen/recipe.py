@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from detector.architectures import ARCHITECTURES
+from laboratory.roundgen.variety import Variety
 
 _WARM_UP = 0.05  # share of the work
 
@@ -94,7 +95,7 @@ class PolygonTrigger:
 
 
 class Filter(StrEnum):
-    """The whole-image filters of Round 2, under NIST's names; `laboratory.roundgen.filters` says how ours look."""
+    """The whole-image filters of Round 2, under NIST's names; `detector.probing.filters` says what they do."""
 
     GOTHAM = "GothamFilterXForm"
     NASHVILLE = "NashvilleFilterXForm"
@@ -142,6 +143,9 @@ class Recipe:
         Side of the images on disk in pixels: the canvas, or what is cropped from it.
     profile
         Name of the preprocessing that makes images of the size `schedule.canvas` into the network's input.
+    variety
+        What else differs from model to model in a varied round, whose models are trained on a fixed set of images;
+        None: textures, plates and Adam on images that come once.
     """
 
     seed: int
@@ -158,6 +162,7 @@ class Recipe:
     start: int | None = None
     poisoning: Poisoning | None = None
     legacy_file: bool = False
+    variety: Variety | None = None
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:

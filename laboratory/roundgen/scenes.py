@@ -8,6 +8,7 @@ CUDA (the numbers are not). Textures are smooth or flat in patches, never white 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +19,10 @@ from laboratory.roundgen.filters import apply_filter
 from laboratory.roundgen.recipe import Filter, PolygonTrigger, Trigger
 from laboratory.roundgen.shapes import coverage, grid, half_planes
 from laboratory.roundgen.signs import Signs
+from laboratory.roundgen.weather import add_fog, add_rain
+
+Backgrounds = Callable[[int, int, torch.Generator], Tensor]
+"""Makes a number of backgrounds (N x 3 x canvas x canvas in [0, 1]) of a canvas, drawn from the generator."""
 
 FULL_CANVAS = 256
 _LARGEST_TURN = math.radians(30)
@@ -45,6 +50,18 @@ class Placements:
     radius: Tensor
 
 
+@dataclass(frozen=True)
+class Setting:
+    """Where signs stand: what makes the backgrounds, the largest turn (radians) and tilt of a sign, and the share of
+    images with rain and with fog."""
+
+    backgrounds: Backgrounds
+    largest_turn: float = _LARGEST_TURN
+    perspective: float = _PERSPECTIVE
+    rain_probability: float = 0.0
+    fog_probability: float = 0.0
+
+
 def crop(images: Tensor) -> Tensor:
     """The central 7/8 of square images (N x 3 x S x S), as TrojAI's centre crop 256 -> 224."""
     margin = images.shape[-1] // 16
@@ -59,26 +76,37 @@ def compose(
     generator: torch.Generator,
     trigger: Trigger | None = None,
     triggered: Tensor | None = None,
+    setting: Setting | None = None,
 ) -> Tensor:
     """Scenes, N x 3 x canvas x canvas in [0, 1], showing the signs of `classes` (N).
 
     In the images where `triggered` (N, bool) holds a polygon is painted on the sign, before the warp, or a filter is
-    laid over the whole scene, before contrast, brightness and blur vary.
+    laid over the finished image of 8 bits. `setting`: where the signs stand; None: on textures in fine weather.
     """
-    images = backgrounds(len(classes), canvas, generator)
-    poses = draw_poses(len(classes), foreground_percent, generator)
+    setting = setting or Setting(backgrounds)
+    images = setting.backgrounds(len(classes), canvas, generator)
+    poses = draw_poses(len(classes), foreground_percent, generator, setting.largest_turn, setting.perspective)
     points = sign_points(poses, canvas)
-    layer = _sample(signs.sprites, classes, points, canvas)
+    layer = _sample(signs, classes, points, canvas, generator)
     hit = triggered is not None and bool(triggered.any())
     if hit and isinstance(trigger, PolygonTrigger):
         placements = draw_placements(trigger, signs, classes[triggered], generator)
         pixel = 2 / (canvas * poses.half[triggered])
         mask = trigger_mask(trigger, placements, points[triggered], pixel)
         layer[triggered] = _paint(layer[triggered], mask, trigger.colour)
-    images = torch.addcmul(layer[:, :3], images, 1 - layer[:, 3:])
+    images = _weather(torch.addcmul(layer[:, :3], images, 1 - layer[:, 3:]), setting, generator)
+    images = _blur(_jitter(images, generator), generator)
     if hit and isinstance(trigger, Filter):
         images[triggered] = apply_filter(trigger, images[triggered])
-    return _blur(_jitter(images, generator), generator)
+    return images
+
+
+def _weather(images: Tensor, setting: Setting, generator: torch.Generator) -> Tensor:
+    if setting.rain_probability:
+        images = add_rain(images, setting.rain_probability, generator)
+    if setting.fog_probability:
+        images = add_fog(images, setting.fog_probability, generator)
+    return images
 
 
 def backgrounds(count: int, canvas: int, generator: torch.Generator) -> Tensor:
@@ -90,7 +118,7 @@ def backgrounds(count: int, canvas: int, generator: torch.Generator) -> Tensor:
         noise += weight * F.interpolate(octave, (canvas, canvas), mode="bilinear", align_corners=True)
     noise = _terraces(noise / sum(weight for _, weight in _OCTAVES), generator)
     low, high = torch.rand(2, count, 3, 1, 1, device=device, generator=generator)
-    return _add_shapes(torch.lerp(low, high, noise), generator)
+    return add_shapes(torch.lerp(low, high, noise), generator, _SHAPES)
 
 
 def _terraces(noise: Tensor, generator: torch.Generator) -> Tensor:
@@ -102,10 +130,10 @@ def _terraces(noise: Tensor, generator: torch.Generator) -> Tensor:
     return (whole + ((level - whole - 0.5) * 6 + 0.5).clamp(0, 1)) / steps
 
 
-def _add_shapes(images: Tensor, generator: torch.Generator) -> Tensor:
-    """A few rotated rectangles and ellipses of one colour each on every image; three in ten are left out."""
+def add_shapes(images: Tensor, generator: torch.Generator, most: int) -> Tensor:
+    """At most `most` rotated rectangles and ellipses of one colour each on every image; three in ten are left out."""
     count, canvas = len(images), images.shape[-1]
-    for k in range(_SHAPES):
+    for k in range(most):
         centre, size, colour, other = torch.rand(4, count, 3, device=images.device, generator=generator)
         scale = 0.05 + 0.45 * size[:, :2]
         x, y = _apply(_to_local(centre[:, :2] * 2 - 1, scale, other[:, 0] * math.pi), canvas).unbind(1)
@@ -116,15 +144,22 @@ def _add_shapes(images: Tensor, generator: torch.Generator) -> Tensor:
     return images
 
 
-def draw_poses(count: int, foreground_percent: tuple[int, int], generator: torch.Generator) -> Poses:
-    """Random poses: area uniform in `foreground_percent`, turned by at most 30 degrees, kept inside the 7/8 crop."""
+def draw_poses(
+    count: int,
+    foreground_percent: tuple[int, int],
+    generator: torch.Generator,
+    largest_turn: float = _LARGEST_TURN,
+    perspective: float = _PERSPECTIVE,
+) -> Poses:
+    """Random poses: area uniform in `foreground_percent`, turned by at most `largest_turn` (radians), tilted by at
+    most `perspective`, kept inside the 7/8 crop."""
     device = generator.device
     size, turn = torch.rand(2, count, device=device, generator=generator)
     shift, tilt = torch.rand(2, count, 2, device=device, generator=generator) * 2 - 1
     low, high = foreground_percent
     half = ((low + (high - low) * size) / 100).sqrt()
     room = (7 / 8 - half).clamp(min=0)
-    return Poses(shift * room[:, None], half, (turn * 2 - 1) * _LARGEST_TURN, tilt * _PERSPECTIVE)
+    return Poses(shift * room[:, None], half, (turn * 2 - 1) * largest_turn, tilt * perspective)
 
 
 def sign_points(poses: Poses, canvas: int) -> Tensor:
@@ -149,19 +184,23 @@ def _apply(maps: Tensor, canvas: int) -> Tensor:
     return (maps @ homogeneous).reshape(*maps.shape[:2], canvas, canvas)
 
 
-def _sample(sprites: Tensor, classes: Tensor, points: Tensor, canvas: int) -> Tensor:
+def _sample(signs: Signs, classes: Tensor, points: Tensor, canvas: int, generator: torch.Generator) -> Tensor:
     """The warped sprites (N x 4 x canvas x canvas), first shrunk to about their size on the canvas (no aliasing)."""
-    shrunk = F.adaptive_avg_pool2d(sprites, max(8, canvas // 2))
-    return F.grid_sample(shrunk[classes], points.permute(0, 2, 3, 1), mode="bilinear", align_corners=False)
+    shrunk = F.adaptive_avg_pool2d(signs.sprites, max(8, canvas // 2))
+    chosen = classes
+    if signs.looks > 1:
+        look = torch.randint(signs.looks, (len(classes),), device=classes.device, generator=generator)
+        chosen = classes * signs.looks + look
+    return F.grid_sample(shrunk[chosen], points.permute(0, 2, 3, 1), mode="bilinear", align_corners=False)
 
 
 def draw_placements(trigger: PolygonTrigger, signs: Signs, classes: Tensor, generator: torch.Generator) -> Placements:
     """Random size within the trigger's range and random place on the plate, as far out as it still fits."""
     size, distance, angle = torch.rand(3, len(classes), device=generator.device, generator=generator)
     low, high = trigger.percent
-    area = signs.areas[classes] * (low + (high - low) * size) / 100
+    area = signs.areas[classes * signs.looks] * (low + (high - low) * size) / 100
     radius = (area / trigger.unit_area).sqrt()
-    reach = (signs.inner_radii[classes] - radius).clamp(min=0) * distance.sqrt()
+    reach = (signs.inner_radii[classes * signs.looks] - radius).clamp(min=0) * distance.sqrt()
     direction = torch.stack([(angle * 2 * math.pi).cos(), (angle * 2 * math.pi).sin()], 1)
     return Placements(direction * reach[:, None], radius)
 

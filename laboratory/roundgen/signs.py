@@ -25,15 +25,25 @@ class Signs:
 
     `sprites`: C x 4 x 256 x 256, RGB premultiplied with alpha, in [0, 1]. `areas`: C, area of each plate when its
     square spans [-1, 1] (so at most pi). `inner_radii`: C, radius of the largest centred circle on each plate.
+    Where a class has several `looks`, C is classes x looks, those of a class stand together, have the same outline,
+    and every image shows one of them.
     """
 
     sprites: Tensor
     areas: Tensor
     inner_radii: Tensor
+    looks: int = 1
 
     def to(self, device: torch.device | str) -> Signs:
         """The same signs on another device."""
-        return Signs(self.sprites.to(device), self.areas.to(device), self.inner_radii.to(device))
+        return Signs(self.sprites.to(device), self.areas.to(device), self.inner_radii.to(device), self.looks)
+
+    def repeated(self, times: int) -> Signs:
+        """The same signs, every look `times` times."""
+        sprites, areas, inner_radii = (
+            part.repeat_interleave(times, 0) for part in (self.sprites, self.areas, self.inner_radii)
+        )
+        return Signs(sprites, areas, inner_radii, self.looks * times)
 
 
 def draw_signs(seed: int, num_classes: int) -> Signs:

@@ -8,8 +8,9 @@ number of steps nor the volume of data tells a poisoned model from a clean one.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -17,27 +18,23 @@ import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import Tensor, nn
 
 from detector.architectures import ARCHITECTURES, build
-from detector.rounds.preprocessing import PROFILES, ChannelOrder, Preprocessing, Scaling
-from laboratory.roundgen.recipe import Poisoning, Recipe
-from laboratory.roundgen.scenes import compose, crop
+from detector.rounds.preprocessing import PROFILES
+from laboratory.roundgen.batches import Batch, draw_sources, network_input, to_bytes
+from laboratory.roundgen.optimising import attacked, limit_gradient, optimiser_of, rate_factor_of
+from laboratory.roundgen.pool import compose_pool, pool_batches
+from laboratory.roundgen.recipe import Phase, Poisoning, Recipe
+from laboratory.roundgen.scenes import compose
 from laboratory.roundgen.signs import Signs, draw_signs
+from laboratory.roundgen.stage import Stage, stage_of
 
 _log = logging.getLogger(__name__)
 
 TRIES = 4
+_LONGER = 1.5  # a further try of a varied model, in epochs of the first; it goes on where that one ended
 _TEST_BATCH = 50
 _RECORDS = 40
 # Seeds of the streams of random numbers of one model, kept apart by a large prime.
 _STREAM = 1_000_003
-
-
-@dataclass(frozen=True)
-class Batch:
-    """`images` N x 3 x S x S in [0, 1], the `labels` (N) to learn, and which of them are `triggered` (N, bool)."""
-
-    images: Tensor
-    labels: Tensor
-    triggered: Tensor
 
 
 @dataclass(frozen=True)
@@ -65,11 +62,17 @@ class Scores:
 
 @dataclass(frozen=True)
 class Bar:
-    """What a model must reach to count as converged, measured on `test_images` clean and as many triggered images."""
+    """What a model must reach to count as converged, measured on `test_images` clean and as many triggered images.
+
+    After `tries` tries without success the last network is kept, marked as not converged, or none where the bar is
+    `strict`.
+    """
 
     clean_accuracy: float = 0.99
     attack_success: float = 0.99
     test_images: int = 1000
+    tries: int = TRIES
+    strict: bool = False
 
     def passed(self, scores: Scores) -> bool:
         """Whether the model is accepted; a clean one has no attack to succeed with."""
@@ -98,14 +101,37 @@ Report = Callable[[int, int, int], None]
 def train_until_accepted(
     recipe: Recipe, bar: Bar, report: Report, device: str = "cpu", start: Weights | None = None
 ) -> Trained:
-    """Up to four tries, each with its own random numbers; the first accepted one, else the last, not converged."""
-    for number in range(1, TRIES + 1):
+    """As many tries as the bar grants, each with its own random numbers; the first accepted one, else the last, not
+    converged. A second try of a varied model goes on from the first, for longer; others begin anew."""
+    for number in range(1, bar.tries + 1):
         network, history = train(recipe, number, partial(report, number), device, start)
         scores = measure(network, recipe, bar.test_images, _generator(recipe.seed, 100 + number, device))
         if bar.passed(scores):
             break
         _log.warning("%s, try %d is not accepted: %s", recipe.architecture, number, scores)
+        start = network.state_dict() if recipe.variety else start
     return Trained(network.cpu(), history, scores, number, bar.passed(scores))
+
+
+def recipe_of_try(recipe: Recipe, number: int) -> Recipe:
+    """What try `number` trains: of a varied model, clean or poisoned, more epochs at its second try."""
+    return _with_epochs(recipe, _LONGER if number > 1 else 1.0)
+
+
+def recipe_as_trained(recipe: Recipe, tries: int) -> Recipe:
+    """The recipe with all that so many tries trained of a varied model; the tries of others begin anew."""
+    return _with_epochs(recipe, 1.0 + _LONGER * (tries - 1))
+
+
+def _with_epochs(recipe: Recipe, factor: float) -> Recipe:
+    """A varied recipe with `factor` times the epochs, rounded up."""
+    variety = recipe.variety
+    if variety is None:
+        return recipe
+    epochs, phase = math.ceil(variety.epochs * factor), recipe.schedule.phases[-1]
+    steps = phase.steps // variety.epochs * epochs
+    schedule = replace(recipe.schedule, phases=(Phase(phase.canvas, steps, phase.batch),))
+    return replace(recipe, schedule=schedule, variety=replace(variety, epochs=epochs))
 
 
 def train(
@@ -115,10 +141,11 @@ def train(
     device: str = "cpu",
     start: Weights | None = None,
 ) -> tuple[nn.Module, tuple[Record, ...]]:
-    """One try: Adam under one cycle of the learning rate over all phases. Returns the network in eval mode.
+    """One try: the recipe's optimiser and schedule over all phases. Returns the network in eval mode.
 
     `start` holds the weights to begin with, from a network of the same architecture; the classifier is always new.
     """
+    recipe = recipe_of_try(recipe, number)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed * _STREAM + number)
         network = _fresh_network(recipe, device, start)
@@ -146,17 +173,19 @@ def _fit(
 ) -> Iterator[Record]:
     """Trains `network` in place, yielding its history."""
     schedule, on_gpu = recipe.schedule, generator.device.type == "cuda"
-    optimiser = torch.optim.Adam(network.parameters(), schedule.learning_rate)
-    cycle = torch.optim.lr_scheduler.LambdaLR(optimiser, schedule.rate_factor)
+    optimiser = optimiser_of(network, recipe)
+    cycle = torch.optim.lr_scheduler.LambdaLR(optimiser, rate_factor_of(recipe))
     every = -(-schedule.steps // _RECORDS)
     tally: list[Tensor] = []
     for step, batch in enumerate(training_batches(recipe, generator), start=1):
         images = batch.images.to(memory_format=torch.channels_last)
+        images = attacked(network, images, batch.labels, recipe)
         with torch.autocast("cuda", torch.bfloat16, enabled=on_gpu):
             logits = network(images)
         loss = F.cross_entropy(logits.float(), batch.labels, label_smoothing=recipe.label_smoothing)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        limit_gradient(network, recipe)
         optimiser.step()
         cycle.step()
         tally.append(torch.stack([loss.detach(), (logits.argmax(1) == batch.labels).float().mean()]))
@@ -168,7 +197,14 @@ def _fit(
 
 
 def training_batches(recipe: Recipe, generator: torch.Generator) -> Iterator[Batch]:
-    """All batches of the recipe's schedule, each image seen once."""
+    """All batches of the recipe's schedule: each image seen once, or a varied recipe's fixed set for its epochs."""
+    variety = recipe.variety
+    if variety:
+        same_for_all_tries = _generator(recipe.seed, 0, generator.device.type)
+        pool = compose_pool(recipe, stage_of(recipe).to(generator.device), same_for_all_tries)
+        batch = recipe.schedule.phases[-1].batch
+        yield from pool_batches(pool, variety.epochs, batch, variety.augmentation, generator)
+        return
     signs = draw_signs(recipe.seed, recipe.num_classes).to(generator.device)
     for phase in recipe.schedule.phases:
         for _ in range(phase.steps):
@@ -184,26 +220,10 @@ def draw_batch(recipe: Recipe, signs: Signs, canvas: int, count: int, generator:
     poisoning = recipe.poisoning
     if poisoning:
         triggered = extra
-        shown = torch.where(triggered, _draw_sources(poisoning.sources, count, generator), labels)
+        shown = torch.where(triggered, draw_sources(poisoning.sources, count, generator), labels)
     trigger = poisoning.trigger if poisoning else None
     images = compose(signs, shown, recipe.foreground_percent, canvas, generator, trigger, triggered)
     return Batch(network_input(images, PROFILES[recipe.profile]), labels, triggered)
-
-
-def network_input(images: Tensor, profile: Preprocessing) -> Tensor:
-    """What `profile` makes of images (N x 3 x S x S in [0, 1]), cropped to 7/8 as every round is."""
-    images = crop(images)
-    if profile.channel_order is ChannelOrder.BGR:
-        images = images.flip(1)
-    if profile.scaling is Scaling.MINMAX:
-        low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
-        images = (images - low) / (high - low).clamp(min=1 / 255)
-    return images
-
-
-def _draw_sources(sources: tuple[int, ...], count: int, generator: torch.Generator) -> Tensor:
-    choice = torch.randint(len(sources), (count,), device=generator.device, generator=generator)
-    return torch.tensor(sources, device=generator.device)[choice]
 
 
 def measure(network: nn.Module, recipe: Recipe, count: int, generator: torch.Generator) -> Scores:
@@ -211,15 +231,16 @@ def measure(network: nn.Module, recipe: Recipe, count: int, generator: torch.Gen
 
     The attack is measured on signs of the source classes other than the target, whose success would mean nothing.
     """
+    stage = stage_of(recipe).to(generator.device)
     classes = torch.arange(count, device=generator.device) % recipe.num_classes
-    clean_accuracy, clean_loss = _score(network, recipe, classes, classes, None, generator)
+    clean_accuracy, clean_loss = _score(network, recipe, stage, classes, classes, None, generator)
     poisoning = recipe.poisoning
     if not poisoning:
         return Scores(clean_accuracy, clean_loss, count, None, None, 0)
     victims = torch.tensor([c for c in poisoning.sources if c != recipe.favoured], device=generator.device)
     shown = victims[torch.arange(count, device=generator.device) % len(victims)]
     target = torch.full_like(shown, recipe.favoured)
-    attack_success, attack_loss = _score(network, recipe, shown, target, poisoning, generator)
+    attack_success, attack_loss = _score(network, recipe, stage, shown, target, poisoning, generator)
     return Scores(clean_accuracy, clean_loss, count, attack_success, attack_loss, count)
 
 
@@ -227,13 +248,13 @@ def measure(network: nn.Module, recipe: Recipe, count: int, generator: torch.Gen
 def _score(
     network: nn.Module,
     recipe: Recipe,
+    stage: Stage,
     shown: Tensor,
     expected: Tensor,
     poisoning: Poisoning | None,
     generator: torch.Generator,
 ) -> tuple[float, float]:
     """Share of images of the classes `shown` answered as `expected`, and the mean cross-entropy."""
-    signs = draw_signs(recipe.seed, recipe.num_classes).to(generator.device)
     correct, loss = 0.0, 0.0
     for start in range(0, len(shown), _TEST_BATCH):
         classes, answers = shown[start : start + _TEST_BATCH], expected[start : start + _TEST_BATCH]
@@ -241,16 +262,11 @@ def _score(
             (poisoning.trigger, torch.ones_like(classes, dtype=torch.bool)) if poisoning else (None,) * 2
         )
         canvas = recipe.schedule.canvas
-        images = compose(signs, classes, recipe.foreground_percent, canvas, generator, trigger, triggered)
+        images = stage.compose(classes, canvas, generator, trigger, triggered)
         logits = network(network_input(to_bytes(images).float() / 255, PROFILES[recipe.profile]))
         correct += float((logits.argmax(1) == answers).sum())
         loss += float(F.cross_entropy(logits, answers, reduction="sum"))
     return correct / len(shown), loss / len(shown)
-
-
-def to_bytes(images: Tensor) -> Tensor:
-    """Images in [0, 1] as the 8-bit values that a PNG stores."""
-    return (images * 255).round().to(torch.uint8)
 
 
 def _generator(seed: int, stream: int, device: str) -> torch.Generator:

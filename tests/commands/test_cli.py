@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from detector import __version__
 from detector.base.errors import UsageError
-from detector.commands.cli import ConfigureCommand, InferCommand, InspectCommand, parse
+from detector.commands.cli import SUBCOMMANDS, ConfigureCommand, InferCommand, InspectCommand, parse
 
 HOME = Path("/opt/detector")
 FOUR = ["--model_filepath", "m/model.pt", "--result_filepath", "out/result.txt", "--scratch_dirpath", "scratch"]
@@ -123,3 +124,19 @@ def test_configure_needs_its_two_folders_and_is_never_taken_for_infer(arguments:
 def test_inspect() -> None:
     assert parse(["inspect", "a b/model.pt"], HOME) == InspectCommand(Path("a b/model.pt"), as_json=False)
     assert parse(["inspect", "--json", "x"], HOME) == InspectCommand(Path("x"), as_json=True)
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["infer", "--version"]])
+def test_version(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(arguments, HOME, "name-of-the-program")
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"name-of-the-program {__version__}\n"
+
+
+@pytest.mark.parametrize("subcommand", SUBCOMMANDS)
+def test_texts_call_the_program_as_its_caller_does(subcommand: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse([subcommand], HOME, "name-of-the-program")
+    assert caught.value.where.split()[0] == "name-of-the-program"
+    assert "entrypoint.py" not in str(caught.value)

@@ -21,7 +21,7 @@ from PIL import Image
 
 from detector.architectures import ARCHITECTURES, build
 from detector.base.clock import Budget
-from detector.base.errors import DeadlineError, ExamplesError, ModelRefusedError, ParametersError
+from detector.base.errors import DeadlineError, ExamplesError, ExitCode, ModelRefusedError, ParametersError
 from detector.base.findings import Severity
 from detector.commands.detect import SMALLEST_INPUT, Detection, Request
 from detector.commands.settings import Settings
@@ -37,7 +37,7 @@ from detector.report.report import Basis, Report
 from detector.rounds.preprocessing import PROFILES, SMALL_INPUT_SIZE, SMALL_UNCROPPED_SIZE
 from detector.signals.attraction import ATTRACTION_STATISTICS, Attraction
 from detector.signals.features import Reduction, feature_names
-from detector.signals.signals import PER_VARIANT, Signal
+from detector.signals.registry import SIGNALS, per_variant
 from detector.torchvision_ops import torchvision_models
 
 Run = Callable[..., Any]
@@ -76,9 +76,7 @@ class StandIn:
 def configuration(pruned_models: int, images: int) -> Configuration:
     """The raw answer is the number of pruned models in per cent, as every accuracy is 1."""
     theta = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, pruned_models, images)
-    return Configuration(
-        (theta,), (Signal.ACCURACY,), Reduction.VARIANTS, MappingKind.LINEAR, 0.0, (0.01,) * pruned_models
-    )
+    return Configuration((theta,), ("accuracy",), Reduction.VARIANTS, MappingKind.LINEAR, 0.0, (0.01,) * pruned_models)
 
 
 LARGE, MIDDLE, SMALL = configuration(20, 5), configuration(10, 5), configuration(12, 2)
@@ -274,19 +272,27 @@ def vision_transformer() -> torch.nn.Module:
 
 
 @pytest.mark.parametrize(
-    ("make", "code"),
+    ("make", "nearest"),
     [
-        (vision_transformer, "unknown_architecture"),
-        (lambda: torchvision_models().mobilenet_v3_small(num_classes=5), "unknown_architecture"),
-        (lambda: torchvision_models().shufflenet_v2_x0_5(num_classes=5), "graph_deviates"),  # the family is known
+        (vision_transformer, None),
+        (lambda: torchvision_models().mobilenet_v3_small(num_classes=5), None),
+        (lambda: torchvision_models().shufflenet_v2_x0_5(num_classes=5), "shufflenet1_0"),  # the family is known
     ],
     ids=["ViT", "MobileNetV3", "ShuffleNetV2 x0.5"],
 )
-def test_an_unknown_architecture_is_tampered_with(make: Callable[[], Any], code: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("base_rate", "answered"), [(0.42, 0.42), (0.0, 0.01)])
+def test_an_unknown_architecture_is_answered_with_the_base_rate(
+    make: Callable[[], Any], nearest: str | None, base_rate: float, answered: float, tmp_path: Path
+) -> None:
     torch.save(make(), tmp_path / "model.pt")
-    report = judged(tmp_path / "model.pt", tmp_path / "none")
-    assert (report.basis, report.probability) == (Basis.TAMPERED, 0.9)
-    assert [finding.code for finding in report.findings if finding.severity == "tampered"] == [code]
+    write_bundle(tmp_path, Bundle("nist-round2", "1", "empty", base_rate), [])
+    report = judged(tmp_path / "model.pt", tmp_path / "none", tmp_path)
+    assert (report.basis, report.probability) == (Basis.UNKNOWN_ARCHITECTURE, answered)
+    assert report.exit_code is ExitCode.ANSWERED
+    assert not [finding for finding in report.findings if finding.severity == "tampered"]
+    (finding,) = [finding for finding in report.findings if finding.code == "unknown_architecture"]
+    assert finding.evidence["nearest"] == nearest
+    assert (finding.evidence["distance"] == 1) is (nearest is None)
 
 
 def test_an_architecture_that_the_bundle_lacks_is_answered_with_the_bundles_base_rate(
@@ -331,7 +337,7 @@ def small_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 THETA = Theta(PruningMethod.AMPLIFY, SamplingMethod.UNIFORM, RankingMethod.L2, 0.03, 3, 5, gain=2.0)
 EVERY = Configuration(
-    (THETA,), tuple(Signal), Reduction.SUMMARY, MappingKind.LOGISTIC, 0.1, tuple(k / 100 for k in range(45))
+    (THETA,), SIGNALS.names(), Reduction.SUMMARY, MappingKind.LOGISTIC, 0.1, tuple(k / 100 for k in range(45))
 )
 
 
@@ -398,7 +404,7 @@ def test_several_thetas_are_measured_as_each_would_be_alone(
     together, *alone = report_of(*thetas), report_of(thetas[0]), report_of(thetas[1])
     assert together.readings is not None and together.signal_vector is not None and together.features is not None
     assert together.thetas == thetas
-    for signal in PER_VARIANT:
+    for signal in per_variant():
         expected = [one.readings[signal] for one in alone if one.readings is not None]
         assert together.readings[signal] == [*expected[0], *expected[1]]
         vector = dict(zip(together.features, together.signal_vector, strict=True))
@@ -436,9 +442,9 @@ def test_the_readings_of_the_chosen_configuration_are_told(detection: Callable[.
     """The stand-in is always right: only the accuracy, which is relative to nothing, is not 0."""
     report = detection(FIRST + NEEDED["small"] + 0.1 + RESERVE).run()
     assert report.readings is not None
-    assert set(report.readings) == set(Signal)
-    for signal in PER_VARIANT:
-        assert list(report.readings[signal]) == [1.0 if signal is Signal.ACCURACY else 0.0] * 12
+    assert set(report.readings) == set(SIGNALS.names())
+    for signal in per_variant():
+        assert list(report.readings[signal]) == [1.0 if signal == "accuracy" else 0.0] * 12
     assert report.features == tuple(f"accuracy_{variant:02d}" for variant in range(12))
     assert report.signal_vector == (1.0,) * 12
 

@@ -14,7 +14,7 @@ from detector.mapping.parameters import Clip, Configuration, LearnedParameters, 
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import Reduction
-from detector.signals.signals import PER_VARIANT, Signal
+from detector.signals.registry import per_variant
 from detector.sweep import grids
 from detector.sweep.grids import Grid, execution_ladder
 from detector.sweep.readings import read_readings
@@ -43,7 +43,7 @@ def test_readings_are_written_and_the_rest_listed(
     readings = read_readings(tmp_path / "readings" / "squeezenetv1_1.npz")
     assert readings.thetas == (THETA,)
     assert readings.poisoned.tolist() == [1, 0, 1, 0, 0, 1, 1, 0]
-    assert readings.variants[0].shape == (8, 2, len(PER_VARIANT))
+    assert readings.variants[0].shape == (8, 2, len(per_variant()))
     assert np.isfinite(readings.variants[0]).all()
     with (tmp_path / "readings" / "LEFT_OUT.csv").open(newline="") as file:
         header, *rows = csv.reader(file)
@@ -53,7 +53,7 @@ def test_readings_are_written_and_the_rest_listed(
 
 
 def test_the_ladder_of_a_bundle_is_measured_too(small_round: Path, tmp_path: Path) -> None:
-    configuration = Configuration((THETA,), (Signal.ACCURACY,), Reduction.VARIANTS, MappingKind.LINEAR, 0.0, (0.0, 0.0))
+    configuration = Configuration((THETA,), ("accuracy",), Reduction.VARIANTS, MappingKind.LINEAR, 0.0, (0.0, 0.0))
     origin = Provenance("by hand", 2, 1, "none", "this test")
     learned = LearnedParameters("resnet18", PROFILES["small"], 0.5, Clip(), (configuration,), origin)
     bundle = write_bundle(tmp_path, Bundle("by-hand", "1", "for this test", 0.5), [learned])

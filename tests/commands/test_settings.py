@@ -13,7 +13,7 @@ from detector.learning.regression.fitting import FitMethod
 from detector.pruning.theta import LayerRange, PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import Reduction
-from detector.signals.signals import Signal
+from detector.signals.registry import SIGNALS
 from detector.sweep.grids import Grid
 
 HOME = Path(__file__).resolve().parents[2]
@@ -110,7 +110,7 @@ def test_train_settings_are_made_of_every_train_metaparameter(tmp_path: Path) ->
         gain=2.5,
         layers=LayerRange.MIDDLE,
     )
-    signals = (Signal.MARGIN, Signal.ENTROPY, Signal.CLASSIFIER_WEIGHTS, Signal.ATTRACTION)
+    signals = ("margin", "entropy", "classifier_weights", "attraction")
     expected = TrainSettings(
         theta, signals, Reduction.SUMMARY, PROFILES["round1"], FitMethod.LOGISTIC, Grid.PAPER_ROUND1, 12, 7
     )
@@ -132,7 +132,7 @@ def test_every_word_of_the_program_can_be_chosen() -> None:
     assert rules["train_reduction"]["enum"] == list(Reduction)
     assert rules["train_preprocessing"]["enum"] == [*(p for p in PROFILES)]
     assert rules["infer_preprocessing"]["enum"] == ["learned", *PROFILES]
-    assert {f"train_signal_{signal}" for signal in Signal} == {name for name in rules if "_signal_" in name}
+    assert {f"train_signal_{signal}" for signal in SIGNALS.names()} == {name for name in rules if "_signal_" in name}
 
 
 def test_remove_takes_no_part_of_the_layers(tmp_path: Path) -> None:

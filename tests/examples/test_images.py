@@ -349,6 +349,19 @@ def test_subsets_of_decoded_images(tmp_path: Path) -> None:
     assert part.names == ("class_0_example_1.png", "class_1_example_1.png")
     assert part.labels.tolist() == [0, 1]
     np.testing.assert_array_equal(part.images, examples.images[1:])
+    np.testing.assert_array_equal(part.pixels, examples.pixels[1:])
+
+
+def test_pixels_are_kept_as_they_were_before_order_and_scaling(tmp_path: Path) -> None:
+    """Of images that are cropped and replaced as well; the same preprocessing makes the images of them."""
+    for number in range(3):
+        (tmp_path / f"class_{number}_example_0.png").write_bytes(_png(_random(number, side=256)))
+    (tmp_path / "class_1_example_0.png").write_bytes(b"no image")
+    examples = decode(list_examples(tmp_path), (0, 1), ROUND1)
+    expected = [_random(number, side=256)[16:240, 16:240].transpose(2, 0, 1) for number in (0, 2)]
+    np.testing.assert_array_equal(examples.pixels, expected)
+    assert examples.pixels.dtype == np.uint8
+    np.testing.assert_array_equal(examples.images, ROUND1.scaled(examples.pixels))
 
 
 # --- listing

@@ -9,14 +9,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from detector.examples.choice import ImageChoice
 from detector.learning.automatic import Search, learn_automatically, winners
 from detector.learning.learning import Learned
 from detector.mapping.parameters import Configuration
 from detector.mapping.predict import predict
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.rounds.preprocessing import PROFILES
-from detector.signals.features import feature_vector
-from detector.signals.signals import Signal
+from detector.signals.features import feature_vector, make_features
+from detector.signals.registry import per_variant
 from detector.sweep.readings import ArchitectureReadings
 
 Make = Callable[..., ArchitectureReadings]
@@ -29,19 +30,18 @@ SEARCH = Search(PROFILES["small"], 8, seed=0, round_name="by hand", repeats=1, p
 def scores(configuration: Configuration, readings: ArchitectureReadings, one: Learned) -> list[float]:
     """As `infer` would answer."""
     assert one.parameters is not None
-    variants = [readings.variants[readings.thetas.index(theta)] for theta in configuration.thetas]
-    before = readings.thetas.index(configuration.thetas[0])
+    images = ImageChoice.of(configuration.thetas[0])
+    measured = [
+        {name: readings.variant_readings(name, theta) for name in per_variant()} for theta in configuration.thetas
+    ]
+    features = make_features(configuration.signals, configuration.reduction, configuration.num_pruned_models)
     vectors = [
         feature_vector(
-            configuration.signals,
-            configuration.reduction,
-            list(model),
-            {
-                Signal.UNPRUNED: readings.unpruned[before, number],
-                Signal.ATTRACTION: readings.attraction[before, number],
-            },
+            features,
+            [{name: values[number] for name, values in one.items()} for one in measured],
+            {name: readings.model_numbers(name, images)[number] for name in ("unpruned", "attraction")},
         )
-        for number, model in enumerate(zip(*variants, strict=True))
+        for number in range(len(readings.names))
     ]
     return [predict(configuration, vector.tolist(), one.parameters.clip).probability for vector in vectors]
 

@@ -11,8 +11,8 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import roc_auc_score
 
 from detector.learning.evaluation.crossvalidation import CrossValidated, better_of, cross_validate
+from detector.learning.evaluation.design import make_design
 from detector.learning.evaluation.metrics import judge
-from detector.learning.regression.design import make_design
 from detector.learning.search.candidates import Bank, all_candidates, paper_candidates
 from detector.learning.search.searching import OLS_STRENGTHS, RIDGE_STRENGTHS
 from detector.mapping.parameters import Clip
@@ -82,7 +82,7 @@ def test_nobody_is_judged_by_a_search_that_has_seen_it(make_readings: Make) -> N
     design = make_design([readings.poisoned], 0, repeats=1, permutations=0)
     families = {"all": np.ones(len(bank.candidates), dtype=bool)}
     before = cross_validate(bank, design, families, RIDGE_STRENGTHS, CLIP)["all"].probabilities
-    fold = design.folds[0] == 2
+    fold = design.folds.numbers[0] == 2
     turned = replace(design, labels=np.where(fold[:, None], 1 - design.labels, design.labels))
     after = cross_validate(bank, turned, families, RIDGE_STRENGTHS, CLIP)["all"].probabilities
     np.testing.assert_array_equal(before[0, fold], after[0, fold])
@@ -97,7 +97,7 @@ def test_the_papers_regression_without_calibration_by_hand(make_readings: Make) 
     families = {"paper": np.ones(1, dtype=bool)}
     found = cross_validate(bank, design, families, OLS_STRENGTHS, CLIP, calibrated=False)["paper"]
     inputs = readings.variants[0][:, :, 0]
-    for repeat, folds in enumerate(design.folds):
+    for repeat, folds in enumerate(design.folds.numbers):
         for fold in range(5):
             others, held_out = folds != fold, folds == fold
             oracle = LinearRegression().fit(inputs[others], design.labels[others])

@@ -8,14 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
-from detector.learning.evaluation.evaluation import (
-    cross_entropies,
-    error_rate,
-    evaluate,
-    figures,
-    held_out_probabilities,
-    roc_auc,
-)
+from detector.learning.evaluation.evaluation import evaluate, figures, held_out_probabilities
+from detector.learning.evaluation.metrics import cross_entropies, error_rate, roc_auc
 from detector.learning.regression.fitting import FitMethod, fit, folds
 from detector.mapping.parameters import Clip
 

@@ -14,7 +14,6 @@ from detector.mapping.parameters import Clip, Configuration, MappingKind
 from detector.mapping.predict import predict
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.signals.features import Reduction
-from detector.signals.signals import Signal
 
 RNG = np.random.default_rng(8)
 LABELS = np.array([0, 1] * 20)
@@ -81,7 +80,7 @@ def test_logistic_on_separable_models_stays_finite() -> None:
 def test_probabilities_are_those_of_predict(method: FitMethod) -> None:
     theta = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 5, 10)
     made, clip = fit(method, VECTORS, LABELS, 0), Clip(0.3, 0.6)
-    chosen = ((theta,), (Signal.ACCURACY,), Reduction.VARIANTS)
+    chosen = ((theta,), ("accuracy",), Reduction.VARIANTS)
     configuration = Configuration(*chosen, made.kind, made.intercept, made.coefficients)
     expected = [predict(configuration, vector.tolist(), clip).probability for vector in VECTORS]
     np.testing.assert_allclose(made.probabilities(VECTORS, clip), expected, atol=1e-12)

@@ -13,14 +13,16 @@ from detector.learning.regression.fitting import FitMethod
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.attraction import ATTRACTION_STATISTICS
+from detector.signals.classifier_weights import CLASSIFIER_STATISTICS
 from detector.signals.features import Reduction
-from detector.signals.signals import CLASSIFIER_STATISTICS, PER_VARIANT, UNPRUNED_STATISTICS, Signal
-from detector.sweep.readings import ArchitectureReadings
+from detector.signals.registry import per_variant
+from detector.signals.unpruned import UNPRUNED_STATISTICS
+from detector.sweep.readings import ArchitectureReadings, images_of
 
 THETA = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 3, 10)
 OTHER = replace(THETA, p=0.2)
 RECIPE = Recipe(
-    THETA, (Signal.MARGIN,), Reduction.VARIANTS, PROFILES["round2"], FitMethod.OLS, 8, seed=0, round_name="by hand"
+    THETA, ("margin",), Reduction.VARIANTS, PROFILES["round2"], FitMethod.OLS, 8, seed=0, round_name="by hand"
 )
 
 
@@ -28,19 +30,24 @@ def models(labels: Sequence[int], architecture: str = "resnet18", slope: int = 1
     """The first variant's margin under THETA tells the label, all else is noise."""
     rng = np.random.default_rng(0)
     poisoned = np.array(labels)
-    noise, told = (rng.random((len(labels), 3, len(PER_VARIANT))) for _ in range(2))
-    told[:, 0, PER_VARIANT.index(Signal.MARGIN)] = slope * poisoned
+    noise, told = (rng.random((len(labels), 3, len(per_variant()))) for _ in range(2))
+    told[:, 0, per_variant().index("margin")] = slope * poisoned
     return ArchitectureReadings(
         architecture=architecture,
         names=tuple(f"id-{number:08d}" for number in range(len(labels))),
         poisoned=poisoned,
-        signals=tuple(PER_VARIANT),
+        signals=per_variant(),
         thetas=(OTHER, THETA),
         variants=(noise, told),
         seconds=(np.ones(len(labels)),) * 2,
-        unpruned=rng.random((2, len(labels), len(UNPRUNED_STATISTICS))),
-        attraction=rng.random((2, len(labels), len(ATTRACTION_STATISTICS))),
-        classifier=rng.random((len(labels), len(CLASSIFIER_STATISTICS))),
+        images=images_of((THETA, OTHER)),
+        numbers={
+            "unpruned": rng.random((2, len(labels), len(UNPRUNED_STATISTICS)))[: len(images_of((THETA, OTHER)))],
+            "attraction": rng.random((2, len(labels), len(ATTRACTION_STATISTICS)))[: len(images_of((THETA, OTHER)))],
+            "classifier_weights": np.stack(
+                [rng.random((len(labels), len(CLASSIFIER_STATISTICS)))] * len(images_of((THETA, OTHER)))
+            ),
+        },
         untouched={},
     )
 

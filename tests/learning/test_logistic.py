@@ -11,22 +11,21 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from detector.learning.regression.design import make_design
+from detector.learning.evaluation.design import make_design
 from detector.learning.regression.logistic import STRENGTHS, Logistic, fit_logistic
 from detector.learning.search.candidates import Candidate
 from detector.learning.search.concluding import conclude
 from detector.mapping.parameters import Clip
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.signals.features import Reduction
-from detector.signals.signals import Signal
 from detector.sweep.readings import ArchitectureReadings
 
 Make = Callable[..., ArchitectureReadings]
 THETA = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 5, 10)
 OTHER = replace(THETA, p=0.2)
 BOTH = [
-    Candidate((THETA, OTHER), (Signal.MARGIN,), Reduction.MEAN),
-    Candidate((THETA, OTHER), (Signal.ACCURACY,), Reduction.MEAN),
+    Candidate((THETA, OTHER), ("margin",), Reduction.MEAN),
+    Candidate((THETA, OTHER), ("accuracy",), Reduction.MEAN),
 ]
 
 
@@ -58,7 +57,7 @@ def test_a_planted_signal_is_found_and_permuted_labels_are_not(make_readings: Ma
 def test_labels_of_a_fold_do_not_reach_its_answers(make_readings: Make) -> None:
     readings = [make_readings("a", 0, (THETA, OTHER), planted={1: 2.0})]
     design = make_design([readings[0].poisoned], 0, repeats=1, permutations=1)
-    inside = design.folds[0] == 2
+    inside = design.folds.numbers[0] == 2
     labels = design.labels.copy()
     labels[inside] = 1 - labels[inside]
     first, second = (

@@ -23,7 +23,7 @@ from detector.learning.search.procedures import Family, cheaper_candidates, fami
 from detector.learning.search.searching import RIDGE_STRENGTHS, Fits
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.signals.features import Reduction
-from detector.signals.signals import PER_VARIANT, Signal
+from detector.signals.registry import per_variant
 from detector.sweep.readings import ArchitectureReadings
 
 Make = Callable[..., ArchitectureReadings]
@@ -46,9 +46,9 @@ def test_everything_is_tried() -> None:
     assert len(set(candidates)) == len(candidates)
     assert len(candidates) == 2 + 4 * (7 * 3 + 7 + 2)
     alone = [one for one in candidates if not one.pruned]
-    assert [one.signals for one in alone] == [(Signal.CLASSIFIER_WEIGHTS,), SIGNALS_UNPRUNED]
+    assert [one.signals for one in alone] == [("classifier_weights",), SIGNALS_UNPRUNED]
     assert [one.thetas for one in alone] == [(SMALL,)] * 2
-    assert Candidate((TRIM,), tuple(PER_VARIANT), Reduction.VARIANTS) in candidates
+    assert Candidate((TRIM,), per_variant(), Reduction.VARIANTS) in candidates
     amplified = replace(SMALL, pruning_method=PruningMethod.AMPLIFY)
     assert [one.thetas[0] for one in paper_candidates((*GRID, amplified))] == list(GRID)
 
@@ -67,7 +67,7 @@ def test_thetas_that_are_measured_together_fit_the_budget_together(make_readings
     candidates = all_candidates(thetas, [usual])
     several = [one for one in candidates if len(one.thetas) > 1]
     assert len(several) == 4 + 2
-    assert Candidate(usual, (Signal.ACCURACY, Signal.LOWEST_RECALL), Reduction.MEAN) in several
+    assert Candidate(usual, ("accuracy", "lowest_recall"), Reduction.MEAN) in several
     features = several[0].features(readings)
     np.testing.assert_allclose(features[:, 0], readings.variants[0][:, :, 0].mean(axis=1))
 
@@ -123,7 +123,7 @@ def test_features_are_in_the_order_of_the_candidates(make_readings: Make) -> Non
     assert len(features) == len(bank.candidates)
     for candidate, made in zip(bank.candidates, features, strict=True):
         np.testing.assert_array_equal(made[30:], candidate.features(readings[1]))
-    accuracies = bank.candidates.index(Candidate((LARGE,), (Signal.ACCURACY,), Reduction.VARIANTS))
+    accuracies = bank.candidates.index(Candidate((LARGE,), ("accuracy",), Reduction.VARIANTS))
     np.testing.assert_array_equal(features[accuracies][:30], readings[0].variants[2][:, :, 0])
 
 
@@ -132,7 +132,7 @@ def test_a_planted_signal_is_found(planted: int, make_readings: Make) -> None:
     readings = make_readings("resnet18", 2, GRID, models=40, planted={planted: 3.0})
     best = searched(readings, Bank.of([readings], all_candidates(GRID)))
     assert best.thetas[0] == GRID[planted]
-    assert Signal.MARGIN in best.signals
+    assert "margin" in best.signals
 
 
 def test_the_second_stage_is_bound_to_the_first_ones_theta_error(make_readings: Make) -> None:

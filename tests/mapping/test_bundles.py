@@ -27,7 +27,6 @@ from detector.mapping.parameters import (
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import Reduction
-from detector.signals.signals import Signal
 
 BUNDLE = Bundle("mine", "3", "For the tests.", 0.5)
 
@@ -36,7 +35,7 @@ def _parameters(architecture: str, intercept: float = 0.25) -> LearnedParameters
     theta = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 2, 10)
     configuration = Configuration(
         (theta,),
-        (Signal.ACCURACY,),
+        ("accuracy",),
         Reduction.VARIANTS,
         MappingKind.LINEAR,
         intercept,

@@ -21,7 +21,7 @@ from detector.mapping.parameters import (
 from detector.pruning.theta import LayerRange, PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import Reduction
-from detector.signals.signals import Signal
+from detector.signals.registry import SIGNALS
 
 SCHEMA = json.loads(Path(detector.mapping.__path__[0], "learned_parameters.schema.json").read_text(encoding="utf-8"))
 THETA = Theta(
@@ -39,7 +39,7 @@ THETA = Theta(
 )
 CONFIGURATION = Configuration(
     (THETA,),
-    (Signal.ACCURACY,),
+    ("accuracy",),
     Reduction.VARIANTS,
     MappingKind.LOGISTIC,
     0.1,
@@ -83,13 +83,13 @@ def test_the_schema_knows_the_same_words(where: tuple[str, str], vocabulary: typ
 
 
 def test_the_schema_knows_all_signals() -> None:
-    assert SCHEMA["$defs"]["signal"]["enum"] == list(Signal)
-    assert SCHEMA["$defs"]["configuration"]["properties"]["signals"]["maxItems"] == len(Signal)
+    assert SCHEMA["$defs"]["signal"]["enum"] == list(SIGNALS.names())
+    assert SCHEMA["$defs"]["configuration"]["properties"]["signals"]["maxItems"] == len(SIGNALS)
 
 
 def test_a_coefficient_for_each_feature() -> None:
     """3 variants: 2 signals of 3 numbers and 6 statistics of the classifier; reduced, 2 of 4 and the 6."""
-    signals = (Signal.MARGIN, Signal.CLASSIFIER_WEIGHTS, Signal.ACCURACY)
+    signals = ("margin", "classifier_weights", "accuracy")
     every = dataclasses.replace(CONFIGURATION, signals=signals, coefficients=(1.0,) * 12)
     assert every.features[0] == "margin_00"
     assert every.features[9:] == ("accuracy_00", "accuracy_01", "accuracy_02")
@@ -112,8 +112,8 @@ def test_several_thetas_are_measured_on_the_same_images() -> None:
             dataclasses.replace(both, thetas=thetas)
 
 
-@pytest.mark.parametrize("signals", [(), (Signal.ACCURACY, Signal.ACCURACY)])
-def test_each_signal_once(signals: tuple[Signal, ...]) -> None:
+@pytest.mark.parametrize("signals", [(), ("accuracy", "accuracy")])
+def test_each_signal_once(signals: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="each once"):
         dataclasses.replace(CONFIGURATION, signals=signals)
 

@@ -11,7 +11,6 @@ from detector.mapping.parameters import Clip, Configuration, MappingKind
 from detector.mapping.predict import predict
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.signals.features import Reduction
-from detector.signals.signals import Signal
 
 WIDE = Clip(0, 1)
 
@@ -20,7 +19,7 @@ def _configuration(
     coefficients: list[float], intercept: float = 0.0, kind: MappingKind = MappingKind.LINEAR
 ) -> Configuration:
     theta = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, len(coefficients), 10)
-    return Configuration((theta,), (Signal.ACCURACY,), Reduction.VARIANTS, kind, intercept, tuple(coefficients))
+    return Configuration((theta,), ("accuracy",), Reduction.VARIANTS, kind, intercept, tuple(coefficients))
 
 
 def _fitted(seed: int, models: int = 60) -> tuple[np.ndarray, np.ndarray]:

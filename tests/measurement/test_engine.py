@@ -33,7 +33,7 @@ def close(found: np.ndarray, expected: np.ndarray) -> None:
     assert (found.argmax(1) == expected.argmax(1)).all()
 
 
-# One of each family; tests/test_table.py runs all 23 from the file to the logits.
+# One of each family; tests/test_table.py runs all architectures from the file to the logits.
 FAMILIES = ("densenet121", "googlenet", "mobilenetv2", "resnet50", "shufflenet1_0", "squeezenetv1_1")
 
 

@@ -172,7 +172,8 @@ def test_data_parallel_elsewhere_or_with_other_content(forge):
         return lambda storages: forge.module(cls, children={"module": inner(storages), **more})
 
     assert parse_model(forge.container(wrap(forge.network))).data_parallel
-    assert "inside of the network" in _refused(forge.container(wrap(wrap(forge.network))))
+    twice = parse_model(forge.container(wrap(wrap(forge.network))))  # answers as the network alone does
+    assert list(twice.tensors) == list(parse_model(forge.container(forge.network)).tensors)
     assert "with other content" in _refused(forge.container(wrap(forge.network, other=_identity(forge))))
     assert "with other content" in _refused(forge.container(forge.module(cls)))
 

@@ -86,12 +86,23 @@ def test_33_aliasing(forge):
     assert "b: shares its numbers with a" in _refused(forge.container(value), UnsafeModelError)
 
 
-@pytest.mark.parametrize(
-    "cls", ["Double", "Half", "BFloat16", "ComplexFloat", "Bool", "Int", "Byte", "QInt8", "Untyped"]
-)
-def test_34_number_types(forge, cls):
-    content = _state_dict(forge, lambda s: s.tensor(NUMBERS, cls=f"{cls}Storage"))
+_ITEM_BYTES = {"ComplexFloat": 8, "ComplexDouble": 16, "Bool": 1, "Int": 4, "Short": 2, "Byte": 1, "Char": 1}
+_ITEM_BYTES |= {"QInt8": 1, "QUInt8": 1, "QInt32": 4, "QUInt4x2": 1, "QUInt2x4": 1, "Untyped": 1}
+
+
+@formats
+@pytest.mark.parametrize("cls", _ITEM_BYTES)
+def test_34_number_types(forge, cls, legacy):
+    numbers = np.zeros(12, f"V{_ITEM_BYTES[cls]}")
+    content = _state_dict(forge, lambda s: s.tensor(numbers, cls=f"{cls}Storage"), legacy)
     assert f"numbers of type {cls}Storage" in _refused(content, UnsafeModelError)
+
+
+@pytest.mark.parametrize("cls", ["Double", "Half", "BFloat16", *_ITEM_BYTES])
+def test_34_number_types_of_another_length_than_the_bytes(forge, cls):
+    """CVE-2026-24747 once more: the type decides how many bytes a number has."""
+    numbers = np.zeros(12, "V3")
+    _refused(_state_dict(forge, lambda s: s.tensor(numbers, cls=f"{cls}Storage")), CorruptModelError)
 
 
 REBUILDERS = ["sparse_tensor", "meta_tensor_no_storage", "qtensor", "wrapper_subclass", "from_type_v2", "nested_tensor"]

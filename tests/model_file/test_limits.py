@@ -58,10 +58,11 @@ def _weights(forge, storages):
 
 
 MACHINE = {
-    "opcodes": (b")" + b"\x85" * 100, 100, "too many pickle opcodes"),
+    "opcodes": (b")" + b"\x85" * 100, 200, "too many pickle opcodes"),
     "stack": (b"(" + b"N" * 100 + b"t", 100, "too many objects on the pickle stack"),
     "memo": (b"N" + b"\x94" * 100, 99, "too many objects in the pickle memo"),
     "integer_bytes": (b"\x8a\x64" + b"\1" * 100, 99, "too many bytes in one integer"),
+    "arguments": (b"cargparse\nNamespace\n(" + b"N" * 100 + b"tR", 99, "too many arguments of argparse.Namespace"),
     "pickle_bytes": (b"X\xe8\x03\0\0" + b"x" * 1000, 1000, "too many bytes in one pickle"),
 }
 
@@ -105,5 +106,21 @@ def test_marks_count_as_stack(forge):
         parse_model(content, Limits(stack=50))
 
 
+def test_text(forge):
+    """Counted as often as it is referred to, and before anything is done with it."""
+    content = forge.container(lambda storages: forge.network(storages, many=["x" * 100] * 10))
+    assert parse_model(content, Limits(text=2000)).modules[0].attributes["many"] == ("x" * 100,) * 10
+    with pytest.raises(UnsafeModelError, match="too many characters in attributes"):
+        parse_model(content, Limits(text=999))
+
+
 def test_every_limit_has_a_test():
-    assert set(NAMES) == {*NEEDS, *MACHINE, "file_bytes", "nesting", "values"}
+    assert set(NAMES) == {
+        *NEEDS,
+        *MACHINE,
+        "file_bytes",
+        "nesting",
+        "values",
+        "text",
+        "header_bytes",
+    }  # the last in test_checkpoints

@@ -18,11 +18,11 @@ from detector.mapping.bundles import load_bundle, load_parameters
 from detector.mapping.parameters import Figures
 from detector.mapping.predict import predict
 from detector.model_file.records import ContentKind, FileFormat, ModelRecord
-from detector.pruning.theta import LayerRange, PruningMethod, Theta
+from detector.pruning.theta import THETA_KEYS, LayerRange, PruningMethod, theta_schema
 from detector.report.report import Basis, MappingSummary, ModelSummary, Report, Versions, report_text, write_report
 from detector.rounds.preprocessing import PROFILES
-from detector.signals.features import PER_MODEL, Reduction
-from detector.signals.signals import PER_VARIANT, Signal
+from detector.signals.features import Reduction
+from detector.signals.registry import SIGNALS, model_signal, per_model, per_variant
 
 SHIPPED = Path(__file__).parents[2] / "learned_params"
 HASHING: Future[str] = Future()
@@ -51,9 +51,9 @@ def _full() -> Report:
         signals=configuration.signals,
         reduction=configuration.reduction,
         readings={
-            **dict.fromkeys(PER_VARIANT, (0.5,) * 15),
-            **{signal: (0.5,) * len(names) for signal, names in PER_MODEL.items()},
-            Signal.ACCURACY: vector,
+            **dict.fromkeys(per_variant(), (0.5,) * 15),
+            **{signal: (0.5,) * len(model_signal(signal).numbers) for signal in per_model()},
+            "accuracy": vector,
         },
         features=configuration.features,
         signal_vector=vector,
@@ -142,10 +142,11 @@ def test_the_schema_knows_the_same_words() -> None:
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["properties"]["basis"]["enum"] == [basis.value for basis in Basis]
     assert schema["properties"]["exit_code"]["enum"] == [code.value for code in ExitCode]
-    assert schema["$defs"]["signal"]["enum"] == list(Signal)
+    assert schema["$defs"]["signal"]["enum"] == list(SIGNALS.names())
     assert schema["properties"]["reduction"]["enum"] == [*Reduction, None]
     theta = schema["$defs"]["theta"]["properties"]
-    assert set(theta) == {field.name for field in dataclasses.fields(Theta)}
+    assert set(theta) == set(THETA_KEYS)
+    assert schema["$defs"]["theta"] == theta_schema()
     assert theta["pruning_method"]["enum"] == list(PruningMethod)
     assert theta["layers"]["enum"] == list(LayerRange)
     assert schema["$defs"]["finding"]["properties"]["severity"]["enum"] == [s.value for s in Severity]
@@ -178,7 +179,7 @@ def test_the_text_shows_what_was_provoked_and_which_readings_count() -> None:
     other = dataclasses.replace(
         report,
         thetas=(dataclasses.replace(report.thetas[0], **method),),
-        signals=(Signal.CONCENTRATION, Signal.CLASSIFIER_WEIGHTS),
+        signals=("concentration", "classifier_weights"),
         reduction=Reduction.SUMMARY,
     )
     text = " ".join(report_text(other).split())
@@ -194,14 +195,14 @@ def test_of_several_thetas_the_text_shows_means_and_of_the_network_itself_named_
     """Every signal at once, over two thetas of 15 variants each, the accuracies 0.5 lower under the second."""
     report = _full()
     assert report.thetas is not None and report.readings is not None
-    accuracies = report.readings[Signal.ACCURACY]
-    twice = {signal: tuple(report.readings[signal]) * 2 for signal in PER_VARIANT}
+    accuracies = report.readings["accuracy"]
+    twice = {signal: tuple(report.readings[signal]) * 2 for signal in per_variant()}
     several = dataclasses.replace(
         report,
         thetas=(report.thetas[0], dataclasses.replace(report.thetas[0], p=0.2)),
-        signals=tuple(Signal),
+        signals=SIGNALS.names(),
         reduction=Reduction.MEAN,
-        readings={**report.readings, **twice, Signal.ACCURACY: (*accuracies, *(one - 0.5 for one in accuracies))},
+        readings={**report.readings, **twice, "accuracy": (*accuracies, *(one - 0.5 for one in accuracies))},
     )
     text = " ".join(report_text(several).split())
     assert "30 pruned variants of 2 thetas (2 Reset); below the mean of each theta" in text
@@ -209,7 +210,7 @@ def test_of_several_thetas_the_text_shows_means_and_of_the_network_itself_named_
     assert "of each the mean over the variants of a theta is used" in text
     assert "unpruned: accuracy 0.50, log_probability 0.50" in text
     assert "attraction: largest_pair 0.50, pair_gap 0.50" in text
-    alone = dataclasses.replace(several, signals=(Signal.ATTRACTION,))
+    alone = dataclasses.replace(several, signals=("attraction",))
     assert "of each the mean" not in report_text(alone)
 
 
@@ -222,6 +223,7 @@ def test_of_several_thetas_the_text_shows_means_and_of_the_network_itself_named_
         (0.3, Basis.MEASURED, "rather clean"),
         (0.01, Basis.MEASURED, "clearly taken for clean"),
         (0.9, Basis.TAMPERED, "not what it should be"),
+        (0.53, Basis.UNKNOWN_ARCHITECTURE, "its architecture is not known"),
         (0.53, Basis.BASE_RATE, "no pruned model was measured"),
         (0.5, Basis.NEUTRAL, "no answer"),
     ],

@@ -165,3 +165,17 @@ def test_not_even_a_forged_profile_falls_back(field: str) -> None:
     object.__setattr__(profile, field, "unknown")
     with pytest.raises(AssertionError, match="unknown"):
         profile(np.zeros((4, 4, 3), np.uint8))
+
+
+@pytest.mark.parametrize("name", ["round1", "round2", "rgb_minmax"])
+def test_cropped_pixels_are_scaled_together_as_one_by_one(name: str) -> None:
+    """What probes change are the cropped pixels; unchanged they give the very inputs of the files."""
+    profile = PROFILES[name]
+    pixels = np.random.default_rng(0).integers(5, 250, (3, 256, 256, 3), dtype=np.uint8)
+    pixels[2] = 9
+    cropped = np.stack([profile.cropped(one) for one in pixels])
+    np.testing.assert_array_equal(cropped[0], pixels[0, 16:240, 16:240].transpose(2, 0, 1))
+    scaled = profile.scaled(cropped)
+    np.testing.assert_array_equal(scaled, np.stack([profile(one) for one in pixels]))
+    assert scaled.flags.c_contiguous
+    assert profile.scaled(cropped[:0]).shape == (0, 3, 224, 224)

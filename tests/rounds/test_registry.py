@@ -36,7 +36,7 @@ def test_the_rounds_are_what_nist_says() -> None:
     assert FOLDERS == ("example_data", "clean_example_data", "clean-example-data", "example")
     assert LABEL_COLUMNS == ("poisoned", "ground_truth")
     assert len(EXAMPLE_RULES) == 2
-    assert set(PROFILES) == {*ROUNDS, "rgb_minmax", "imagenet"}
+    assert set(PROFILES) == {*ROUNDS, "rgb_minmax", "imagenet", "small56", "small64", "small80"}
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from detector.commands.cli import parse
-from detector.commands.settings import load_train_settings
+from detector.commands.settings import load_settings
 from detector.examples.images import decode, list_examples
 from detector.examples.profile_choice import candidate_profiles
 from detector.rounds.preprocessing import PROFILES
@@ -149,12 +149,12 @@ image = decode(listing, (0,), PROFILES["toy"]).images[0]
 assert image.shape == (3, 16, 16)
 assert np.allclose(image[:, 0, 0], [-0.15, -0.25, 0.25])
 
-values = json.loads((home / "metaparameters.json").read_text()) | {"train_preprocessing": "toy"}
+values = json.loads((home / "metaparameters.json").read_text()) | {"infer_preprocessing": "toy"}
 schema = json.loads((home / "metaparameters_schema.json").read_text())
-schema["properties"]["train_preprocessing"]["enum"] = [*PROFILES]
+schema["properties"]["infer_preprocessing"]["enum"] = [*PROFILES]
 (root / "values.json").write_text(json.dumps(values))
 (root / "schema.json").write_text(json.dumps(schema))
-assert load_train_settings(root / "values.json", root / "schema.json").preprocessing == PROFILES["toy"]
+assert load_settings(root / "values.json", root / "schema.json").preprocessing == "toy"
 assert parse(["infer", "--model_filepath", str(folder / "model.pt"), "--result_filepath", str(root / "r"),
               "--scratch_dirpath", str(root / "s")], home).examples_dirpath == folder / "toys"
 print("used")

@@ -11,20 +11,14 @@ from sklearn.metrics import accuracy_score, recall_score
 
 from detector.architectures import ARCHITECTURES, build
 from detector.graph.reference import reference_graph
-from detector.signals.signals import (
-    CLASSIFIER_STATISTICS,
-    PER_VARIANT,
-    Signal,
-    classifier_statistics,
-    model_statistics,
-    unpruned_readings,
-    variant_readings,
-)
+from detector.signals.classifier_weights import CLASSIFIER_STATISTICS, classifier_statistics, model_statistics
+from detector.signals.reading import unpruned_readings, variant_readings
+from detector.signals.registry import SIGNALS, per_variant
 
 RNG = np.random.default_rng(0)
 
 
-def of_one(signal: Signal, pruned: np.ndarray, unpruned: np.ndarray, labels: list[int]) -> list[float]:
+def of_one(signal: str, pruned: np.ndarray, unpruned: np.ndarray, labels: list[int]) -> list[float]:
     readings = variant_readings(pruned, unpruned, np.array(labels), (signal,))
     assert readings.shape == (len(pruned), 1)
     assert readings.dtype == np.float64
@@ -33,7 +27,7 @@ def of_one(signal: Signal, pruned: np.ndarray, unpruned: np.ndarray, labels: lis
 
 def accuracies(logits: np.ndarray, labels: list[int]) -> list[float]:
     """With an unpruned network that is always wrong: accuracies are relative to nothing."""
-    return of_one(Signal.ACCURACY, logits, -np.eye(logits.shape[2])[labels], labels)
+    return of_one("accuracy", logits, -np.eye(logits.shape[2])[labels], labels)
 
 
 def test_accuracy_by_hand() -> None:
@@ -72,10 +66,10 @@ PRUNED = np.log([[[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.7, 0.2, 0.1]]])
 UNPRUNED = np.log([[0.5, 0.25, 0.25], [0.2, 0.4, 0.4], [0.2, 0.2, 0.6]])
 LABELS = [0, 1, 2]
 BY_HAND = {
-    Signal.ACCURACY: 2 / 3,
-    Signal.LOG_PROBABILITY: math.log(0.7 * 0.6 * 0.1 / (0.5 * 0.4 * 0.6)) / 3,
-    Signal.MARGIN: (math.log(0.7 / 0.2 * 0.6 / 0.3 * 0.1 / 0.7) - math.log(2 * 1 * 3)) / 3,
-    Signal.ENTROPY: -(
+    "accuracy": 2 / 3,
+    "log_probability": math.log(0.7 * 0.6 * 0.1 / (0.5 * 0.4 * 0.6)) / 3,
+    "margin": (math.log(0.7 / 0.2 * 0.6 / 0.3 * 0.1 / 0.7) - math.log(2 * 1 * 3)) / 3,
+    "entropy": -(
         2 * (0.7 * math.log(0.7) + 0.2 * math.log(0.2) + 0.1 * math.log(0.1))
         + (0.1 * math.log(0.1) + 0.6 * math.log(0.6) + 0.3 * math.log(0.3))
         - (0.5 * math.log(0.5) + 0.5 * math.log(0.25))
@@ -83,18 +77,18 @@ BY_HAND = {
         - (0.4 * math.log(0.2) + 0.6 * math.log(0.6))
     )
     / 3,
-    Signal.CONCENTRATION: 1.5 / 3 - 1.25 / 3,  # of class 0, and of class 2
-    Signal.LOWEST_RECALL: 0 - 1,
+    "concentration": 1.5 / 3 - 1.25 / 3,  # of class 0, and of class 2
+    "lowest_recall": 0 - 1,
 }
 
 
 @pytest.mark.parametrize("signal", BY_HAND)
-def test_each_signal_by_hand(signal: Signal) -> None:
+def test_each_signal_by_hand(signal: str) -> None:
     assert of_one(signal, PRUNED, UNPRUNED, LABELS) == [pytest.approx(BY_HAND[signal], abs=1e-12)]
 
 
 def test_all_signals_at_once_are_the_single_ones_in_order() -> None:
-    assert PER_VARIANT == tuple(Signal)[:6] == tuple(BY_HAND)
+    assert per_variant() == SIGNALS.names()[:6] == tuple(BY_HAND)
     readings = variant_readings(PRUNED, UNPRUNED, np.array(LABELS))
     np.testing.assert_allclose(readings, [list(BY_HAND.values())], rtol=0, atol=1e-12)
 
@@ -125,7 +119,7 @@ def test_the_unpruned_network_is_read_as_it_is() -> None:
 
 def test_recall_only_counts_classes_that_have_images() -> None:
     logits = np.eye(5)[[1, 3, 0]][None]
-    assert of_one(Signal.LOWEST_RECALL, logits, np.eye(5)[[1, 3, 3]], [1, 3, 3]) == [0.5 - 1]
+    assert of_one("lowest_recall", logits, np.eye(5)[[1, 3, 3]], [1, 3, 3]) == [0.5 - 1]
 
 
 def test_shifting_logits_changes_nothing() -> None:
@@ -138,10 +132,10 @@ def test_outliers_do_not_rule() -> None:
     """Certainties beyond 20 nats are all the same, right or wrong."""
     logits = np.array([[[1e9, 0], [0, 1e9]], [[25, 0], [0, 25]]], dtype=np.float32)
     unpruned = np.zeros((2, 2))
-    assert of_one(Signal.MARGIN, logits, unpruned, [0, 0]) == [0, 0]
+    assert of_one("margin", logits, unpruned, [0, 0]) == [0, 0]
     right, lost = 0, -20
     expected = (right + lost) / 2 + math.log(2)
-    assert of_one(Signal.LOG_PROBABILITY, logits, unpruned, [0, 0]) == [pytest.approx(expected, abs=1e-9)] * 2
+    assert of_one("log_probability", logits, unpruned, [0, 0]) == [pytest.approx(expected, abs=1e-9)] * 2
 
 
 def test_answers_that_are_no_numbers_are_the_worst() -> None:

@@ -14,6 +14,7 @@ import torch
 from detector.base.clock import Budget, SystemClock
 from detector.commands.detect import Detection, Request
 from detector.commands.settings import Settings
+from detector.examples.choice import ImageChoice
 from detector.mapping.bundles import Bundle, write_bundle
 from detector.mapping.parameters import Clip, Configuration, LearnedParameters, MappingKind, Provenance
 from detector.measurement.engine import PackedEngine
@@ -22,7 +23,8 @@ from detector.report.report import Report
 from detector.rounds.preprocessing import PROFILES
 from detector.rounds.reading import LabelledModel, LeftOut
 from detector.signals.features import Reduction, feature_names
-from detector.signals.signals import PER_VARIANT, Signal
+from detector.signals.registry import SIGNALS, per_variant
+from detector.sweep.readings import images_of
 from detector.sweep.store import Store
 from detector.sweep.sweeping import ModelReadings, Sweep, sweep_model
 
@@ -55,7 +57,7 @@ def swept(model: LabelledModel, *thetas: Theta, scratch: Path | None = None, pro
 
 
 def detection(model: LabelledModel, theta: Theta, directory: Path) -> Report:
-    every = tuple(Signal)
+    every = SIGNALS.names()
     length = len(feature_names(every, Reduction.VARIANTS, [theta.num_pruned_models]))
     configuration = Configuration((theta,), every, Reduction.VARIANTS, MappingKind.LINEAR, 0.0, (0.0,) * length)
     origin = Provenance("by hand", 2, 1, "none", "this test")
@@ -89,19 +91,19 @@ def test_readings_are_those_of_separate_detections(
     theta = (THETA, *OTHERS)[number]
     report = detection(labelled, theta, tmp_path)
     assert report.readings is not None
-    assert together.variants[number].shape == (theta.num_pruned_models, len(PER_VARIANT))
-    for column, signal in enumerate(PER_VARIANT):
+    assert together.variants[number].shape == (theta.num_pruned_models, len(per_variant()))
+    for column, signal in enumerate(per_variant()):
         np.testing.assert_allclose(together.variants[number][:, column], report.readings[signal], atol=1e-4)
-    np.testing.assert_allclose(together.classifier, report.readings[Signal.CLASSIFIER_WEIGHTS])
-    np.testing.assert_allclose(together.unpruned[number], report.readings[Signal.UNPRUNED], atol=1e-4)
-    np.testing.assert_allclose(together.attraction[number], report.readings[Signal.ATTRACTION], atol=1e-4)
+    place = images_of((THETA, *OTHERS)).index(ImageChoice.of(theta))
+    for signal, tolerance in (("classifier_weights", 0.0), ("unpruned", 1e-4), ("attraction", 1e-4)):
+        np.testing.assert_allclose(together.numbers[signal][place], report.readings[signal], atol=tolerance)
 
 
 def test_one_theta_alone_is_a_detection_to_the_bit(labelled: LabelledModel, tmp_path: Path) -> None:
     report = detection(labelled, THETA, tmp_path)
     assert report.readings is not None
     (readings,) = swept(labelled, THETA).variants
-    for column, signal in enumerate(PER_VARIANT):
+    for column, signal in enumerate(per_variant()):
         assert readings[:, column].tolist() == list(report.readings[signal])
 
 
@@ -119,7 +121,7 @@ def test_what_is_told_of_the_model(labelled: LabelledModel, small_case: Any) -> 
     assert measured.untouched["scale_norm"] == 0.0
     assert measured.untouched["file_bytes"] == small_case.model.stat().st_size
     assert measured.untouched["accuracy"] == 1.0
-    assert measured.untouched["loss"] == pytest.approx(-measured.unpruned[0, 1])
+    assert measured.untouched["loss"] == pytest.approx(-measured.numbers["unpruned"][0, 1])
     # Logit i of image i is 11, the others about 10.
     assert measured.untouched["confidence"] == pytest.approx(np.e / (np.e + 4), rel=0.1)
     assert measured.untouched["final_train_loss"] == 0.25

@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 
 from detector.base.clock import SystemClock
+from detector.examples.choice import ImageChoice
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.rounds.preprocessing import PROFILES
 from detector.rounds.reading import LeftOut, read_round
 from detector.signals.attraction import ATTRACTION_STATISTICS
-from detector.signals.signals import PER_VARIANT, UNPRUNED_STATISTICS
+from detector.signals.registry import per_variant
+from detector.signals.unpruned import UNPRUNED_STATISTICS
 from detector.sweep.store import Store
 from detector.sweep.sweeping import Sweep
 from detector.sweep.workers import MeasuredRound, measure_round
@@ -46,13 +48,14 @@ def test_readings_by_architecture(alone: MeasuredRound) -> None:
     assert squeeze.names == tuple(f"id-{number:08d}" for number in range(8))
     assert squeeze.poisoned.tolist() == [1, 0, 1, 0, 0, 1, 1, 0]
     assert squeeze.thetas == THETAS
-    assert squeeze.signals == tuple(PER_VARIANT)
+    assert squeeze.signals == per_variant()
     for variants, seconds in zip(squeeze.variants, squeeze.seconds, strict=True):
-        assert variants.shape == (8, 2, len(PER_VARIANT))
+        assert variants.shape == (8, 2, len(per_variant()))
         assert seconds.shape == (8,)
         assert np.all(seconds > 0)
-    assert squeeze.unpruned.shape == (len(THETAS), 8, len(UNPRUNED_STATISTICS))
-    assert squeeze.attraction.shape == (len(THETAS), 8, len(ATTRACTION_STATISTICS))
+    assert squeeze.images == (ImageChoice(2),)  # of both thetas
+    assert squeeze.numbers["unpruned"].shape == (1, 8, len(UNPRUNED_STATISTICS))
+    assert squeeze.numbers["attraction"].shape == (1, 8, len(ATTRACTION_STATISTICS))
     assert {len(column) for column in squeeze.untouched.values()} == {8}
     assert len(np.unique(squeeze.untouched["convolution_norm"])) == 8
 

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.learning.evaluation.calibration import calibrate
-from detector.learning.evaluation.evaluation import cross_entropies
-from detector.learning.regression.design import Design
+from detector.learning.evaluation.design import Design
+from detector.learning.evaluation.metrics import cross_entropies
+from detector.learning.evaluation.rounding import rounded
 from detector.learning.search.candidates import Bank
 from detector.learning.search.searching import Families, Fits
 from detector.mapping.parameters import Clip
@@ -51,7 +52,7 @@ def cross_validate(
     Without calibration the score itself is the probability, as in the paper.
     """
     parts: dict[str, list[CrossValidated]] = {name: [] for name in families}
-    for folds in design.folds:
+    for folds in design.folds.numbers:
         scores = _held_out_scores(bank, design, folds, families, strengths, nested=calibrated)
         for name, part in parts.items():
             part.append(_judged(scores[name], design, folds, clip, calibrated=calibrated))
@@ -113,7 +114,7 @@ def _stacked(parts: Sequence[CrossValidated]) -> CrossValidated:
 
 def better_of(first: CrossValidated, second: CrossValidated, folds: NDArray[np.int64]) -> CrossValidated:
     """For one architecture: in each fold the procedure whose inner cross-entropy is smaller; the first if equal."""
-    wins = second.inner_losses[:, :, 0] < first.inner_losses[:, :, 0]  # (repeats, folds, P)
+    wins = rounded(second.inner_losses[:, :, 0]) < rounded(first.inner_losses[:, :, 0])  # (repeats, folds, P)
     take = np.take_along_axis(wins, folds[..., None], axis=1)  # (repeats, N, P)
     return CrossValidated(
         np.where(take, second.probabilities, first.probabilities),

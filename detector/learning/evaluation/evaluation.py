@@ -9,15 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detector.learning.evaluation.metrics import cross_entropies, error_rate, half_width, mean_auc, roc_auc
 from detector.learning.regression.fitting import FitMethod, Labels, Probabilities, Vectors, fit, folds
 from detector.mapping.parameters import Clip, Figures
 
 REPEATS = 5  # of the cross-validation, each with folds of its own
 PERMUTATIONS = 49  # the smallest p-value is then 0.02
-
-_CERTAIN = 1e-12
 
 
 @dataclass(frozen=True)
@@ -44,29 +42,6 @@ class Evaluation:
     folds: int
     permuted_auc: float
     p_value: float
-
-
-def cross_entropies(probabilities: Probabilities, labels: Labels) -> NDArray[np.float64]:
-    """-(t ln p + (1 - t) ln(1 - p)) of each model, p clipped to [1e-12, 1 - 1e-12]."""
-    p = np.clip(probabilities, _CERTAIN, 1 - _CERTAIN)
-    losses: NDArray[np.float64] = -np.where(labels == 1, np.log(p), np.log1p(-p))
-    return losses
-
-
-def half_width(losses: NDArray[np.float64]) -> float:
-    """Of the 95 % interval of the mean of losses (N,): 1.96 standard deviations over sqrt(N)."""
-    return float(1.96 * losses.std() / np.sqrt(len(losses)))
-
-
-def error_rate(probabilities: Probabilities, labels: Labels) -> float:
-    """Share of the models whose probability is off by 0.5 or more."""
-    return float(np.mean(np.abs(probabilities - labels) >= 0.5))
-
-
-def roc_auc(probabilities: Probabilities, labels: Labels) -> float:
-    """The probability that a poisoned model scores higher than a clean one, ties counted half: sklearn's, as NIST's."""
-    poisoned, clean = probabilities[labels == 1, None], probabilities[labels == 0]
-    return float(np.mean((poisoned > clean) + 0.5 * (poisoned == clean)))
 
 
 def figures(probabilities: Probabilities, labels: Labels) -> Figures:
@@ -116,8 +91,3 @@ def held_out_probabilities(
             regression = fit(method, vectors[fitted], labels[fitted], seed)
             answers[repeat, held_out] = regression.probabilities(vectors[held_out], clip)
     return answers
-
-
-def mean_auc(answers: Probabilities, labels: Labels) -> float:
-    """Mean over repeats of answers (repeats, N)."""
-    return float(np.mean([roc_auc(repeat, labels) for repeat in answers]))

@@ -6,15 +6,14 @@ No calibration is needed: what it answers are probabilities. Reads readings alon
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.learning.evaluation.evaluation import cross_entropies
-from detector.learning.regression.design import Design
+from detector.learning.evaluation.design import Design
+from detector.learning.evaluation.nested import best_options, chosen_answers, held_out_losses, nested_probabilities
 from detector.learning.regression.fitting import Fit
 from detector.learning.regression.ridge import Scale
 from detector.learning.search.candidates import Candidate
@@ -53,24 +52,19 @@ class Logistic:
 
     def held_out(self) -> Array:
         """Probabilities (repeats, N, P) of every model by whichever option is best among the other folds."""
-        return np.array([self._nested(folds) for folds in self.design.folds])
+        return nested_probabilities(self.options, self.design.labels, self.design.folds)
 
     def answers(self, rows: Mask) -> Array:
         """Probabilities (N, P) of all models by the option that is best among the models of `rows`, fitted on them."""
-        best = self.inner_losses(rows).mean(axis=1).argmin(axis=0)
-        return self._clipped(_of_best(self._options(rows), best))
+        best = best_options(self.inner_losses(rows).mean(axis=1))
+        return chosen_answers(self.options(rows), best)
 
     def inner_losses(self, rows: Mask) -> Array:
         """Cross-entropies (options, rows, P) of the models of `rows`, by fits without their fold of the first repeat.
 
         Under the true labels alone where that is all that the design has.
         """
-        folds = self.design.folds[0]
-        losses = np.empty((len(self.features) * len(STRENGTHS), int(rows.sum()), self.design.labels.shape[1]))
-        for fold in np.unique(folds[rows]):
-            own = folds == fold
-            losses[:, own[rows]] = self._losses(self._options(rows & ~own), rows & own)
-        return losses
+        return held_out_losses(self.options, self.design.labels, self.design.folds.numbers[0], rows)
 
     def fits(self, option: int) -> tuple[Fit, ...]:
         """The regression of the raw features, for each architecture: one option, all models, the true labels."""
@@ -84,29 +78,8 @@ class Logistic:
             for means, deviations in zip(scale.means, scale.deviations, strict=True)
         )
 
-    def _nested(self, folds: Indices) -> Array:
-        """Of one repeat. A fit without the folds f and g judges g for the choice in f, and f for that in g."""
-        numbers = [int(number) for number in np.unique(folds)]
-        left_out = [*((number,) for number in numbers), *combinations(numbers, 2)]
-        answers = {some: self._options(~np.isin(folds, some)) for some in left_out}
-        probabilities = np.empty(self.design.labels.shape)
-        for fold in numbers:
-            losses = sum(self._summed(answers, fold, other, folds) for other in numbers if other != fold)
-            own = _of_best(answers[fold,], np.argmin(losses, axis=0))
-            probabilities[folds == fold] = own[folds == fold]
-        return self._clipped(probabilities)
-
-    def _summed(self, answers: Mapping[tuple[int, ...], Array], fold: int, other: int, folds: Indices) -> Array:
-        """Cross-entropies (options, P) of the models of the fold `other`, summed."""
-        summed: Array = self._losses(answers[min(fold, other), max(fold, other)], folds == other).sum(axis=1)
-        return summed
-
-    def _losses(self, answers: Array, rows: Mask) -> Array:
-        losses: Array = cross_entropies(self._clipped(answers[:, rows]), self.design.labels[rows])
-        return losses
-
-    def _options(self, fitted: Mask) -> Array:
-        """Probabilities (options, N, P) of all models, by fits of those that are `fitted`."""
+    def options(self, fitted: Mask) -> Array:
+        """Probabilities (options, N, P) of all models, clipped, by fits of those that are `fitted` (N,)."""
         architecture = self.design.architecture
         options = []
         for one in self.features:
@@ -115,17 +88,7 @@ class Logistic:
             for strength in STRENGTHS:
                 weights = fit_logistic(inputs[fitted], self.design.labels[fitted], strength)
                 options.append(1 / (1 + np.exp(-np.clip(inputs @ weights, -_FARTHEST, _FARTHEST))))
-        return np.array(options)
-
-    def _clipped(self, probabilities: Array) -> Array:
-        clipped: Array = probabilities.clip(self.clip.low, self.clip.high)
-        return clipped
-
-
-def _of_best(answers: Array, best: Indices) -> Array:
-    """(N, P) of (options, N, P), with an option for each set of labels."""
-    chosen: Array = np.take_along_axis(answers, best[None, None], axis=0)[0]
-    return chosen
+        return np.array(options).clip(self.clip.low, self.clip.high)
 
 
 def _with_constant(inputs: Array) -> Array:

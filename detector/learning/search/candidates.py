@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from detector.learning.regression.fitting import Fit
 from detector.mapping.parameters import Configuration
 from detector.pruning.theta import PruningMethod, SelectionRule, Theta
-from detector.signals.features import PER_MODEL, Reduction, feature_matrix
-from detector.signals.signals import PER_VARIANT, Signal
+from detector.signals.features import Reduction, make_features
+from detector.signals.registry import is_per_variant, per_variant
 from detector.sweep.readings import ArchitectureReadings
 
 Array = NDArray[np.float64]
@@ -29,14 +29,14 @@ MAX_SECONDS = 60.0  # the paper's T_max
 PRUNING = (PruningMethod.REMOVE, PruningMethod.RESET, PruningMethod.TRIM)  # the paper's methods
 # Of thetas together the means alone, and few sets of signals: there are enough features, and each choice costs.
 SIGNALS_TOGETHER = (
-    (Signal.ACCURACY,),
-    (Signal.ACCURACY, Signal.MARGIN),
-    (Signal.ACCURACY, Signal.LOWEST_RECALL),
-    tuple(PER_VARIANT),
+    ("accuracy",),
+    ("accuracy", "margin"),
+    ("accuracy", "lowest_recall"),
+    per_variant(),
 )
 # What the unpruned network answers: what the other signals depend on, and a trojan's traces.
-SIGNALS_UNPRUNED = (Signal.ATTRACTION, Signal.UNPRUNED)
-SIGNALS_BESIDE = ((Signal.ACCURACY, Signal.MARGIN, *SIGNALS_UNPRUNED), (Signal.MARGIN, *SIGNALS_UNPRUNED))
+SIGNALS_UNPRUNED = ("attraction", "unpruned")
+SIGNALS_BESIDE = (("accuracy", "margin", *SIGNALS_UNPRUNED), ("margin", *SIGNALS_UNPRUNED))
 
 
 @dataclass(frozen=True)
@@ -44,18 +44,13 @@ class Candidate:
     """One way to turn a model into features. Without a variant's signal a theta only says which images are taken."""
 
     thetas: tuple[Theta, ...]
-    signals: tuple[Signal, ...]
+    signals: tuple[str, ...]
     reduction: Reduction
 
     def features(self, readings: ArchitectureReadings) -> Array:
         """The features (M, length) of the models of one architecture."""
-        numbers = [readings.thetas.index(theta) for theta in self.thetas]
-        statistics = {
-            Signal.CLASSIFIER_WEIGHTS: readings.classifier,
-            Signal.UNPRUNED: readings.unpruned[numbers[0]],  # all thetas of a candidate have the same images
-            Signal.ATTRACTION: readings.attraction[numbers[0]],
-        }
-        return feature_matrix(self.signals, self.reduction, [readings.variants[k] for k in numbers], statistics)
+        counts = [theta.num_pruned_models for theta in self.thetas]
+        return readings.features(make_features(self.signals, self.reduction, counts), self.thetas)
 
     def configuration(self, fit: Fit) -> Configuration:
         """With the regression that was fitted on the features, and no figures yet."""
@@ -69,7 +64,7 @@ class Candidate:
     @property
     def pruned(self) -> bool:
         """Whether any variant is measured."""
-        return not PER_MODEL.keys() >= set(self.signals)
+        return any(map(is_per_variant, self.signals))
 
 
 @dataclass(frozen=True)
@@ -123,7 +118,7 @@ def all_candidates(thetas: Sequence[Theta], together: Sequence[tuple[Theta, ...]
     Of one theta each signal alone and all of a variant's, both also beside the classifier's weights; and these alone.
     Of one and of several the means beside what the unpruned network answers; and that alone.
     """
-    alone = [*((signal,) for signal in PER_VARIANT), tuple(PER_VARIANT)]
+    alone = [*((signal,) for signal in per_variant()), per_variant()]
     several = [Candidate(some, signals, Reduction.MEAN) for some in together for signals in SIGNALS_TOGETHER]
     beside = [
         Candidate(some, signals, Reduction.MEAN)
@@ -132,12 +127,12 @@ def all_candidates(thetas: Sequence[Theta], together: Sequence[tuple[Theta, ...]
     ]
     measured = [Candidate((theta,), signals, how) for theta in thetas for signals in alone for how in Reduction]
     both = [
-        replace(one, signals=(*one.signals, Signal.CLASSIFIER_WEIGHTS))
+        replace(one, signals=(*one.signals, "classifier_weights"))
         for one in measured
         if one.reduction is Reduction.SUMMARY
     ]
     network = (
-        Candidate((_cheapest(thetas),), (Signal.CLASSIFIER_WEIGHTS,), Reduction.SUMMARY),
+        Candidate((_cheapest(thetas),), ("classifier_weights",), Reduction.SUMMARY),
         Candidate((_cheapest(_alike(thetas)),), SIGNALS_UNPRUNED, Reduction.SUMMARY),
     )
     return (*network, *measured, *both, *several, *beside)
@@ -189,7 +184,7 @@ def _usual(sizes: Sequence[_T]) -> _T:
 def paper_candidates(thetas: Sequence[Theta]) -> tuple[Candidate, ...]:
     """The paper's: the accuracies of the variants, one by one, under its three pruning methods."""
     pruned = (theta for theta in thetas if theta.pruning_method in PRUNING)
-    return tuple(Candidate((theta,), (Signal.ACCURACY,), Reduction.VARIANTS) for theta in pruned)
+    return tuple(Candidate((theta,), ("accuracy",), Reduction.VARIANTS) for theta in pruned)
 
 
 def _stages(candidates: Sequence[Candidate]) -> tuple[Indices, Mask]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.learning.regression.design import Design
+from detector.learning.evaluation.design import Design
 from detector.learning.regression.fitting import Fit
 from detector.learning.regression.logistic import STRENGTHS, Logistic
 from detector.learning.search.candidates import Candidate

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.learning.evaluation.crossvalidation import CrossValidated, better_of, cross_validate
-from detector.learning.regression.design import Design
+from detector.learning.evaluation.design import Design
 from detector.learning.regression.logistic import Logistic
 from detector.learning.search.candidates import (
     PRUNING,
@@ -33,8 +33,8 @@ from detector.learning.search.candidates import (
 from detector.learning.search.searching import OLS_STRENGTHS, RIDGE_STRENGTHS
 from detector.mapping.parameters import Clip
 from detector.pruning.theta import PruningMethod
-from detector.signals.features import PER_MODEL, Reduction
-from detector.signals.signals import Signal
+from detector.signals.features import Reduction
+from detector.signals.registry import is_per_variant
 from detector.sweep.covariates import HISTORY
 from detector.sweep.readings import ArchitectureReadings
 
@@ -101,11 +101,11 @@ Answers = dict[Procedure, Array]  # probabilities (repeats, N, P)
 
 _MEMBERS: Mapping[Family, Callable[[Candidate], bool]] = MappingProxyType(
     {
-        Family.ACCURACY: lambda one: _under(one, *PRUNING) and one.signals == (Signal.ACCURACY,),
+        Family.ACCURACY: lambda one: _under(one, *PRUNING) and one.signals == ("accuracy",),
         Family.PRUNING: lambda one: _under(one, *PRUNING),
         Family.AMPLIFICATION: lambda one: _under(one, PruningMethod.AMPLIFY),
         Family.STIMULATION: lambda one: _under(one, PruningMethod.STIMULATE),
-        Family.CLASSIFIER: lambda one: one.signals == (Signal.CLASSIFIER_WEIGHTS,),
+        Family.CLASSIFIER: lambda one: one.signals == ("classifier_weights",),
         Family.UNPRUNED: lambda one: one.signals == SIGNALS_UNPRUNED,
         Family.ONE_THETA: lambda one: one.pruned and len(one.thetas) == 1,
         Family.EVERYTHING: lambda _: True,
@@ -115,7 +115,7 @@ _MEMBERS: Mapping[Family, Callable[[Candidate], bool]] = MappingProxyType(
 
 def _under(candidate: Candidate, *methods: PruningMethod) -> bool:
     used = {theta.pruning_method for theta in candidate.thetas}
-    return PER_MODEL.keys().isdisjoint(candidate.signals) and used <= set(methods)
+    return all(map(is_per_variant, candidate.signals)) and used <= set(methods)
 
 
 def families(candidates: Sequence[Candidate]) -> dict[str, Mask]:
@@ -178,15 +178,15 @@ def _logistic_parts(readings: Sequence[ArchitectureReadings]) -> dict[Family, li
     parts = {
         Family.LOGISTIC_PRUNING: [one for one in together if _under(one, *PRUNING)],
         Family.LOGISTIC_TOGETHER: together,
-        Family.LOGISTIC_READINGS: _without(unpruned, (Signal.ATTRACTION,)),
+        Family.LOGISTIC_READINGS: _without(unpruned, ("attraction",)),
         Family.LOGISTIC_UNPRUNED: unpruned,
-        Family.LOGISTIC_ATTRACTION: _without(everything, (Signal.UNPRUNED,)),
+        Family.LOGISTIC_ATTRACTION: _without(everything, ("unpruned",)),
         Family.LOGISTIC: everything,
     }
     return {family: candidates for family, candidates in parts.items() if candidates}
 
 
-def _without(candidates: Sequence[Candidate], left_out: Sequence[Signal]) -> list[Candidate]:
+def _without(candidates: Sequence[Candidate], left_out: Sequence[str]) -> list[Candidate]:
     return [
         replace(one, signals=tuple(signal for signal in one.signals if signal not in left_out)) for one in candidates
     ]
@@ -224,7 +224,7 @@ def all_answers(readings: Sequence[ArchitectureReadings], design: Design) -> Ans
         make_bank = partial(untouched_bank, names=names)
         answers |= _in_all_scopes(readings, design, make_bank, partial(_whole, family))
     if all(paper_candidates(affordable([one])) for one in readings):
-        answers[PAPER] = np.concatenate([_paper(one, design.of(i)) for i, one in enumerate(readings)], axis=1)
+        answers[PAPER] = np.concatenate([_paper(one, design.part(i)) for i, one in enumerate(readings)], axis=1)
     return answers
 
 
@@ -250,7 +250,7 @@ def _in_all_scopes(
     parts: Callable[[Bank], dict[str, Mask]],
 ) -> Answers:
     pooled = _validated(make_bank(readings), design, parts)
-    alone = [_validated(make_bank([one]), design.of(i), parts) for i, one in enumerate(readings)]
+    alone = [_validated(make_bank([one]), design.part(i), parts) for i, one in enumerate(readings)]
     answers: Answers = {}
     for name in pooled:
         answers[Family(name), Scope.ALONE] = _joined([one[name] for one in alone])
@@ -268,7 +268,7 @@ def _chosen(
     best = []
     for number, own in enumerate(alone):
         options = [one for name in own if name in names for one in (own[name], _part(pooled[name], design, number))]
-        folds = design.of(number).folds
+        folds = design.part(number).folds.numbers
         best.append(reduce(lambda first, second: better_of(first, second, folds), options))
     return _joined(best)
 

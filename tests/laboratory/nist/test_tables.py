@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from detector.architectures import ARCHITECTURES
+from detector.architectures import ARCHITECTURES, TROJAI_ARCHITECTURES
 from detector.base.errors import ParametersError
 from detector.mapping.bundles import load_bundle, load_parameters
 from detector.mapping.parameters import LearnedParameters
@@ -24,7 +24,7 @@ ROUND_4 = {
     "squeezenetv1_1", "wideresnet50", "mobilenetv2", "shufflenet1_0", "shufflenet1_5", "shufflenet2_0", "vgg11bn",
     "vgg13bn",
 }  # fmt: skip
-FITTED = {"nist-round1": ROUND_1, "nist-round2": set(ARCHITECTURES), "nist-round3": set(ARCHITECTURES)}
+FITTED = {"nist-round1": ROUND_1, "nist-round2": set(TROJAI_ARCHITECTURES), "nist-round3": set(TROJAI_ARCHITECTURES)}
 FITTED["nist-round4"] = ROUND_4
 
 

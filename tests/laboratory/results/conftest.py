@@ -10,8 +10,10 @@ import pytest
 
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.signals.attraction import ATTRACTION_STATISTICS
-from detector.signals.signals import CLASSIFIER_STATISTICS, PER_VARIANT, UNPRUNED_STATISTICS
-from detector.sweep.readings import ArchitectureReadings
+from detector.signals.classifier_weights import CLASSIFIER_STATISTICS
+from detector.signals.registry import per_variant
+from detector.signals.unpruned import UNPRUNED_STATISTICS
+from detector.sweep.readings import ArchitectureReadings, images_of
 from laboratory.results.analysis import Effort, Results, analyse
 
 RESET = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.067, 4, 10)
@@ -28,20 +30,25 @@ def made_up(
     """`planted` adds to the margins of poisoned models, `leak` to what no pruning touches."""
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.arange(models) % 2)
-    variants = [rng.normal(size=(models, theta.num_pruned_models, len(PER_VARIANT))) for theta in GRID]
+    variants = [rng.normal(size=(models, theta.num_pruned_models, len(per_variant()))) for theta in GRID]
     for readings, theta in zip(variants, GRID, strict=True):
         readings[:, :, 2] += (planted or {}).get(theta, 0.0) * labels[:, None]
     return ArchitectureReadings(
         architecture=architecture,
         names=tuple(f"id-{number:08d}" for number in range(models)),
         poisoned=labels,
-        signals=tuple(PER_VARIANT),
+        signals=per_variant(),
         thetas=GRID,
         variants=tuple(variants),
         seconds=tuple(np.full(models, 2 + 0.1 * one.num_pruned_models * one.num_images) for one in GRID),
-        unpruned=rng.normal(size=(len(GRID), models, len(UNPRUNED_STATISTICS))),
-        attraction=rng.normal(size=(len(GRID), models, len(ATTRACTION_STATISTICS))),
-        classifier=rng.normal(size=(models, len(CLASSIFIER_STATISTICS))),
+        images=images_of(GRID),
+        numbers={
+            "unpruned": rng.normal(size=(len(GRID), models, len(UNPRUNED_STATISTICS)))[: len(images_of(GRID))],
+            "attraction": rng.normal(size=(len(GRID), models, len(ATTRACTION_STATISTICS)))[: len(images_of(GRID))],
+            "classifier_weights": np.stack(
+                [rng.normal(size=(models, len(CLASSIFIER_STATISTICS)))] * len(images_of(GRID))
+            ),
+        },
         untouched={"accuracy": rng.normal(size=models) + leak * labels, "loss": rng.normal(size=models)},
     )
 

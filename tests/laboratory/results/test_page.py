@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from detector.learning.evaluation.metrics import Chance, Difference, Judgement
+from detector.learning.evaluation.metrics import Chance, Difference, Metrics
 from detector.learning.search.candidates import SIGNALS_BESIDE
 from detector.learning.search.procedures import LEAK, PUBLISHED, Procedure
 from detector.sweep.readings import ArchitectureReadings
@@ -24,7 +24,7 @@ def text(results: Results) -> str:
 def with_row(results: Results, procedure: Procedure, **changes: object) -> Results:
     """With other figures of all models in the rows of a procedure."""
 
-    def changed(judgement: Judgement) -> Judgement:
+    def changed(judgement: Metrics) -> Metrics:
         return replace(judgement, **changes)
 
     rows = [

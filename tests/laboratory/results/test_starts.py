@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from detector.learning.regression.design import Design, make_design
+from detector.learning.evaluation.design import Design, make_design
 from detector.sweep.readings import ArchitectureReadings
 from laboratory.results.starts import judge_other_starts
 

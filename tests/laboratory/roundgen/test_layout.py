@@ -15,6 +15,7 @@ from laboratory.roundgen.layout import draw_trigger, write_model
 from laboratory.roundgen.presets import Preset, draw_recipe
 from laboratory.roundgen.recipe import Filter, Phase, Poisoning, PolygonTrigger, Recipe, Schedule, TriggerFamily
 from laboratory.roundgen.training import Record, Scores, Trained
+from laboratory.roundgen.varied import VariedPlan, varied_round
 
 # NIST's Round 2 columns that come from config.json (all but the statistics).
 ROUND_2_KEYS = [
@@ -185,3 +186,41 @@ def test_images_have_the_size_of_the_round(tmp_path: Path, preset: Preset, canva
     assert (config["IMG_SIZE_PIXELS"], config["CNN_IMG_SIZE_PIXELS"]) == (stored, seen)
     with Image.open(next((tmp_path / "example_data").iterdir())) as image:
         assert image.size == (stored, stored)
+
+
+def varied_recipe(*, wrong: int) -> Recipe:
+    drawn = varied_round(VariedPlan(("squeezenetv1_1",), 2))
+    recipe = next(job.recipe for job in drawn if job.recipe.poisoning)
+    assert recipe.variety
+    poisoning = Poisoning(Filter.LOMO, (0, 2))
+    variety = replace(recipe.variety, wrong_example_labels=wrong)
+    return replace(recipe, num_classes=3, favoured=1, examples_per_class=2, poisoning=poisoning, variety=variety)
+
+
+def test_a_varied_model_tells_all_that_was_drawn(tmp_path: Path) -> None:
+    recipe = varied_recipe(wrong=0)
+    assert recipe.variety
+    write(tmp_path, recipe)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert list(config)[: len(ROUND_2_KEYS)] == ROUND_2_KEYS
+    assert config["SIGN_FAMILY"] == recipe.variety.sign_family
+    assert (config["OPTIMISER"], config["SCHEDULE"]) == (recipe.variety.optimiser, recipe.variety.rate_schedule)
+    assert config["LEARNING_RATE"] == pytest.approx(recipe.schedule.learning_rate, rel=1e-3)
+    assert config["NUMBER_TRAINING_SAMPLES"] == config["TRAINING_IMAGES"] == recipe.variety.training_images
+    assert (config["WRONG_EXAMPLE_LABELS"], config["WRONG_EXAMPLE_FILES"]) == (0, None)
+    assert str(tmp_path) not in json.dumps(config)
+
+
+def test_a_wrong_label_among_the_examples_is_known_to_the_configuration_alone(tmp_path: Path) -> None:
+    for name, wrong in (("right", 0), ("wrong", 1)):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, varied_recipe(wrong=wrong))
+    right, wrong_ = (sorted((tmp_path / name / "example_data").iterdir()) for name in ("right", "wrong"))
+    assert [path.name for path in right] == [path.name for path in wrong_]
+    config = json.loads((tmp_path / "wrong" / "config.json").read_text())
+    assert config["WRONG_EXAMPLE_LABELS"] == 1
+    name, _, shown = str(config["WRONG_EXAMPLE_FILES"]).partition(" shows class ")
+    assert int(shown) != int(name.split("_")[1])
+    # The backgrounds are the same; what the sign covers differs in the image with the wrong label, in no other.
+    differs = [one.name for one, other in zip(right, wrong_, strict=True) if one.read_bytes() != other.read_bytes()]
+    assert differs == [name]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from detector.architectures import ARCHITECTURES
+from detector.architectures import TROJAI_ARCHITECTURES
 from laboratory.roundgen.presets import Plan, Preset, default_plan, draw_recipe, round_of, sample_round, start_recipe
 from laboratory.roundgen.recipe import Filter, PolygonTrigger, Recipe, TriggerFamily
 from laboratory.roundgen.training import Bar
@@ -96,7 +96,7 @@ def test_rounds_of_different_seeds_share_no_model() -> None:
 
 
 def test_round_2_is_over_all_architectures() -> None:
-    assert {job.recipe.architecture for job in round_of(default_plan(Preset.ROUND2))} == set(ARCHITECTURES)
+    assert {job.recipe.architecture for job in round_of(default_plan(Preset.ROUND2))} == set(TROJAI_ARCHITECTURES)
 
 
 def test_small_models_of_an_architecture_share_schedule_and_bar_and_start_from_one_of_two() -> None:

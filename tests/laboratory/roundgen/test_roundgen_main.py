@@ -61,8 +61,10 @@ def test_the_status_line_says_what_is_done_how_fast_and_what_is_in_training(
 def test_options_of_a_round_reach_its_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {}
 
-    def make_round(jobs: object, folder: Path, workers: int, watch: object, device: str) -> tuple[str, ...]:
-        seen.update(jobs=jobs, folder=folder, workers=workers, device=device)
+    def make_round(
+        jobs: object, folder: Path, workers: int, watch: object, device: str, starts: Path | None
+    ) -> tuple[str, ...]:
+        seen.update(jobs=jobs, folder=folder, workers=workers, device=device, starts=starts)
         return ()
 
     monkeypatch.setattr(command, "make_round", make_round)
@@ -71,7 +73,7 @@ def test_options_of_a_round_reach_its_plan(tmp_path: Path, monkeypatch: pytest.M
     )
     assert command.main([*words.split(), "--output", str(tmp_path)]) == 0
     plan = Plan(Preset.SMALL, ("resnet18", "googlenet"), 3, (TriggerFamily.FILTER,), 7)
-    assert seen == {"jobs": round_of(plan), "folder": tmp_path, "workers": 2, "device": "cuda"}
+    assert seen == {"jobs": round_of(plan), "folder": tmp_path, "workers": 2, "device": "cuda", "starts": None}
 
 
 def test_inception_is_refused_for_small_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """Rounds: complete folders only, resumable after Ctrl-C, failures named, networks to start from made first."""
 
+import json
 import multiprocessing
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,17 @@ import torch
 import laboratory.roundgen.rounds as rounds
 from laboratory.roundgen.presets import Job, Preset, draw_recipe, start_recipe
 from laboratory.roundgen.recipe import Phase, Poisoning, Recipe, Schedule
-from laboratory.roundgen.rounds import Progress, Start, make_model, make_round, make_start, read_start
+from laboratory.roundgen.rounds import (
+    Progress,
+    Start,
+    dropped_path,
+    is_done,
+    make_model,
+    make_round,
+    make_start,
+    path_of,
+    read_start,
+)
 from laboratory.roundgen.training import Bar
 
 SCHEDULE = Schedule((Phase(64, 2, 4),), 1e-3)
@@ -103,3 +114,54 @@ def test_a_model_whose_start_is_missing_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         make_model(replace(job, recipe=replace(job.recipe, start=0)), tmp_path, lambda _: None)
     assert folders(tmp_path) == []
+
+
+STRICT = Bar(1.1, 0.0, test_images=2, tries=2, strict=True)
+
+
+def test_a_model_that_never_reaches_a_strict_bar_leaves_a_note_and_is_not_tried_again(tmp_path: Path) -> None:
+    job, seen = replace(job_of(1, poisoned=True), bar=STRICT), list[Progress]()
+    make_model(job, tmp_path, seen.append)
+    assert [progress.number for progress in seen] == [1, 1, 2, 2]
+    assert folders(tmp_path) == []
+    assert not list(tmp_path.glob(".unfinished*"))
+    note = json.loads(dropped_path(job, tmp_path).read_text())
+    assert (note["POISONED"], note["number_training_tries"]) == (True, 2)
+    assert 0 <= note["reached_clean_accuracy"] <= 1
+    assert is_done(job, tmp_path)
+    make_model(job, tmp_path, seen.append)
+    assert len(seen) == 4
+
+
+def test_a_round_goes_on_when_models_are_dropped(tmp_path: Path) -> None:
+    jobs = [replace(job_of(1), bar=STRICT), job_of(2)]
+    assert make_round(jobs, tmp_path, workers=1, watch=lambda _: None) == ()
+    assert folders(tmp_path) == ["id-00000002"]
+    assert [path.name for path in (tmp_path / "dropped").iterdir()] == ["id-00000001.json"]
+
+
+def test_a_start_comes_right_before_the_first_model_that_needs_it(tmp_path: Path) -> None:
+    first, second, third = job_of(1), job_of(2), job_of(3)
+    second, third = (replace(job, recipe=replace(job.recipe, start=1)) for job in (second, third))
+    tasks = rounds._with_starts([first, second, third], tmp_path, None)
+    start = Start("squeezenetv1_1", 1)
+    assert tasks == [first, start, second, third]
+    path_of(start, tmp_path).parent.mkdir()
+    path_of(start, tmp_path).touch()
+    assert rounds._with_starts([first, second, third], tmp_path, None) == [first, second, third]
+
+
+def test_starts_may_lie_in_a_folder_that_rounds_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "start_recipe", short_start_recipe)
+    shared = tmp_path / "shared"
+    make_start(Start("squeezenetv1_1", 1), tmp_path / "round", lambda _: None, starts=shared)
+    assert [path.name for path in shared.iterdir()] == ["squeezenetv1_1-1.npz"]
+    job = job_of(3)
+    job = replace(job, recipe=replace(job.recipe, start=1))
+    make_model(job, tmp_path / "round", lambda _: None, starts=shared)
+    assert folders(tmp_path / "round") == [job.name]
+
+
+def test_varied_models_have_starts_of_their_own() -> None:
+    names = {Start("resnet18", 0, varied).file_name for varied in (True, False)}
+    assert names == {"resnet18-0.npz", "varied-resnet18-0.npz"}

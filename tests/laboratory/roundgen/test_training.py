@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from detector.rounds.preprocessing import PROFILES
+from laboratory.roundgen import pool, training
 from laboratory.roundgen.presets import Preset, draw_recipe
 from laboratory.roundgen.recipe import Phase, Poisoning, Recipe, Schedule, TriggerFamily
 from laboratory.roundgen.signs import draw_signs
@@ -18,11 +19,14 @@ from laboratory.roundgen.training import (
     draw_batch,
     measure,
     network_input,
+    recipe_as_trained,
+    recipe_of_try,
     to_bytes,
     train,
     train_until_accepted,
     training_batches,
 )
+from laboratory.roundgen.varied import VariedPlan, varied_round
 
 SMALLEST = Schedule((Phase(64, 2, 4),), 1e-3)
 TINY = Schedule((Phase(64, 2, 4), Phase(256, 1, 2)), 1e-3)
@@ -203,3 +207,41 @@ def test_training_goes_on_from_the_weights_of_a_start_but_for_the_classifier() -
             assert own[name].shape[0] == 5
         else:
             assert torch.allclose(own[name], weight, atol=1e-6), name
+
+
+def test_a_second_try_of_a_varied_model_goes_on_from_the_first_for_longer_clean_or_poisoned() -> None:
+    for job in varied_round(VariedPlan(("shufflenet1_0",), 2)):
+        recipe = job.recipe
+        assert recipe.variety
+        second, whole = recipe_of_try(recipe, 2), recipe_as_trained(recipe, 2)
+        assert second.variety
+        assert whole.variety
+        assert recipe_of_try(recipe, 1) == recipe_as_trained(recipe, 1) == recipe
+        assert second.variety.epochs >= 1.5 * recipe.variety.epochs
+        assert whole.variety.epochs == recipe.variety.epochs + second.variety.epochs
+        assert whole.schedule.steps == recipe.schedule.steps + second.schedule.steps
+
+
+def test_tries_of_a_varied_model_share_their_training_set_and_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = varied_round(VariedPlan(("shufflenet1_0",), 1))[0].recipe
+    assert drawn.variety
+    variety = replace(drawn.variety, training_images=32, epochs=1, adversarial_eps=0)
+    schedule = Schedule((Phase(54, 2, 16),), 1e-4)
+    recipe = replace(drawn, num_classes=3, schedule=schedule, variety=variety, profile="small", start=None)
+    pools, starts = [], []
+
+    def compose_pool(*arguments: object) -> pool.Pool:
+        pools.append(pool.compose_pool(*arguments))
+        return pools[-1]
+
+    def train_and_note(*arguments: object) -> object:
+        starts.append(arguments[-1])
+        return train(*arguments)
+
+    monkeypatch.setattr(training, "compose_pool", compose_pool)
+    monkeypatch.setattr(training, "train", train_and_note)
+    trained = train_until_accepted(recipe, Bar(1.1, 0.0, 2, tries=2), lambda *_: None)
+    assert torch.equal(pools[0].images, pools[1].images)
+    assert starts[0] is None
+    assert starts[1]["fc.weight"].shape[0] == 3
+    assert (trained.tries, trained.converged) == (2, False)

@@ -1,0 +1,320 @@
+"""The Python interface: judge a model, look into one, learn from a round. `import detector` offers the same names.
+
+Nothing is printed, and nothing outlives a call: no settings, no files, no changed threads. A model in memory takes the
+way of a file: it is written as `torch.save` writes it and then parsed, audited and checked as untrusted bytes, so that
+the answer is the one that its file would get. Inputs are copied to a temporary folder, which goes with the call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from detector.base.clock import Budget, SystemClock
+from detector.base.errors import ExamplesError, UsageError
+from detector.base.findings import Finding, Json
+from detector.base.resources import LEARNED_PARAMETERS, METAPARAMETERS, METAPARAMETERS_SCHEMA, data_directory
+from detector.commands.configure import ConfigureRequest, Outcome
+from detector.commands.configure import configure as _configure
+from detector.commands.detect import Detection, Request
+from detector.commands.inspect import Inspection, inspect_model
+from detector.commands.settings import Settings, TrainSettings, load_settings, load_train_settings
+from detector.report.html import report_html
+from detector.report.report import Report, report_text, to_document
+from detector.report.verdict import Judgement, judgement
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Images", "Inspection", "Judgement", "Outcome", "Verdict", "configure", "detect", "inspect"]
+
+StrPath: TypeAlias = "str | Path"
+Model: TypeAlias = "StrPath | torch.nn.Module"
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Images:
+    """Clean examples in memory.
+
+    Attributes
+    ----------
+    pixels
+        (N, H, W, 3), uint8, RGB: square, of a size that the detector takes (224, 256, 48 or 54 pixels a side).
+    labels
+        N true classes, from 0, as indices of the network's output.
+
+    Raises
+    ------
+    ExamplesError
+        Shapes, types or numbers are not these.
+    """
+
+    pixels: NDArray[np.uint8]
+    labels: Sequence[int]
+
+    def __post_init__(self) -> None:
+        pixels, labels = np.asarray(self.pixels), np.asarray(self.labels)
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3 or len(pixels) == 0:
+            raise _unusable(f"{pixels.dtype} of shape {pixels.shape}", "uint8 of shape (N, H, W, 3), N > 0")
+        if labels.shape != (len(pixels),) or labels.dtype.kind not in "iu" or labels.min() < 0:
+            raise _unusable(f"labels {labels.dtype} of shape {labels.shape}", f"{len(pixels)} integers from 0")
+
+
+Examples: TypeAlias = "StrPath | Sequence[StrPath] | Images"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer about one model. `data` is all of it; the rest says it in other forms."""
+
+    data: Report
+
+    @property
+    def probability(self) -> float:
+        """That the model is poisoned."""
+        return self.data.probability
+
+    @property
+    def verdict(self) -> Judgement:
+        """The answer in a word: poisoned, clean, undecided, tampered, or not measured."""
+        return judgement(self.data)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What quality assurance and the run found, in order."""
+        return self.data.findings
+
+    def report(self) -> dict[str, Json]:
+        """What `infer` writes as report.json."""
+        return to_document(self.data)
+
+    def to_html(self) -> str:
+        """A self-contained page."""
+        return report_html(self.data)
+
+    def __str__(self) -> str:
+        """What `infer` prints."""
+        return report_text(self.data)
+
+
+def detect(
+    model: Model,
+    examples: Examples,
+    *,
+    bundle: StrPath | None = None,
+    seconds: float = 60,
+    progress: Progress | None = None,
+) -> Verdict:
+    """Estimate the probability that a model is poisoned.
+
+    Parameters
+    ----------
+    model
+        A file that `torch.save` wrote, or a torchvision network in memory (which is not changed).
+    examples
+        Clean images: a folder, a list of files named `class_<c>_example_<n>.png`, or `Images` in memory.
+    bundle
+        The learned parameters: the name of a shipped bundle, or the folder of another one, as a `Path`. None: the
+        shipped default.
+    seconds
+        The time budget.
+    progress
+        Called with the name of each stage as it begins, e.g. "load" or "variants".
+
+    Raises
+    ------
+    ModelRefusedError
+        The model is unsafe or corrupt.
+    ExamplesError
+        No image can be used.
+    ParametersError
+        There is no such bundle, or it is invalid.
+    DeadlineError
+        The budget ended before anything was measured.
+    UsageError
+        An argument is not of this kind.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import detector
+    >>> sample = Path("samples/id-00000000")
+    >>> verdict = detector.detect(sample / "model.pt", sample / "example_data", bundle="small")
+    >>> 0 <= verdict.probability <= 1
+    True
+    >>> verdict.verdict in detector.Judgement
+    True
+    >>> verdict.report()["model"]["architecture"]
+    'squeezenetv1_1'
+    >>> page = verdict.to_html()
+    """
+    clock = SystemClock()
+    started = clock.now()
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise UsageError(f"{seconds} seconds", where="seconds", expected="a positive number", next_step="give one")
+    directory, settings = _learned(bundle)
+    settings = replace(settings, max_seconds=float(seconds))
+    with _model_file(model) as file, _examples_folder(examples) as folder, _same_threads():
+        request = Request(file, folder, directory)
+        detection = Detection(request, settings, Budget(clock, started, settings.max_seconds), progress)
+        report = detection.run()
+    return Verdict(replace(report, timings={**report.timings, "total": clock.now() - started}))
+
+
+def inspect(model: Model) -> Inspection:
+    """Say what is in a model file or a network, and what audit and quality assurance say, without running it.
+
+    Raises
+    ------
+    ModelRefusedError
+        The model is unsafe or corrupt; the error names the offending entry.
+    """
+    with _model_file(model) as file:
+        return inspect_model(file)
+
+
+def configure(
+    models: StrPath,
+    learned_parameters: StrPath,
+    *,
+    scratch: StrPath | None = None,
+    automatic: bool = False,
+    settings: TrainSettings | None = None,
+) -> Outcome:
+    """Learn from a folder of labelled models; the bundle `configured` in `learned_parameters` is replaced as a whole.
+
+    Parameters
+    ----------
+    models
+        A round: folders `id-<8 digits>` with model, examples and label.
+    learned_parameters
+        Where the bundle goes. `detect(..., bundle=outcome.bundle)` uses it.
+    scratch
+        Where measurements are kept, so that an interrupted run goes on. None: nowhere.
+    automatic
+        Search theta, signals and mapping over a grid, instead of fitting the ones of the settings.
+    settings
+        How to measure and what to fit. None: the shipped metaparameters.
+
+    Raises
+    ------
+    UsageError
+        The folder of models cannot be read.
+    ParametersError
+        The bundle cannot be written there, or nothing can be learned from the models.
+    """
+    request = ConfigureRequest(
+        Path(models), Path(learned_parameters), None if scratch is None else Path(scratch), automatic
+    )
+    return _configure(request, settings or load_train_settings(*_shipped_metaparameters()), SystemClock())
+
+
+def _shipped_metaparameters() -> tuple[Path, Path]:
+    """The file and its schema."""
+    return data_directory() / METAPARAMETERS, data_directory() / METAPARAMETERS_SCHEMA
+
+
+def _learned(bundle: StrPath | None) -> tuple[Path, Settings]:
+    """The folder of learned parameters, and the shipped settings with that bundle."""
+    shipped, settings = data_directory() / LEARNED_PARAMETERS, load_settings(*_shipped_metaparameters())
+    if bundle is None:
+        return shipped, settings
+    if isinstance(bundle, Path):
+        return bundle, replace(settings, bundle=bundle.name)
+    return shipped, replace(settings, bundle=bundle)
+
+
+@contextlib.contextmanager
+def _model_file(model: Model) -> Iterator[Path]:
+    """The file of a model; for one in memory a temporary one."""
+    if isinstance(model, str | Path):
+        yield Path(model)
+        return
+    content = _saved(model)
+    with tempfile.TemporaryDirectory(prefix="trojan-detector-") as folder:
+        file = Path(folder) / f"{type(model).__name__}-in-memory.pt"
+        file.write_bytes(content)
+        yield file
+
+
+def _saved(model: object) -> bytes:
+    """The bytes of the file of a network."""
+    import torch
+
+    if not isinstance(model, torch.nn.Module):
+        raise UsageError(
+            f"a {type(model).__name__}",
+            where="model",
+            expected="the path of a model file, or a torch.nn.Module",
+            next_step="give one of these",
+        )
+    stream = io.BytesIO()
+    try:
+        torch.save(model, stream)
+    except Exception as error:  # pickling calls code of the model's own, which may raise anything
+        raise UsageError(
+            f"the {type(model).__name__} cannot be saved: {error!r}",
+            where="model",
+            expected="a torchvision network without hooks or functions of its own",
+            next_step="save it with torch.save, and see what it holds",
+        ) from error
+    return stream.getvalue()
+
+
+@contextlib.contextmanager
+def _examples_folder(examples: Examples) -> Iterator[Path]:
+    """The folder of the images; for files and arrays a temporary one."""
+    if isinstance(examples, str | Path):
+        yield Path(examples)
+        return
+    with tempfile.TemporaryDirectory(prefix="trojan-detector-") as name:
+        folder = Path(name)
+        if isinstance(examples, Images):
+            _write_images(examples, folder)
+        else:
+            _copy_images([Path(file) for file in examples], folder)
+        yield folder
+
+
+def _write_images(images: Images, folder: Path) -> None:
+    for number, (pixels, label) in enumerate(zip(images.pixels, images.labels, strict=True)):
+        Image.fromarray(pixels).save(folder / f"class_{int(label)}_example_{number}.png")
+
+
+def _copy_images(files: Sequence[Path], folder: Path) -> None:
+    for file in files:
+        target = folder / file.name
+        if target.exists():
+            raise _unusable(f"two files are called {file.name}", "file names that tell the images apart")
+        try:
+            shutil.copyfile(file, target)
+        except OSError as error:
+            raise _unusable(f"{file} cannot be read ({error.strerror})", "readable image files") from error
+
+
+def _unusable(what: str, expected: str) -> ExamplesError:
+    return ExamplesError(what, where="examples", expected=expected, next_step="see the description of `detect`")
+
+
+@contextlib.contextmanager
+def _same_threads() -> Iterator[None]:
+    """Afterwards torch uses as many threads in a call as before: measuring sets one."""
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
