@@ -67,7 +67,7 @@ def fit_any_of(names: Sequence[str], features: Array, labels: NDArray[np.int64],
     causes = zip(
         names, scale.centre, scale.spread, scale.low, scale.high, found[1 : 1 + count], found[1 + count :], strict=True
     )
-    return AnyOf(float(found[0]), tuple(Cause(name, *map(float, numbers)) for name, *numbers in causes))
+    return AnyOf(float(found[0]), tuple(Cause(name, *map(float, own)) for name, *own in causes))
 
 
 def _loss(parameters: Array, inputs: Array, labels: Array, penalty: float) -> tuple[float, Array]:
