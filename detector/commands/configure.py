@@ -80,7 +80,7 @@ def configure(request: ConfigureRequest, settings: TrainSettings, clock: Clock) 
         scratch = request.scratch_dirpath or Path(stack.enter_context(_temporary(request.learned_parameters_dirpath)))
         learn_from = _search if request.automatic else _refit
         measured, learned = learn_from(found, settings, Store(scratch), clock)
-    left_out = (*found.left_out, *measured.left_out)
+    left_out = (*found.left_out, *found.misnamed, *measured.left_out)
     poisoned = [label for readings in measured.readings for label in readings.poisoned.tolist()]
     base_rate = float(np.mean(poisoned))
     bundle = Bundle(BUNDLE, _VERSION, _description(found, len(poisoned), settings, request.automatic), base_rate)
@@ -157,7 +157,7 @@ def _measured(
 def _nothing_to_learn(found: Round, measured: MeasuredRound) -> ParametersError:
     models = sum(len(readings.names) for readings in measured.readings)
     poisoned = sum(int(readings.poisoned.sum()) for readings in measured.readings)
-    left_out = (*found.left_out, *measured.left_out)
+    left_out = (*found.left_out, *found.misnamed, *measured.left_out)
     reasons = "; ".join(f"{one.name}: {one.reason}" for one in left_out[:3])
     what = f"{models - poisoned} clean and {poisoned} poisoned models can be used, {len(left_out)} are left out"
     return ParametersError(

@@ -52,7 +52,7 @@ def _measure(options: argparse.Namespace) -> tuple[MeasuredRound, tuple[LeftOut,
     points += [rung for theta in _best(options.ladder_of) for rung in execution_ladder(theta)]
     sweep = Sweep(tuple(dict.fromkeys(points)), PROFILES[options.preprocessing])
     measured = measure_round(found.models, sweep, Store(options.scratch), SystemClock(), options.workers)
-    return measured, found.left_out
+    return measured, (*found.left_out, *found.misnamed)
 
 
 def _best(bundle: Path | None) -> list[Theta]:

@@ -99,7 +99,8 @@ def audit(root: object, storages: Mapping[str, memoryview], limits: Limits) -> A
 
 def _audited(candidate: Candidate, storages: Mapping[str, memoryview], auditor: _Auditor) -> Iterator[Audited]:
     value, where = candidate.value, candidate.where
-    if type(value) is Instance:
+    networks: list[Audited]
+    if isinstance(value, Instance):
         networks = [auditor.network(value, where, TensorReader(storages, auditor.limits))]
     else:
         networks = list(_audit_state_dict(value, where, storages, auditor.limits))

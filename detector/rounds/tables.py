@@ -17,6 +17,7 @@ from pathlib import Path
 from detector.base.files import read_regular
 
 MOST_TABLE_BYTES = 16 * 2**20  # NIST's largest METADATA.csv has 3 MB
+_LONGEST_HEADER = 2**16  # characters; NIST's have about two thousand
 _MOST_ROWS = 100_000  # NIST's largest has 1104
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _MODEL_NAME = "model_name"
@@ -76,6 +77,9 @@ def read_label_table(path: Path, columns: Sequence[str]) -> LabelTable:
         It is no table.
     """
     text = read_text(path, MOST_TABLE_BYTES)
+    first = text.partition("\n")[0]
+    if len(first) > _LONGEST_HEADER:
+        raise ValueError(f"its first line has {len(first)} characters")
     for separator in _SEPARATORS:
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         header = [name.strip().lower() for name in next(rows, [])]
@@ -83,10 +87,8 @@ def read_label_table(path: Path, columns: Sequence[str]) -> LabelTable:
         if column is not None and _MODEL_NAME in header:
             return LabelTable(column, _labels(rows, header.index(_MODEL_NAME), header.index(column)))
     separators = ", ".join(_SEPARATORS.values())
-    first = text.split("\n", 1)[0][:60]
-    raise ValueError(
-        f"no columns {_MODEL_NAME} and {' or '.join(columns)}, separated by one of {separators}: it begins {first!r}"
-    )
+    wanted = f"{_MODEL_NAME} and {' or '.join(columns)}"
+    raise ValueError(f"no columns {wanted}, separated by one of {separators}: it begins {first[:60]!r}")
 
 
 def _labels(rows: Iterable[list[str]], name: int, label: int) -> dict[str, tuple[str, ...]]:

@@ -1,5 +1,7 @@
 """Profiles, against the arithmetic written out by hand and, for /255, torchvision's definition of it."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -104,6 +106,65 @@ def test_the_table_is_what_the_rounds_are() -> None:
 def test_profiles_are_equal_if_they_make_the_same_of_an_image_whatever_their_names() -> None:
     assert PROFILES["round2"] == PROFILES["round3"] == PROFILES["round4"]
     assert len({PROFILES[name] for name in ("round1", "round2", "rgb_minmax", "small")}) == 4
+
+
+def test_imagenets_mean_and_deviation_are_those_of_torchvision() -> None:
+    """Its Normalize is documented as (input[channel] - mean[channel]) / std[channel]."""
+    mean, deviation = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])[:, :, None, None]
+    pixels = _pixels(256, low=0, high=256)
+    scaled = torch.from_numpy(pixels[16:240, 16:240].transpose(2, 0, 1).copy()).to(torch.float32).div(255)
+    image = PROFILES["imagenet"](pixels)
+    assert image.dtype == np.float32
+    assert image.flags.c_contiguous
+    np.testing.assert_allclose(image, ((scaled - mean) / deviation).numpy(), atol=1e-6)
+
+
+def test_mean_and_deviation_follow_the_order_in_which_the_network_sees_channels() -> None:
+    profile = Preprocessing(
+        "own", 4, ChannelOrder.BGR, Scaling.DIV255, 4, mean=(0.1, 0.2, 0.3), deviation=(0.5, 1.0, 2.0)
+    )
+    image = profile(np.full((4, 4, 3), (255, 0, 51), np.uint8))
+    np.testing.assert_allclose(image[:, 1, 2], [(0.2 - 0.1) / 0.5, (0.0 - 0.2) / 1.0, (1.0 - 0.3) / 2.0], rtol=1e-6)
+
+
+def test_round_11_crops_nothing() -> None:
+    pixels = _pixels(256, low=0, high=256)
+    expected = pixels.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+    np.testing.assert_array_equal(PROFILES["round11"](pixels), expected)
+    assert not PROFILES["round11"].accepts(224, 224)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"scaling": "div256"}, "div256"),
+        ({"scaling": None}, "None"),
+        ({"channel_order": "GRB"}, "GRB"),
+        ({"channel_order": "rgb"}, "rgb"),
+        ({"crop": 0}, "1 <= crop"),
+        ({"crop": 300}, "1 <= crop"),
+        ({"mean": (0.5, 0.5, 0.5)}, "or neither"),
+        ({"deviation": (0.5, 0.5, 0.5)}, "or neither"),
+        ({"mean": (0.5, 0.5), "deviation": (1.0, 1.0)}, "three finite means"),
+        ({"mean": (0.5, 0.5, math.nan), "deviation": (1.0, 1.0, 1.0)}, "three finite means"),
+        ({"mean": (0.5, 0.5, 0.5), "deviation": (1.0, 0.0, 1.0)}, "three positive deviations"),
+        ({"mean": (0.5, 0.5, 0.5), "deviation": (1.0, -1.0, 1.0)}, "three positive deviations"),
+        ({"mean": (0.5, 0.5, 0.5), "deviation": (1.0, math.inf, 1.0)}, "three positive deviations"),
+    ],
+)
+def test_what_a_profile_does_not_know_is_an_error_never_a_default(changes: dict, reason: str) -> None:
+    fields = {"name": "own", "crop": 224, "channel_order": ChannelOrder.RGB, "scaling": Scaling.DIV255}
+    Preprocessing(**fields)
+    with pytest.raises(ValueError, match=reason):
+        Preprocessing(**fields | changes)
+
+
+@pytest.mark.parametrize("field", ["scaling", "channel_order"])
+def test_not_even_a_forged_profile_falls_back(field: str) -> None:
+    profile = Preprocessing("own", 4, ChannelOrder.RGB, Scaling.DIV255, 4)
+    object.__setattr__(profile, field, "unknown")
+    with pytest.raises(AssertionError, match="unknown"):
+        profile(np.zeros((4, 4, 3), np.uint8))
 
 
 @pytest.mark.parametrize("name", ["round1", "round2", "rgb_minmax"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,3 +171,84 @@ def test_a_folder_that_is_none(place: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot be read"):
         read_round(tmp_path / place)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_labels_from_windows(encoding: str, separator: str, make_member: Make, tmp_path: Path) -> None:
+    for number in range(4):
+        folder = make_member(tmp_path / f"id-{number:08d}")
+        (folder / "ground_truth.csv").write_bytes(f"{number % 2}\r\n".encode(encoding))
+    rows = ["model_name;poisoned", *(f"id-{number:08d};{('FALSE', 'TRUE')[number % 2]}" for number in range(4))]
+    (tmp_path / "METADATA.csv").write_bytes("\r\n".join(rows).replace(";", separator).encode(encoding))
+    found = read_round(tmp_path)
+    assert labels(found) == {f"id-{number:08d}": bool(number % 2) for number in range(4)}
+    assert found.left_out == ()
+
+
+def test_a_model_of_two_rows_that_disagree_is_left_out(make_member: Make, tmp_path: Path) -> None:
+    for number in range(2):
+        make_member(tmp_path / f"id-{number:08d}")
+    (tmp_path / "METADATA.csv").write_text(
+        "model_name,poisoned\nid-00000000,1\nid-00000000,0\nid-00000001,1\nid-00000001,True\n"
+    )
+    found = read_round(tmp_path)
+    assert labels(found) == {"id-00000001": True}
+    assert "METADATA.csv says 1, METADATA.csv says 0" in reasons(found)["id-00000000"]
+
+
+def test_round_11(make_member: Make, tmp_path: Path) -> None:
+    root = tmp_path / "image-classification-sep2022-train"
+    for number, label in ((184, "1"), (599, "0")):  # in Round 1 these are errata
+        make_member(root / "models" / f"id-{number:08d}", "clean-example-data", {"ground_truth.csv": label})
+    assert labels(read_round(root)) == {"models/id-00000184": True, "models/id-00000599": False}
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize("file", ["ground_truth.csv", "model_stats.json", "METADATA.csv"])
+@pytest.mark.parametrize("kind", ["fifo", "device", "sparse"])
+def test_files_that_never_end_stop_nothing(kind: str, file: str, make_member: Make, tmp_path: Path) -> None:
+    make_member(tmp_path / "id-00000001", files={"ground_truth.csv": "1"})
+    folder = make_member(tmp_path / "id-00000000", files={"ground_truth.csv": "0"})
+    path = (tmp_path if file == "METADATA.csv" else folder) / file
+    path.unlink(missing_ok=True)
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.touch()
+        os.truncate(path, 3 * 2**30)
+    found = read_round(tmp_path)
+    assert labels(found)["id-00000001"]
+    if file == "model_stats.json":
+        assert found.left_out == ()
+    else:
+        (reason,) = reasons(found).values()
+        assert "cannot be read" in reason
+
+
+@pytest.mark.parametrize("names", [("model-1", "model-2"), ("id-1",), ("a/run_1", "a/run_2"), ("id_00000000",)])
+def test_a_round_whose_folders_are_named_otherwise_is_told_as_that(
+    names: tuple[str, ...], make_member: Make, tmp_path: Path
+) -> None:
+    for name in names:
+        make_member(tmp_path / name)
+    with pytest.raises(UsageError, match=f"no folder is named id- and eight digits.* {names[0]}") as caught:
+        read_round(tmp_path)
+    assert "rename" in caught.value.next_step
+
+
+def test_folders_that_are_named_otherwise_are_listed_beside_the_others(make_member: Make, tmp_path: Path) -> None:
+    make_member(tmp_path / "id-00000000", files={"ground_truth.csv": "1"})
+    make_member(tmp_path / "extra")
+    make_member(tmp_path / ".hidden")
+    (tmp_path / "notes").mkdir()
+    found = read_round(tmp_path)
+    assert labels(found) == {"id-00000000": True}
+    assert [one.name for one in found.misnamed] == ["extra"]
+
+
+def test_the_folder_of_one_model_is_told_as_that(make_member: Make, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="folder of one model"):
+        read_round(make_member(tmp_path / "model"))
