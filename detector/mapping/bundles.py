@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from detector.architectures import ARCHITECTURES
@@ -20,6 +20,7 @@ from detector.base.errors import ParametersError
 from detector.base.files import sync_directory
 from detector.mapping.documents import Document, invalid, read_document
 from detector.mapping.parameters import (
+    ANY_ARCHITECTURE,
     FORMAT_VERSION,
     OLDER_SCHEMAS,
     SCHEMA,
@@ -55,7 +56,7 @@ def load_bundle(directory: Path, name: str) -> Bundle:
 
 
 def load_parameters(directory: Path, bundle: str, architecture: str) -> LearnedParameters | None:
-    """The bundle's parameters for the architecture, or None: the bundle is there but was not fitted on it.
+    """The bundle's parameters for the architecture, those for any where it has none of its own, or None.
 
     Raises
     ------
@@ -63,10 +64,11 @@ def load_parameters(directory: Path, bundle: str, architecture: str) -> LearnedP
         There is no such bundle or architecture, or the file is invalid.
     """
     folder = _bundle_directory(directory, bundle)
-    if architecture not in ARCHITECTURES:
+    if architecture not in (*ARCHITECTURES, ANY_ARCHITECTURE):
         raise invalid(folder, f"no architecture {architecture!r}", f"one of the {len(ARCHITECTURES)} known ones")
-    path = folder / f"{architecture}.json"
-    if not os.path.lexists(path):
+    names = dict.fromkeys((architecture, ANY_ARCHITECTURE))
+    path = next((folder / f"{name}.json" for name in names if os.path.lexists(folder / f"{name}.json")), None)
+    if path is None:
         return None
     document = read_document(path, SCHEMA, OLDER_SCHEMAS)
     try:
@@ -75,9 +77,9 @@ def load_parameters(directory: Path, bundle: str, architecture: str) -> LearnedP
         raise invalid(path, error.what, error.expected) from error
     except ValueError as error:
         raise invalid(path, str(error), "consistent parameters") from error
-    if parameters.architecture != architecture:
-        raise invalid(path, f"parameters of {parameters.architecture}", f"those of {architecture}")
-    return parameters
+    if parameters.architecture != path.stem:
+        raise invalid(path, f"parameters of {parameters.architecture}", f"those of {path.stem}")
+    return replace(parameters, architecture=architecture)
 
 
 def _bundle_directory(directory: Path, name: str) -> Path:

@@ -24,6 +24,8 @@ from detector.signals.legacy import FIRST_NUMBERS, FIRST_VERSION
 from detector.signals.registry import SIGNALS
 
 FORMAT_VERSION = 4
+ANY_ARCHITECTURE = "any"
+"""What stands for the architecture in parameters that serve all of them."""
 SCHEMA = "learned_parameters.schema.json"
 OLDER_SCHEMAS = {3: "learned_parameters_3.schema.json"}
 """Schemas of the formats that are still read, by format version."""
@@ -43,7 +45,10 @@ class Provenance:
 
 @dataclass(frozen=True)
 class LearnedParameters:
-    """All that was learned for one architecture. `base_rate` is the share of poisoned models among those fitted on."""
+    """All that was learned for one architecture, or for any.
+
+    `base_rate` is the share of poisoned models among those fitted on.
+    """
 
     architecture: str
     preprocessing: Preprocessing
@@ -53,7 +58,7 @@ class LearnedParameters:
     provenance: Provenance
 
     def __post_init__(self) -> None:
-        if self.architecture not in ARCHITECTURES:
+        if self.architecture not in (*ARCHITECTURES, ANY_ARCHITECTURE):
             raise ValueError(f"expected one of the {len(ARCHITECTURES)} architectures, got {self.architecture!r}")
         if not self.configurations:
             raise ValueError("expected at least one configuration")

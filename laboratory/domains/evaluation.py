@@ -43,7 +43,7 @@ class Judged:
 def held_out_domain(domains: Domains, factor: str, value: str, seed: int = 0) -> NDArray[np.bool_]:
     """Which models are left out with a domain: those of the value, and a fair share of the clean ones without one."""
     values = np.array(domains.factors[factor])
-    left_out = values == value
+    left_out: NDArray[np.bool_] = values == value
     blank = (values == "") & (domains.labels == 0)
     if blank.any():
         others = sorted(set(values.tolist()) - {""})
@@ -89,8 +89,9 @@ def fitted(domains: Domains, features: Sequence[str], seed: int = 0) -> Callable
 
     def answer(others: Domains) -> Array:
         rows = others.readings[:, columns]
-        raw = [mapping.probability(dict(zip(features, row.tolist(), strict=True))) for row in rows]
-        return np.clip(np.array(raw), *CLIP)
+        raw = [mapping.apply(dict(zip(features, row.tolist(), strict=True))).probability for row in rows]
+        clipped: Array = np.clip(np.array(raw), *CLIP)
+        return clipped
 
     return answer
 
@@ -113,6 +114,6 @@ def cross_validated_loss(inputs: Array, labels: Labels, features: Sequence[str],
         if len(set(labels[inside].tolist())) < 2 or inside.all():
             continue
         mapping = fit_any_of(features, inputs[inside], labels[inside], penalty)
-        raw = [mapping.probability(dict(zip(features, row.tolist(), strict=True))) for row in inputs[~inside]]
+        raw = [mapping.apply(dict(zip(features, row.tolist(), strict=True))).probability for row in inputs[~inside]]
         losses.append(cross_entropies(np.clip(np.array(raw), *CLIP), labels[~inside]))
     return float(np.concatenate(losses).mean())

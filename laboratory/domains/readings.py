@@ -66,7 +66,7 @@ def model_readings(answers: ModelAnswers) -> dict[str, float]:
         probes=answers.probes,
         probed=answers.probed,
     )
-    readings = {}
+    readings: dict[str, float] = {}
     for signal in SIGNALS:
         if isinstance(signal, ModelSignal) and (signal.scope is Scope.PROBE or signal.name in _OF_ANSWERS):
             numbers = signal.read(context).tolist()
