@@ -88,7 +88,7 @@ class Verdict:
 
     @property
     def verdict(self) -> Judgement:
-        """The answer in a word: poisoned, clean, undecided, tampered, or not measured."""
+        """The answer in a word: poisoned, clean, undecided, tampered, unknown architecture, or not measured."""
         return judgement(self.data)
 
     @property
