@@ -29,7 +29,8 @@ from detector.commands.configure import ConfigureRequest, Outcome
 from detector.commands.configure import configure as _configure
 from detector.commands.detect import Detection, Request
 from detector.commands.inspect import Inspection, inspect_model
-from detector.commands.settings import Settings, TrainSettings, load_settings, load_train_settings
+from detector.commands.settings import Settings, load_settings
+from detector.commands.train_settings import TrainSettings, load_train_settings
 from detector.report.html import report_html
 from detector.report.report import Report, report_text, to_document
 from detector.report.verdict import Judgement, judgement
