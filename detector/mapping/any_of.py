@@ -4,7 +4,8 @@ A trojan shows in the readings of its own kind and in no others: a polygon that 
 of photo filters where clean networks have them. A weighted sum makes such a trojan pay for every reading that it is not
 seen in. Here each feature z adds a hazard softplus(offset + slope z) >= 0, and the probability of being poisoned is
 1 - exp(-sum of hazards): it rises with every feature and falls with none. Features are told in units of the spread of
-clean networks and clipped to what was seen in learning, so that nothing is concluded from extrapolation.
+clean networks, clipped to what was seen in learning, so that nothing is concluded from extrapolation, and compressed,
+log(1 + z), since the step from one spread to two says more than that from ten to eleven.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Cause:
     low, high
         The interval of (feature - centre) / spread that was seen in learning; beyond it nothing more is concluded.
     offset, slope
-        The hazard is softplus(offset + slope (feature - centre) / spread), `slope` >= 0.
+        The hazard is softplus(offset + slope z), z the compressed deviation, `slope` >= 0.
     """
 
     feature: str
@@ -57,7 +58,7 @@ class Cause:
 
     def hazard(self, value: float) -> float:
         """What it adds, >= 0."""
-        return softplus(self.offset + self.slope * self.deviation(value))
+        return softplus(self.offset + self.slope * compressed(self.deviation(value)))
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,11 @@ class AnyOf(FittedMapping):
         if differing:
             raise ValueError(f"expected causes of the features and of no others, see {differing[0]!r}")
         return mapping
+
+
+def compressed(deviation: float) -> float:
+    """log(1 + z) of z, odd in z."""
+    return math.copysign(math.log1p(abs(deviation)), deviation)
 
 
 def softplus(value: float) -> float:

@@ -6,7 +6,7 @@ The same functions as in a detection read the same logits, so that what is fitte
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,14 @@ class Domains:
     def column(self, name: str) -> Array:
         """Of one reading, (M,)."""
         return self.readings[:, self.names.index(name)]
+
+    def columns(self, names: Sequence[str]) -> Array:
+        """Of some readings, (M, len(names))."""
+        return self.readings[:, [self.names.index(name) for name in names]]
+
+    def relabelled(self, labels: NDArray[np.int64]) -> Domains:
+        """The same models with other labels (M,)."""
+        return replace(self, labels=labels)
 
     def part(self, rows: Sequence[int] | NDArray[Any]) -> Domains:
         """Of some of the models."""

@@ -19,17 +19,18 @@ MAPPING = AnyOf(0.05, (FIRST, SECOND))
 
 
 def test_it_is_a_noisy_or_of_its_causes() -> None:
-    """1 - (1 - p0) (1 - p1) (1 - p2), where 1 - p of a cause is 1 / (1 + exp(offset + slope z))."""
+    """1 - (1 - p0) (1 - p1) (1 - p2), where 1 - p of a cause is 1 / (1 + exp(offset + slope log(1 + z)))."""
     features = {"first": 0.35, "second": 0.6}
     applied = MAPPING.apply(features)
-    spared = math.exp(-0.05) / (1 + math.exp(-4 + 5.0)) / (1 + math.exp(-3 + 0.5))
+    spared = math.exp(-0.05) / (1 + math.exp(-4 + math.log(6.0))) / (1 + math.exp(-3 + 0.5 * math.log(2.0)))
     assert applied.probability == pytest.approx(1 - spared, abs=1e-12)
     assert math.fsum((applied.base, *applied.contributions.values())) == pytest.approx(applied.raw, abs=1e-12)
 
 
 def test_one_reading_is_enough() -> None:
-    assert MAPPING.apply({"first": 0.6, "second": -9.0}).probability > 0.95
-    assert MAPPING.apply({"first": 0.1, "second": 0.4}).probability < 0.15
+    strong = AnyOf(0.05, (replace(FIRST, slope=3.0), SECOND))
+    assert strong.apply({"first": 0.6, "second": -9.0}).probability > 0.95
+    assert strong.apply({"first": 0.1, "second": 0.4}).probability < 0.15
 
 
 @pytest.mark.parametrize("name", ["first", "second"])
