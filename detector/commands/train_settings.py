@@ -43,7 +43,7 @@ def _train_settings(values: dict[str, Any]) -> TrainSettings:
         raise ValueError(f"no preprocessing is called {preprocessing!r}")
     theta = theta_from_document(_theta_document(values))
     # A switch for each: NIST's checker of metaparameters takes no lists of words.
-    signals = tuple(signal for signal in SIGNALS.names() if values[f"train_signal_{signal}"])
+    signals = tuple(signal for signal in SIGNALS.names() if values.get(f"train_signal_{signal}", False))
     if not signals:
         raise ValueError("no signal is switched on")
     return TrainSettings(
