@@ -29,7 +29,8 @@ from detector.commands.configure import ConfigureRequest, Outcome
 from detector.commands.configure import configure as _configure
 from detector.commands.detect import Detection, Request
 from detector.commands.inspect import Inspection, inspect_model
-from detector.commands.settings import Settings, TrainSettings, load_settings, load_train_settings
+from detector.commands.settings import Settings, load_settings
+from detector.commands.train_settings import TrainSettings, load_train_settings
 from detector.report.html import report_html
 from detector.report.report import Report, report_text, to_document
 from detector.report.verdict import Judgement, judgement
@@ -88,7 +89,7 @@ class Verdict:
 
     @property
     def verdict(self) -> Judgement:
-        """The answer in a word: poisoned, clean, undecided, tampered, or not measured."""
+        """The answer in a word: poisoned, clean, undecided, tampered, unknown architecture, or not measured."""
         return judgement(self.data)
 
     @property

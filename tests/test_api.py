@@ -22,7 +22,7 @@ from PIL import Image
 import detector
 from detector import api
 from detector.architectures import ARCHITECTURES
-from detector.commands.settings import load_train_settings
+from detector.commands.train_settings import load_train_settings
 from detector.model_file import read_model, rebuild
 
 HOME = Path(__file__).resolve().parents[1]

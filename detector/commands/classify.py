@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from detector.base.findings import Finding
+from detector.base.findings import Finding, Severity
 from detector.examples.images import shortage
 from detector.mapping.configuration import Configuration
 from detector.mapping.parameters import LearnedParameters
@@ -18,6 +18,8 @@ from detector.report.report import Basis
 from detector.signals.features import feature_vector
 from detector.signals.reading import SignalReadings, read_signals
 from detector.signals.registry import Context
+
+_MOST_WRONG = 0.1  # share of the examples
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,12 @@ def classify(
     readings = _readings(model, logits, configuration)
     vector = feature_vector(configuration.inputs, readings.variants, readings.numbers).tolist()
     prediction = predict(configuration, vector, parameters.clip)
-    findings = (*shortage(configuration.num_images, len(logits.names)), *beyond_experience(configuration, vector))
+    doubts = (*beyond_experience(configuration, vector), *wrongly_answered(configuration, logits))
+    findings = (*shortage(configuration.num_images, len(logits.names)), *doubts)
+    base_rate = min(max(parameters.base_rate, parameters.clip.low), parameters.clip.high)
     known = {
-        "probability": prediction.probability,
-        "basis": Basis.MEASURED,
+        "probability": base_rate if doubts else prediction.probability,
+        "basis": Basis.BASE_RATE if doubts else Basis.MEASURED,
         "examples": logits.names,
         "thetas": configuration.thetas,
         "signals": configuration.signals,
@@ -49,6 +53,22 @@ def classify(
         "prediction": prediction,
     }
     return Answer(findings, known)
+
+
+def wrongly_answered(configuration: Configuration, logits: Logits) -> tuple[Finding, ...]:
+    """Told from one wrong image in ten on, where the configuration knows its experience: no network was like that."""
+    wrong = [
+        name
+        for name, label, row in zip(logits.names, logits.labels, logits.unpruned, strict=True)
+        if not (np.isfinite(row).all() and int(row.argmax()) == label)
+    ]
+    if not configuration.experience or len(wrong) < _MOST_WRONG * len(logits.names):
+        return ()
+    message = (
+        f"undecided: the network is wrong on {len(wrong)} of {len(logits.names)} clean examples. Wrong labels or the "
+        "wrong preprocessing, or a network that never learned its task; the answer is the base rate"
+    )
+    return (Finding(Severity.WARNING, "many_wrong_answers", message, {"examples": list(wrong)}),)
 
 
 def _readings(model: ModelUnderTest, logits: Logits, configuration: Configuration) -> SignalReadings:

@@ -47,7 +47,7 @@ from detector.quality.accuracy import clean_accuracy_finding
 from detector.quality.check import check_model
 from detector.quality.structure import Identification
 from detector.report.report import Basis, MappingSummary, ModelSummary, Report
-from detector.rounds.preprocessing import PROFILES, Preprocessing
+from detector.rounds.preprocessing import PROFILES, Preprocessing, Scaling
 from detector.signals.reading import unpruned_readings
 
 # Pixels a side, of the architectures that not every profile has enough of: a kernel would be larger than what is left.
@@ -225,8 +225,9 @@ def _clipped(probability: float, clip: Clip) -> float:
 
 
 def _fitting(wanted: Preprocessing, listing: Listing) -> Preprocessing:
-    """The profile to measure with: the wanted one, unless it takes no image and one of a round of another size does."""
-    candidates = (wanted, PROFILES["round2"], PROFILES["small"])
+    """The profile to measure with: the wanted one, unless it takes no image and one of another size does."""
+    usual = (one for one in PROFILES.values() if one.mean is None and one.scaling is Scaling.DIV255)
+    candidates = (wanted, PROFILES["round2"], *usual)
     return next((profile for profile in candidates if takes_any(listing, profile)), wanted)
 
 

@@ -14,7 +14,7 @@ from detector.learning.regression.fit import FitMethod
 from detector.pruning.theta import THETA_KEYS, Theta, all_parameters, theta_from_document
 from detector.rounds.preprocessing import PROFILES, Preprocessing
 from detector.signals.features import Reduction
-from detector.signals.registry import SIGNALS
+from detector.signals.registry import without_probes
 from detector.sweep.grids import Grid
 
 
@@ -43,7 +43,7 @@ def _train_settings(values: dict[str, Any]) -> TrainSettings:
         raise ValueError(f"no preprocessing is called {preprocessing!r}")
     theta = theta_from_document(_theta_document(values))
     # A switch for each: NIST's checker of metaparameters takes no lists of words.
-    signals = tuple(signal for signal in SIGNALS.names() if values.get(f"train_signal_{signal}", False))
+    signals = tuple(signal for signal in without_probes() if values[f"train_signal_{signal}"])
     if not signals:
         raise ValueError("no signal is switched on")
     return TrainSettings(

@@ -67,7 +67,8 @@ def beyond_experience(configuration: Configuration, vector: Sequence[float]) -> 
         return ()
     told = ", ".join(list(outside)[:_MOST_TOLD]) + (" and others" if len(outside) > _MOST_TOLD else "")
     message = (
-        f"{len(outside)} of {len(configuration.experience)} features lie outside the range that was seen in training "
-        f"({told}): the answer is an extrapolation"
+        f"undecided: unlike anything that this bundle was learned on. {len(outside)} of "
+        f"{len(configuration.experience)} readings lie outside the range that was seen in training ({told}); the "
+        "answer is the base rate"
     )
     return (Finding(Severity.WARNING, "beyond_experience", message, {"features": outside}),)

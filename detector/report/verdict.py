@@ -17,6 +17,7 @@ class Judgement(StrEnum):
     POISONED = "poisoned"
     CLEAN = "clean"
     UNDECIDED = "undecided"  # measured, and near 0.5 or worth nothing
+    UNKNOWN_ARCHITECTURE = "unknown architecture"  # not measured: nothing is known of networks of this kind
     TAMPERED = "tampered"  # not measured: its structure is not what it should be
     NOT_MEASURED = "not measured"  # the probability is a base rate, or what stands for no answer
 
@@ -26,6 +27,8 @@ def judgement(report: Report) -> Judgement:
     match report.basis:
         case Basis.TAMPERED:
             return Judgement.TAMPERED
+        case Basis.UNKNOWN_ARCHITECTURE:
+            return Judgement.UNKNOWN_ARCHITECTURE
         case Basis.NEUTRAL | Basis.BASE_RATE:
             return Judgement.NOT_MEASURED
         case Basis.MEASURED:

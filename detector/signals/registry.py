@@ -123,6 +123,11 @@ def per_model() -> tuple[str, ...]:
     return tuple(signal.name for signal in SIGNALS if isinstance(signal, ModelSignal))
 
 
+def without_probes() -> tuple[str, ...]:
+    """Names of the signals that are read where no images are probed."""
+    return tuple(signal.name for signal in SIGNALS if signal.scope is not Scope.PROBE)
+
+
 def is_per_variant(name: str) -> bool:
     """Whether the signal has a number for each variant; UnknownEntryError if there is no such signal."""
     return isinstance(SIGNALS[name], VariantSignal)

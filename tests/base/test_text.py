@@ -11,14 +11,14 @@ HOSTILE = ["evil\nWARNING: forged\x1b[2J", "a\u202egnp", "\x00\x07\x9b", "\u2028
 
 @pytest.mark.hostile
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-def test_one_harmless_line(text):
+def test_one_harmless_line(text: str) -> None:
     for shown in (printable(text), brief(text), brief((text, [text])), listed([text])):
         assert shown.isprintable()
     assert printable("plain, é, 日本") == "plain, é, 日本"
 
 
 @pytest.mark.hostile
-def test_cut_before_the_work():
+def test_cut_before_the_work() -> None:
     text = "\x01" * 2**22
     start = time.process_time()
     for value in [text] * 300:
@@ -27,7 +27,7 @@ def test_cut_before_the_work():
     assert time.process_time() - start < 20
 
 
-def test_values_in_brief():
+def test_values_in_brief() -> None:
     assert brief((2, 2)) == "(2, 2)"
     assert brief("zeros") == "zeros"
     assert brief(10**5000) == "a number of thousands of digits"

@@ -38,7 +38,7 @@ from detector.report.report import Basis, Report
 from detector.rounds.preprocessing import PROFILES, SMALL_INPUT_SIZE, SMALL_UNCROPPED_SIZE
 from detector.signals.attraction import ATTRACTION_STATISTICS, Attraction
 from detector.signals.features import Reduction, feature_names
-from detector.signals.registry import SIGNALS, Scope, per_variant
+from detector.signals.registry import SIGNALS, per_variant, without_probes
 from detector.torchvision_ops import torchvision_models
 
 Run = Callable[..., Any]
@@ -337,8 +337,9 @@ def small_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 THETA = Theta(PruningMethod.AMPLIFY, SamplingMethod.UNIFORM, RankingMethod.L2, 0.03, 3, 5, gain=2.0)
-SIGNALS_READ = (*per_variant(), "classifier_weights", "unpruned", "attraction")
-EVERY = Configuration.of((THETA,), SIGNALS_READ, Reduction.SUMMARY, "logistic", 0.1, tuple(k / 100 for k in range(45)))
+EVERY = Configuration.of(
+    (THETA,), SIGNALS.names()[:9], Reduction.SUMMARY, "logistic", 0.1, tuple(k / 100 for k in range(45))
+)
 
 
 def learned(directory: Path, preprocessing: str, configuration: Configuration = EVERY) -> Path:
@@ -442,7 +443,7 @@ def test_the_readings_of_the_chosen_configuration_are_told(detection: Callable[.
     """The stand-in is always right: only the accuracy, which is relative to nothing, is not 0."""
     report = detection(FIRST + NEEDED["small"] + 0.1 + RESERVE).run()
     assert report.readings is not None
-    assert set(report.readings) == {signal.name for signal in SIGNALS if signal.scope is not Scope.PROBE}
+    assert set(report.readings) == set(without_probes())
     for signal in per_variant():
         assert list(report.readings[signal]) == [1.0 if signal == "accuracy" else 0.0] * 12
     assert report.features == tuple(f"accuracy_{variant:02d}" for variant in range(12))

@@ -104,10 +104,12 @@ def toys() -> Iterator[None]:
         yield
 
 
-def configuration(limit: float, thetas: tuple[Theta, ...] = (THETA,)) -> Configuration:
+def configuration(
+    limit: float, thetas: tuple[Theta, ...] = (THETA,), beyond: tuple[float, float] | None = None
+) -> Configuration:
     of_variants = [VariantFeature("steepness_mean", "steepness", 0, "mean")] if thetas else []
     inputs = (*of_variants, ModelFeature("arrays", "shown", "arrays"), ModelFeature("second", "moved", "second"))
-    seen = (("second", (-2.0, -1.0)), ("arrays", (0.0, 1e6)))
+    seen = (("second", beyond or (0.0, 1e6)), ("arrays", (0.0, 1e6)))
     return Configuration(ImageChoice(4), thetas, PROBES, inputs, Threshold("second", limit), experience=seen)
 
 
@@ -141,9 +143,19 @@ def test_a_bundle_of_toys_is_answered_with(limit: float, answer: float, small_ca
     assert report.prediction is not None and report.prediction.contributions == ()
     assert report.readings is not None and set(report.readings) == set(SIGNALS.names())
     assert report.mapping is not None and report.mapping.cost == (3 + 2) * 4
-    (beyond,) = [finding for finding in report.findings if finding.code == "beyond_experience"]
-    assert beyond.evidence == {"features": {"second": {"value": second, "low": -2.0, "high": -1.0}}}
+    assert "beyond_experience" not in {finding.code for finding in report.findings}
     json.dumps(to_document(report))
+    assert "steepness" in report_text(report)
+
+
+@pytest.mark.usefixtures("toys")
+def test_beyond_experience_the_answer_is_the_base_rate(small_case: Any, tmp_path: Path) -> None:
+    _, report = judged(small_case, written(tmp_path, configuration(0.0, beyond=(-2.0, -1.0))))
+    assert report.basis is Basis.BASE_RATE and report.signal_vector is not None
+    (beyond,) = [finding for finding in report.findings if finding.code == "beyond_experience"]
+    assert "undecided: unlike anything that this bundle was learned on" in beyond.message
+    second = report.signal_vector[2]
+    assert beyond.evidence == {"features": {"second": {"value": second, "low": -2.0, "high": -1.0}}}
     assert "steepness" in report_text(report)
 
 

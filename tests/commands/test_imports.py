@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,9 @@ sys.exit(", ".join(found) or 0)
 def test_inference_imports_neither_learning_nor_sweeps(command: str, tmp_path: Path) -> None:
     words = ["--model_filepath", str(SAMPLE / "model.pt"), "--examples_dirpath", str(SAMPLE / "example_data")]
     words += ["--result_filepath", str(tmp_path / "result.txt"), "--scratch_dirpath", str(tmp_path / "scratch")]
+    settings = tmp_path / "metaparameters.json"  # enough time on a busy machine, too: it is not what is tested
+    settings.write_text(json.dumps(json.loads((HOME / "metaparameters.json").read_text()) | {"infer_max_seconds": 280}))
+    words += ["--metaparameters_filepath", str(settings)]
     chosen = ["infer", "--help"] if command == "help" else words
     done = subprocess.run([sys.executable, "-c", CODE, *chosen], cwd=HOME, timeout=300, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -12,7 +12,7 @@ from detector.commands.settings import load_settings, metaparameters_with_bundle
 from detector.pruning.theta import LayerRange, PruningMethod
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import Reduction
-from detector.signals.registry import SIGNALS, Scope
+from detector.signals.registry import without_probes
 
 HOME = Path(__file__).resolve().parents[2]
 SHIPPED = HOME / "metaparameters.json"
@@ -71,8 +71,7 @@ def test_every_word_of_the_program_can_be_chosen() -> None:
     assert rules["train_reduction"]["enum"] == list(Reduction)
     assert rules["train_preprocessing"]["enum"] == [*(p for p in PROFILES)]
     assert rules["infer_preprocessing"]["enum"] == ["learned", *PROFILES]
-    read = [signal.name for signal in SIGNALS if signal.scope is not Scope.PROBE]  # configure measures no probes
-    assert {f"train_signal_{signal}" for signal in read} == {name for name in rules if "_signal_" in name}
+    assert {f"train_signal_{signal}" for signal in without_probes()} == {name for name in rules if "_signal_" in name}
 
 
 def test_naming_another_bundle_changes_nothing_else(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ ERROR = (Finding(Severity.ERROR, "any", "it does not classify its examples"),)
         (Report(0.01, Basis.MEASURED), Judgement.CLEAN),
         (Report(0.99, Basis.MEASURED, findings=ERROR), Judgement.UNDECIDED),
         (Report(0.95, Basis.TAMPERED), Judgement.TAMPERED),
+        (Report(0.5, Basis.UNKNOWN_ARCHITECTURE), Judgement.UNKNOWN_ARCHITECTURE),
         (Report(0.99, Basis.BASE_RATE), Judgement.NOT_MEASURED),
         (Report(0.5, Basis.NEUTRAL), Judgement.NOT_MEASURED),
     ],

@@ -24,7 +24,7 @@ from detector.report.report import Report
 from detector.rounds.preprocessing import PROFILES
 from detector.rounds.reading import LabelledModel, LeftOut
 from detector.signals.features import Reduction, feature_names
-from detector.signals.registry import SIGNALS, Scope, per_variant
+from detector.signals.registry import per_variant, without_probes
 from detector.sweep.readings import images_of
 from detector.sweep.store import Store
 from detector.sweep.sweeping import ModelReadings, Sweep, sweep_model
@@ -58,7 +58,7 @@ def swept(model: LabelledModel, *thetas: Theta, scratch: Path | None = None, pro
 
 
 def detection(model: LabelledModel, theta: Theta, directory: Path) -> Report:
-    every = tuple(signal.name for signal in SIGNALS if signal.scope is not Scope.PROBE)
+    every = without_probes()
     length = len(feature_names(every, Reduction.VARIANTS, [theta.num_pruned_models]))
     configuration = Configuration.of((theta,), every, Reduction.VARIANTS, "linear", 0.0, (0.0,) * length)
     origin = Provenance("by hand", 2, 1, "none", "this test")
