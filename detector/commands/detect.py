@@ -145,7 +145,7 @@ class Detection:
             examples = self._examples(identification, parameters)
         configurations = costliest_first(parameters.configurations)
         with self._account.stage("engine"):
-            model = self._model(record, parameters.architecture, engine)
+            model = self._model(record, parameters.architecture, examples.preprocessing, engine)
         if model is None:
             left = self._budget.remaining()
             self._account.find(*(dropped(configuration, 0.0, left, begun=False) for configuration in configurations))
@@ -175,7 +175,9 @@ class Detection:
         self._account.tell(preprocessing=preprocessing, examples=chosen.examples.names)
         return chosen
 
-    def _model(self, record: ModelRecord, architecture: str, engine: Future[_MakeEngine]) -> ModelUnderTest | None:
+    def _model(
+        self, record: ModelRecord, architecture: str, preprocessing: Preprocessing, engine: Future[_MakeEngine]
+    ) -> ModelUnderTest | None:
         """None where the budget ends before the engine can be used."""
         try:
             make = engine.result(self._budget.patience())
@@ -183,7 +185,7 @@ class Detection:
             return None
         made = make(reference_graph(architecture), record.tensors)
         workers = self._settings.threads or min(usable_cpus(), _MOST_WORKERS)
-        return ModelUnderTest(record, architecture, Measurer(made, self._budget, workers=workers))
+        return ModelUnderTest(record, architecture, Measurer(made, self._budget, workers=workers), preprocessing)
 
     def _check_accuracy(self, unpruned: NDArray[np.float32], labels: NDArray[np.int64], names: tuple[str, ...]) -> None:
         accuracy = float(unpruned_readings(unpruned, labels, ("accuracy",))[0])

@@ -12,16 +12,18 @@ from detector.rounds.preprocessing import Preprocessing
 
 @dataclass(frozen=True)
 class ChosenExamples:
-    """All `examples` that any choice asks for; `selections` are indices of the listing."""
+    """All `examples` that any choice asks for, and how they were decoded; `selections` are indices of the listing."""
 
     examples: Examples
+    preprocessing: Preprocessing
     selections: Mapping[ImageChoice, tuple[int, ...]]
 
     @classmethod
     def of(cls, listing: Listing, choices: Iterable[ImageChoice], preprocessing: Preprocessing) -> ChosenExamples:
         """Decode them; ExamplesError if none can be used."""
         selections = {choice: select(listing, choice.num_images, choice.rule) for choice in choices}
-        return cls(decode(listing, sorted(set().union(*selections.values())), preprocessing), selections)
+        wanted = sorted(set().union(*selections.values()))
+        return cls(decode(listing, wanted, preprocessing), preprocessing, selections)
 
     def subset(self, *choices: ImageChoice) -> Examples:
         """Those of these choices together, each once."""

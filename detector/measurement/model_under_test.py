@@ -17,11 +17,13 @@ from detector.base.background import Ahead
 from detector.examples.images import Examples
 from detector.graph.reference import reference_graph
 from detector.measurement.measure import Measurer
+from detector.measurement.probes import probed_images
 from detector.model_file.records import ModelRecord
 from detector.probing.probe import Probe
 from detector.pruning.theta import Theta
 from detector.pruning.variant import Variant
 from detector.pruning.variants import Rankings, make_variants
+from detector.rounds.preprocessing import Preprocessing
 
 Array = NDArray[np.float32]
 
@@ -54,12 +56,17 @@ class ModelUnderTest:
         The name of the reference architecture that it was found to be.
     measurer
         Of an engine for the very arrays of the record.
+    preprocessing
+        How the examples were made input of the network, and what becomes of them under probes is.
     """
 
-    def __init__(self, record: ModelRecord, architecture: str, measurer: Measurer) -> None:
+    def __init__(
+        self, record: ModelRecord, architecture: str, measurer: Measurer, preprocessing: Preprocessing
+    ) -> None:
         self.record = record
         self.graph = reference_graph(architecture)
         self.measurer = measurer
+        self._preprocessing = preprocessing
         self._rankings: Rankings = {}
         self._answered: tuple[Array, Examples] | None = None
 
@@ -96,7 +103,7 @@ class ModelUnderTest:
         self, variants: Iterator[Variant], num_variants: int, examples: Examples, probes: Sequence[Probe] = ()
     ) -> tuple[Array, Array] | None:
         """Logits (S, N, C) of the variants and (K, N, C) under the probes; None where the budget ends before them."""
-        probed = (probe(examples.images) for probe in probes)
+        probed = (probed_images(probe, examples.pixels, self._preprocessing) for probe in probes)
         number = num_variants + len(probes)
         if not number:
             return np.empty((0, 0, 0), np.float32), np.empty((0, 0, 0), np.float32)

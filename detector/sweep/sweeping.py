@@ -179,7 +179,8 @@ class _Network:
 
         engine = PackedEngine(self.graph, self.record.tensors)
         endless = Budget(self._clock, self._clock.now(), math.inf)
-        return ModelUnderTest(self.record, self._architecture, Measurer(engine, endless, workers=1))
+        measurer = Measurer(engine, endless, workers=1)
+        return ModelUnderTest(self.record, self._architecture, measurer, self.images.preprocessing)
 
     def unpruned(self) -> Answers:
         """Of the network as it is, to all images."""

@@ -13,7 +13,7 @@ from detector.base.errors import ExitCode
 from detector.examples.choice import ImageChoice
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.signals.features import ModelFeature, Reduction, VariantFeature, make_features
-from detector.signals.registry import SIGNALS, Scope, VariantSignal, model_signal
+from detector.signals.registry import SIGNALS, VariantSignal, model_signal
 from detector.sweep.readings import ArchitectureReadings, MissingSignalError, read_readings, write_readings
 
 THETA = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 5, 10)
@@ -38,7 +38,7 @@ def test_what_was_written_is_read(readings: ArchitectureReadings, tmp_path: Path
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
     read = read_readings(tmp_path / "one.npz")
     assert (read.signals, read.thetas, read.images) == (readings.signals, readings.thetas, readings.images)
-    assert read.versions == {signal.name: signal.version for signal in SIGNALS if signal.scope is not Scope.PROBE}
+    assert read.versions == {name: SIGNALS[name].version for name in (*readings.signals, *readings.numbers)}
     for signal in ("unpruned", "attraction", "classifier_weights"):
         np.testing.assert_array_equal(read.numbers[signal], single(readings.numbers[signal]))
         assert read.number_names[signal] == model_signal(signal).numbers
