@@ -156,6 +156,14 @@ def mean_share(pull: Pull) -> float:
     return max(float(kind.shares.mean(axis=0).max(initial=0.0)) for kind in pull.by(lambda p: p.kind).values())
 
 
+def mean_lead(pull: Pull) -> float:
+    """How far the class with the largest mean share is ahead of the mean of the other classes, both averaged over the
+    probes of a kind; the largest of the kinds. What leaves its class for any other does not count."""
+    means = [kind.shares.mean(axis=0) for kind in pull.by(lambda p: p.kind).values()]
+    others = max(pull.shares.shape[1] - 1, 1)
+    return max(float(one.max() - (one.sum() - one.max()) / others) for one in means)
+
+
 def share_gap(pull: Pull) -> float:
     """How far the class with the largest share is ahead of the next one, under the probe where that is most."""
     ordered = np.sort(pull.shares, axis=1)
@@ -227,6 +235,7 @@ READINGS: Mapping[str, Callable[[Pull], float]] = MappingProxyType(
     {
         "largest_share": largest_share,
         "mean_share": mean_share,
+        "mean_lead": mean_lead,
         "share_gap": share_gap,
         "strongest_pair": strongest_pair,
         "mean_pair": mean_pair,
@@ -271,6 +280,6 @@ def probe_readings(unpruned: Logits, probed: Logits, labels: Labels, probes: Seq
 
 
 def family_readings(unpruned: Logits, probed: Logits, labels: Labels, probes: Sequence[Probe]) -> Array:
-    """The readings (20,) of probes of one family, hard answers first; shapes and errors as of `probe_readings`."""
+    """The readings (22,) of probes of one family, hard answers first; shapes and errors as of `probe_readings`."""
     pulls = [Pull.of(unpruned, probed, labels, probes, answer) for answer in Answer]
     return np.array([read(pull) for pull in pulls for read in READINGS.values()])

@@ -93,6 +93,11 @@ def slow_readings(table: dict, rows: list[int]) -> dict[str, float]:
         first, second, *_ = sorted((share(k, c) for c in range(CLASSES)), reverse=True)
         return first - second
 
+    def lead(ks: list[int]) -> float:
+        averages = [sum(share(k, c) for k in ks) / len(ks) for c in range(CLASSES)]
+        best = max(averages)
+        return best - (sum(averages) - best) / (CLASSES - 1)
+
     def earliest(ladder: list[int], most) -> float:
         flips = [place for place, k in enumerate(ladder) if most(k) > 0.5]
         return 1 - flips[0] / len(ladder) if flips else 0.0
@@ -100,6 +105,7 @@ def slow_readings(table: dict, rows: list[int]) -> dict[str, float]:
     return {
         "largest_share": max(share(k, c) for k in rows for c in range(CLASSES)),
         "mean_share": max(sum(share(k, c) for k in ks) / len(ks) for ks in kinds.values() for c in range(CLASSES)),
+        "mean_lead": max(lead(ks) for ks in kinds.values()),
         "share_gap": max(gap(k) for k in rows),
         "strongest_pair": max(table[k][b][c] for k in rows for b, c in pairs),
         "mean_pair": max(sum(table[k][b][c] for k in ks) / len(ks) for ks in kinds.values() for b, c in pairs),
