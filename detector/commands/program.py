@@ -74,8 +74,11 @@ def _leave_neutral(result: Path) -> None:
 
 
 def _show(text: str) -> None:
-    """Print; that nobody reads on (a closed pipe, a full disk) takes nothing from the answer."""
+    """Print, what the output's alphabet lacks escaped; that nobody reads on (a closed pipe, a full disk) takes nothing
+    from the answer.
+    """
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
-        print(text, flush=True)
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
     except OSError:
         sys.stdout = None  # or it would be tried again at the end
