@@ -18,7 +18,7 @@ export PIP_EXTRA_INDEX_URL
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow coverage lint type format reference samples results clean image sif test-container sbom audit bench bench-engines bench-configure
+.PHONY: help setup demo test test-slow coverage lint type format reference samples domains results clean image sif test-container sbom audit bench bench-engines bench-configure
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ format: $(READY) ## Rewrite the code in the project's style
 
 reference: $(READY) ## Regenerate reference_data from torchvision
 	$(BIN)/python -m detector.graph --write
+
+domains: $(READY) ## Rebuild docs/domains.md and the default bundle from the measurements (minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m laboratory.domains
 
 samples: $(READY) ## Train sample models where they are missing (48 px, some minutes)
 	$(BIN)/python -m laboratory.roundgen samples --output $(SAMPLES)

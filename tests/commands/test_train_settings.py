@@ -46,6 +46,7 @@ def test_train_settings_are_made_of_every_train_metaparameter(tmp_path: Path) ->
         "train_signal_log_probability": False,
         "train_signal_lowest_recall": False,
         "train_signal_margin": True,
+        "train_signal_own_attraction": False,
         "train_signal_unpruned": False,
         "train_trim_k": 1.5,
     }

@@ -16,7 +16,7 @@ import detector.mapping
 import detector.pruning.methods
 import detector.report
 from detector.base.errors import ParametersError
-from detector.commands.settings import load_train_settings
+from detector.commands.train_settings import load_train_settings
 from detector.graph.ir import Node, Op
 from detector.graph.reference import reference_graph
 from detector.mapping.bundles import Bundle, load_parameters, write_bundle
