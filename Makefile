@@ -43,7 +43,7 @@ demo: $(READY) ## Judge every sample model that ships with the repository
 	@echo; echo "In short (1 = poisoned):"; for model in $(SAMPLES)/id-*; do \
 	  echo "  $$model: truth $$(cat $$model/ground_truth.csv), answer $$(cat $(DEMO)/$$(basename $$model)/result.txt)"; \
 	done
-	@echo "How often such answers are right, on models that nothing was fitted on: docs/results.md"
+	@echo "The default bundle has seen no network of this kind. What its answers are worth elsewhere: docs/domains.md"
 
 test: $(READY) ## Run the tests (all but the slow ones)
 	$(TEST) -m "not slow"
@@ -74,7 +74,7 @@ domains: $(READY) ## Rebuild docs/domains.md and the default bundle from the mea
 samples: $(READY) ## Train sample models where they are missing (48 px, some minutes)
 	$(BIN)/python -m laboratory.roundgen samples --output $(SAMPLES)
 
-results: $(READY) ## Rebuild docs/results.md, its figures and the default bundle from the measurements (minutes)
+results: $(READY) ## Rebuild docs/results.md, its figures and the bundle small from the measurements (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m laboratory.results
 
 # Containers (docs/containers.md)
