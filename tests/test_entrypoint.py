@@ -326,7 +326,7 @@ def test_learned_parameters_that_are_missing_or_broken(
             own.write_text("not JSON")
         case "coefficients":
             document = json.loads(own.read_text())
-            del document["configurations"][0]["coefficients"][-1]
+            document["configurations"][0]["mapping"]["coefficients"].popitem()
             own.write_text(json.dumps(document))
         case "architecture":
             shutil.copy(own.with_name("squeezenetv1_0.json"), own)

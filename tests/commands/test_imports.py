@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 HOME = Path(__file__).resolve().parents[2]
-SAMPLE = HOME / "samples" / "id-00000000"
+SAMPLE = HOME / "samples" / "id-00000002"
 CODE = """
 import contextlib, sys
 import entrypoint

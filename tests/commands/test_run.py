@@ -69,8 +69,9 @@ def test_the_answer_is_nists_regression_on_the_vector(answer: Any) -> None:
     vector, prediction = report["signal_vector"], report["prediction"]
     assert len(vector) == 15
     assert min(vector) < max(vector) <= 1  # pruning changes what the network answers
-    products = [b * a for b, a in zip(configuration["coefficients"], vector, strict=True)]
-    assert prediction["contributions"] == [configuration["intercept"], *products]
+    mapping = configuration["mapping"]
+    products = [mapping["coefficients"][name] * a for name, a in zip(report["features"], vector, strict=True)]
+    assert prediction["contributions"] == [mapping["intercept"], *products]
     assert prediction["raw"] == math.fsum(prediction["contributions"])
     assert report["probability"] == min(max(prediction["raw"], 0.01), 0.99)
 
