@@ -11,10 +11,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 INPUT_SIZE = 224  # pixels, for every architecture, InceptionV3 too
 UNCROPPED_SIZE = 256  # pixels on disk from Round 2 on
@@ -85,6 +86,8 @@ class Preprocessing:
 
     def scaled(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The same for pixels (N, 3, crop, crop) that are cropped already, RGB: channels ordered, numbers scaled."""
+        import numpy as np  # here: the command line asks rounds for folder names before anything large is loaded
+
         images = self._numbers(self._ordered(pixels))
         if self.mean is not None and self.deviation is not None:
             mean, deviation = (np.array(each, np.float32)[:, None, None] for each in (self.mean, self.deviation))
@@ -93,6 +96,8 @@ class Preprocessing:
 
     def cropped(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The middle of (H, W, 3) pixels, (3, crop, crop)."""
+        import numpy as np
+
         height, width = pixels.shape[:2]
         if not self.accepts(width, height):
             raise ValueError(f"expected an image that the profile accepts, got {width} x {height}")
@@ -109,6 +114,8 @@ class Preprocessing:
         assert_never(self.channel_order)
 
     def _numbers(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        import numpy as np
+
         match self.scaling:
             case Scaling.MINMAX:
                 return np.stack([_minmax(image) for image in pixels]) if len(pixels) else pixels.astype(np.float32)
@@ -118,6 +125,8 @@ class Preprocessing:
 
 
 def _minmax(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    import numpy as np
+
     low, high = pixels.min(), pixels.max()
     if low == high:
         return np.zeros(pixels.shape, dtype=np.float32)
