@@ -19,7 +19,11 @@ def test_sample(model: Path, run_here: Callable[..., Any], tmp_path: Path) -> No
     report = outcome.report
     assert outcome.code == 0
     assert 0.01 <= float(outcome.result) <= 0.99
-    assert report["basis"] == "measured"
+    undecided = "beyond_experience" in outcome.finding_codes
+    assert (report["basis"], float(outcome.result) == 0.5) == (
+        ("base_rate", True) if undecided else ("measured", False)
+    )
+    assert report["mapping"]["bundle"] == "universal" and len(report["signal_vector"]) == 3
     assert report["timings"]["total"] < 60
     assert report["unpruned_accuracy"] >= 0.9
     assert {finding["severity"] for finding in report["findings"]} <= {"info", "warning"}, report["findings"]
