@@ -204,8 +204,8 @@ def test_configure_says_what_it_found_and_writes_nothing_where_nothing_can_be_le
     options = ["--configure_models_dirpath", "/model", "--learned_parameters_dirpath", "/out"]
     paths = ["--metaparameters_filepath", "/metaparameters.json", "--schema_filepath", "/metaparameters_schema.json"]
     done = run(runtime.command(Box(binds), ["configure", *options, *paths]))
-    assert done.returncode == 5, done.stderr
-    assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: /model: this is the folder of one model")
     assert list(out.iterdir()) == []
 
 

@@ -144,7 +144,7 @@ def _models(results: Results, round_name: str) -> str:
         f"## What was measured and tried\n\nThe round `{round_name}`, made by `laboratory.roundgen`:\n\n"
         f"{table}{out}\n\n"
         f"theta: {_methods(results)}. {_slow(results)}\n\n"
-        f"Signals: {', '.join(SIGNALS.names())}. Of each theta alone: each of the variants' signals, all of them, "
+        f"Signals: {', '.join(_measured_signals(results))}. Of each theta alone: each of the variants' signals, all of them, "
         f"either beside the classifier's weights, and these alone; "
         f"{', '.join(f'`{one}`' for one in Reduction)} of the variants. Of as many thetas together as fit the time "
         f"(all that share the usual |D|; those of pruning; those of each other "
@@ -164,6 +164,10 @@ def _models(results: Results, round_name: str) -> str:
         "hold pairs of a clean and a poisoned model, and permutations swap labels inside pairs, so every fold stays "
         "balanced."
     )
+
+
+def _measured_signals(results: Results) -> list[str]:
+    return [name for name in SIGNALS.names() if name in results.readings[0].versions]
 
 
 def _methods(results: Results) -> str:
