@@ -281,6 +281,8 @@ def _by_theta(report: Report, signal: str) -> Sequence[float]:
 
 
 def _thetas_line(thetas: Sequence[Theta]) -> str:
+    if not thetas:
+        return "nothing was pruned; below what the network answers to the images, as they are and probed"
     counts = Counter(theta.pruning_method for theta in thetas)
     methods = ", ".join(f"{count} {method}" for method, count in counts.items())
     total = sum(theta.num_pruned_models for theta in thetas)
@@ -310,6 +312,8 @@ def _in_words(report: Report) -> str:
     match report.basis:
         case Basis.NEUTRAL:
             return "no answer, only what stands for one"
+        case Basis.BASE_RATE if report.prediction is not None:
+            return "undecided, see the findings; this is the share of poisoned models at large"
         case Basis.BASE_RATE:
             return "no pruned model was measured, this is the share of poisoned models at large"
         case Basis.TAMPERED:

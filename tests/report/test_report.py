@@ -232,6 +232,13 @@ def test_the_answer_in_plain_words(probability: float, basis: Basis, words: str)
     assert words in report_text(Report(probability, basis))
 
 
+def test_what_was_measured_and_is_not_relied_on_is_undecided() -> None:
+    report = dataclasses.replace(_full(), basis=Basis.BASE_RATE, thetas=(), findings=())
+    text = " ".join(report_text(report).split())
+    assert "undecided, see the findings" in text
+    assert "nothing was pruned" in text and "of 0 thetas" not in text
+
+
 def test_a_regression_without_held_out_figures_is_called_untested() -> None:
     report = dataclasses.replace(_full(), probability=0.8, findings=())
     assert report.mapping is not None
