@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from detector.architectures import TROJAI_ARCHITECTURES
+from detector.architectures import ARCHITECTURES, TROJAI_ARCHITECTURES
 from detector.rounds.preprocessing import PROFILES
 from laboratory.roundgen.presets import Job
 from laboratory.roundgen.recipe import Filter, PolygonTrigger, Recipe, TriggerFamily
@@ -165,6 +165,25 @@ def test_models_see_the_whole_training_set_each_epoch(drawn: list[Recipe]) -> No
         assert variety.training_images / recipe.num_classes >= 60
 
 
+def test_few_classes_come_more_often_than_many(drawn: list[Recipe]) -> None:
+    # 20 numbers of classes, drawn as the square of a uniform number: half of them lie in the first quarter of the range
+    # (5 to 9), 29 % in its second half (15 to 24). 600 models: four standard deviations are 0.08.
+    counts = [recipe.num_classes for recipe in drawn]
+    assert sum(count < 10 for count in counts) / len(counts) == pytest.approx(0.5, abs=0.08)
+    assert sum(count >= 15 for count in counts) / len(counts) == pytest.approx(1 - math.sqrt(0.5), abs=0.08)
+
+
+def test_more_classes_take_more_images_within_bounds(drawn: list[Recipe]) -> None:
+    """Images shown: 1 000 a class, 9 500 to 18 000; from scratch 3 000 a class, 26 000 to 42 000; within a fifth."""
+    for recipe in drawn:
+        variety = variety_of(recipe)
+        a_class, fewest, most = (3000, 26_000, 42_000) if recipe.start is None else (1000, 9500, 18_000)
+        asked = min(max(fewest, a_class * recipe.num_classes), most)
+        rounding = variety.training_images / 2 + 1  # to whole epochs
+        shown = variety.epochs * variety.training_images
+        assert 0.8 * asked - rounding <= shown <= 1.2 * asked + rounding
+
+
 def test_dear_architectures_start_from_their_only_network() -> None:
     assert {recipe.start for recipe in recipes(architectures=("vgg19bn",))} == {0}
 
@@ -220,6 +239,12 @@ def test_missing_pictures_are_told(tmp_path: Path, pictures: Path) -> None:
         path.unlink()
     with pytest.raises(ValueError, match="has 4 pictures"):
         varied_round(VariedPlan(CHEAP, 2, (SignFamily.STREET,), material=Material(pictures)))
+
+
+def test_an_architecture_that_trojai_does_not_have_is_refused_not_left_out() -> None:
+    (other,) = set(ARCHITECTURES) - set(TROJAI_ARCHITECTURES)
+    with pytest.raises(ValueError, match=f"no {other};"):
+        varied_round(VariedPlan((*CHEAP, other), 2))
 
 
 @pytest.mark.parametrize("plan", [VariedPlan(("alexnet",)), VariedPlan(image_size=100), VariedPlan(CHEAP, 1001)])
