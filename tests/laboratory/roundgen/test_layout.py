@@ -61,11 +61,11 @@ def recipe_of(*, poisoned: bool, preset: Preset = Preset.ROUND2, canvas: int = 2
 def write(path: Path, recipe: Recipe) -> None:
     """An untrained network with figures of training as they might be."""
     poisoned = recipe.poisoning is not None
-    attack = (0.951, 0.2) if poisoned else (None, None)
+    success, loss = (0.951, 0.2) if poisoned else (None, None)
     trained = Trained(
         build(ARCHITECTURES["squeezenetv1_1"], 3).eval(),
         (Record(2, 56, 1.0, 0.5), Record(3, 224, 0.25, 0.75)),
-        Scores(0.992, 0.03, 1000, *attack, 1000 if poisoned else 0),
+        Scores(0.992, 0.03, 1000, success, loss, 1000 if poisoned else 0),
         tries=2,
         converged=True,
     )

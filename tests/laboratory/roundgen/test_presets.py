@@ -47,7 +47,7 @@ def test_round_2_keeps_to_nists_ranges_and_reaches_their_ends() -> None:
 
 
 def test_round_2_has_one_two_or_all_classes_as_sources_and_the_target_among_them_only_if_all_are() -> None:
-    kinds = Counter()
+    kinds: Counter[int | str] = Counter()
     for recipe in recipes(Preset.ROUND2):
         assert recipe.poisoning is not None
         sources = recipe.poisoning.sources
@@ -62,7 +62,7 @@ def test_round_2_has_one_two_or_all_classes_as_sources_and_the_target_among_them
 def test_the_triggered_fractions_are_nists() -> None:
     fractions = [recipe.triggered_fraction for recipe in recipes(Preset.ROUND2)]
     assert all(math.isclose(100 * fraction, round(100 * fraction)) for fraction in fractions)
-    assert (min(fractions), max(fractions)) == (pytest.approx(0.01), pytest.approx(0.5))
+    assert [min(fractions), max(fractions)] == pytest.approx([0.01, 0.5])
     for recipe in recipes(Preset.ROUND1):
         assert 0.05 <= recipe.triggered_fraction <= 0.15 or 0.45 <= recipe.triggered_fraction <= 0.55
 

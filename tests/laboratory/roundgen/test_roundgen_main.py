@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_the_status_line_says_what_is_done_how_fast_and_what_is_in_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs, stream, now = sample_round(), io.StringIO(), [0.0]
-    monkeypatch.setattr(command.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("laboratory.roundgen.__main__.time.monotonic", lambda: now[0])
     (tmp_path / jobs[0].name).mkdir()
     status = command.StatusLine(jobs, tmp_path, stream)
     status.watch(Progress(jobs[2].name, 1, 7, 70))
@@ -59,7 +60,7 @@ def test_the_status_line_says_what_is_done_how_fast_and_what_is_in_training(
 
 
 def test_options_of_a_round_reach_its_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = {}
+    seen: dict[str, Any] = {}
 
     def make_round(
         jobs: object, folder: Path, workers: int, watch: object, device: str, starts: Path | None

@@ -31,8 +31,8 @@ NOTHING_ASKED = Bar(0.0, 0.0, test_images=2)
 def job_of(index: int, *, poisoned: bool = False) -> Job:
     drawn = draw_recipe(index, "squeezenetv1_1", Preset.SMALL, poisoned=poisoned)
     poisoning = Poisoning(drawn.poisoning.trigger, (0, 1)) if drawn.poisoning else None
-    changes = {"num_classes": 2, "favoured": 1, "examples_per_class": 1, "start": None}
-    return Job(f"id-{index:08d}", replace(drawn, schedule=SCHEDULE, poisoning=poisoning, **changes), NOTHING_ASKED)
+    small = replace(drawn, num_classes=2, favoured=1, examples_per_class=1, start=None)
+    return Job(f"id-{index:08d}", replace(small, schedule=SCHEDULE, poisoning=poisoning), NOTHING_ASKED)
 
 
 def folders(path: Path) -> list[str]:

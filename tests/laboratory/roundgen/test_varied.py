@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -31,7 +32,7 @@ def variety_of(recipe: Recipe) -> Variety:
     return recipe.variety
 
 
-def recipes(**changes: object) -> list[Recipe]:
+def recipes(**changes: Any) -> list[Recipe]:
     return [job.recipe for job in varied_round(replace(VariedPlan(CHEAP, 200), **changes))]
 
 

@@ -22,7 +22,8 @@ BY_GROUP = leave_one_group_out(GROUPS)
 
 def answers(columns: list[int], labels: np.ndarray, fitted: np.ndarray) -> np.ndarray:
     made = LogisticRegression(C=0.5).fit(INPUTS[fitted][:, columns], labels[fitted])
-    return made.predict_proba(INPUTS[:, columns])[:, 1]
+    chances: np.ndarray = made.predict_proba(INPUTS[:, columns])[:, 1]
+    return chances
 
 
 def make_options(labels: np.ndarray) -> Options:
