@@ -39,9 +39,8 @@ def classify(
     prediction = predict(configuration, vector, parameters.clip)
     doubts = (*beyond_experience(configuration, vector), *wrongly_answered(configuration, logits))
     findings = (*shortage(configuration.num_images, len(logits.names)), *doubts)
-    base_rate = min(max(parameters.base_rate, parameters.clip.low), parameters.clip.high)
     known = {
-        "probability": base_rate if doubts else prediction.probability,
+        "probability": parameters.clip(parameters.base_rate) if doubts else prediction.probability,
         "basis": Basis.BASE_RATE if doubts else Basis.MEASURED,
         "examples": logits.names,
         "thetas": configuration.thetas,

@@ -116,7 +116,7 @@ class Detection:
         parameters = load_parameters(self._request.learned_parameters_dirpath, self._settings.bundle, name)
         if parameters is None:
             self._account.find(nothing_learned(bundle, name))
-            self._account.tell(probability=_clipped(bundle.base_rate, Clip()), basis=Basis.BASE_RATE)
+            self._account.tell(probability=Clip()(bundle.base_rate), basis=Basis.BASE_RATE)
         else:
             self._measure(record, identification, bundle, parameters, engine)
         return self.report
@@ -131,7 +131,7 @@ class Detection:
         tampered = identification.tampered
         probability = self._settings.tampered_probability if tampered else bundle.base_rate
         basis = Basis.TAMPERED if tampered else Basis.UNKNOWN_ARCHITECTURE
-        self._account.tell(probability=_clipped(probability, Clip()), basis=basis)
+        self._account.tell(probability=Clip()(probability), basis=basis)
 
     def _measure(
         self,
@@ -202,7 +202,7 @@ class Detection:
         unpruned, shown = model.answered
         self._check_accuracy(unpruned, shown.labels, shown.names)
         self._account.find(out_of_time(self._budget, model.measurer.image_seconds))
-        self._account.tell(probability=_clipped(parameters.base_rate, parameters.clip), basis=Basis.BASE_RATE)
+        self._account.tell(probability=parameters.clip(parameters.base_rate), basis=Basis.BASE_RATE)
 
     def _too_late(self) -> DeadlineError:
         return DeadlineError(
@@ -218,10 +218,6 @@ def _import_engine() -> _MakeEngine:
     with nullcontext() if _ENGINE in sys.modules else without_garbage_collection():
         make: _MakeEngine = importlib.import_module(_ENGINE).PackedEngine  # waits where another thread imports it
     return make
-
-
-def _clipped(probability: float, clip: Clip) -> float:
-    return min(max(probability, clip.low), clip.high)
 
 
 def _fitting(wanted: Preprocessing, listing: Listing) -> Preprocessing:

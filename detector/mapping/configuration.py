@@ -29,6 +29,10 @@ class Clip:
         if not 0 <= self.low < self.high <= 1:
             raise ValueError(f"expected 0 <= low < high <= 1 in clip, got {self.low}, {self.high}")
 
+    def __call__(self, probability: float) -> float:
+        """The nearest probability of the interval."""
+        return min(max(probability, self.low), self.high)
+
 
 @dataclass(frozen=True)
 class Figures:

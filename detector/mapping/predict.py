@@ -51,8 +51,7 @@ def predict(configuration: Configuration, vector: Sequence[float], clip: Clip) -
         raise unfit(f"{len(vector)} values", f"{len(names)}, one for each feature")
     applied = configuration.mapping.apply(dict(zip(names, map(float, vector), strict=True)))
     shares = (applied.base, *(applied.contributions.get(name, 0.0) for name in names))
-    probability = min(max(applied.probability, clip.low), clip.high)
-    return Prediction(probability, applied.raw, shares if applied.contributions else ())
+    return Prediction(clip(applied.probability), applied.raw, shares if applied.contributions else ())
 
 
 def beyond_experience(configuration: Configuration, vector: Sequence[float]) -> tuple[Finding, ...]:

@@ -13,7 +13,6 @@ from laboratory.domains.evaluation import (
     FEATURES,
     FEWEST,
     Judged,
-    held_out,
     judged_domains,
     nested,
     permutation_p,
@@ -176,6 +175,3 @@ def _limits(found: Study) -> str:
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-__all__ = ["Study", "held_out", "page", "study"]

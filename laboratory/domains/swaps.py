@@ -29,8 +29,9 @@ def swapped_labels(answers: Sequence[ModelAnswers], cost: Cost, count: int = SWA
     """Models in turn: one image of each is given another class that the network knows, and all is read again."""
     rng = np.random.default_rng(seed)
     small = [restricted(one, cost) for one in answers]
-    answer = answerer(domains_of(small))
-    before = answer(domains_of(small))
+    domains = domains_of(small)
+    answer = answerer(domains)
+    before = answer(domains)
     chosen = [number % len(small) for number in range(count)]
     after = answer(domains_of([_with_wrong_label(small[index], rng) for index in chosen]))
     moves = np.abs(after - before[chosen])
