@@ -40,7 +40,7 @@ from detector.examples.profile_choice import candidate_profiles, documented_prof
 from detector.graph.ir import Graph
 from detector.graph.reference import load_references, reference_graph
 from detector.mapping.bundles import Bundle, load_bundle, load_parameters
-from detector.mapping.configuration import Clip, Configuration
+from detector.mapping.configuration import Clip
 from detector.mapping.parameters import LearnedParameters
 from detector.measurement.measure import Engine, Measurer
 from detector.measurement.model_under_test import Logits, ModelUnderTest
