@@ -28,12 +28,15 @@ from detector.base.errors import DeadlineError, ExamplesError
 from detector.base.findings import Finding, Severity
 from detector.base.process import without_garbage_collection
 from detector.commands.account import Account
-from detector.commands.attempts import Attempts, costliest_first
+from detector.commands.attempts import Attempts, costliest_first, dropping
 from detector.commands.classify import classify
-from detector.commands.remarks import dropped, nothing_learned, out_of_time, preprocessed_otherwise
+from detector.commands.profile_search import ProfileSearch
+from detector.commands.remarks import nothing_learned, out_of_time, preprocessed_otherwise
 from detector.commands.settings import Settings
+from detector.examples.choice import ImageChoice
 from detector.examples.chosen import ChosenExamples
-from detector.examples.images import Examples, Listing, list_examples, takes_any
+from detector.examples.listing import Listing, list_examples
+from detector.examples.profile_choice import candidate_profiles, documented_profile
 from detector.graph.ir import Graph
 from detector.graph.reference import load_references, reference_graph
 from detector.mapping.bundles import Bundle, load_bundle, load_parameters
@@ -47,7 +50,7 @@ from detector.quality.accuracy import clean_accuracy_finding
 from detector.quality.check import check_model
 from detector.quality.structure import Identification
 from detector.report.report import Basis, MappingSummary, ModelSummary, Report
-from detector.rounds.preprocessing import PROFILES, Preprocessing, Scaling
+from detector.rounds.preprocessing import PROFILES, Preprocessing
 from detector.signals.reading import unpruned_readings
 
 # Pixels a side, of the architectures that not every profile has enough of: a kernel would be larger than what is left.
@@ -141,36 +144,43 @@ class Detection:
         parameters: LearnedParameters,
         engine: Future[_MakeEngine],
     ) -> None:
-        with self._account.stage("examples"):
-            examples = self._examples(identification, parameters)
         configurations = costliest_first(parameters.configurations)
+        with self._account.stage("examples"), dropping(configurations, self._budget, self._account):
+            listing = list_examples(self._request.examples_dirpath, identification.num_classes)
+            examples = self._examples(listing, parameters)
         with self._account.stage("engine"):
             model = self._model(record, parameters.architecture, examples.preprocessing, engine)
         if model is None:
-            left = self._budget.remaining()
-            self._account.find(*(dropped(configuration, 0.0, left, begun=False) for configuration in configurations))
-            raise self._too_late()
-        attempts = Attempts(model, self._budget, self._account)
-        measured = attempts.first_that_fits(configurations, examples)
+            with dropping(configurations, self._budget, self._account):
+                raise self._too_late()
+        smallest = SMALLEST_INPUT.get(parameters.architecture, 0)
+        candidates = [one for one in candidate_profiles(listing, identification.num_classes) if one.crop >= smallest]
+        choices = tuple(one.images for one in configurations)
+        search = (
+            ProfileSearch(listing, candidates, choices, self._budget) if _is_found(parameters, self._settings) else None
+        )
+        attempts = Attempts(model, examples, self._budget, self._account, search)
+        measured = attempts.first_that_fits(configurations)
         if measured is None:
-            self._answer_base_rate(model, attempts, parameters, examples.subset(configurations[-1].images))
+            self._answer_base_rate(attempts, parameters, configurations[-1].images)
             return
         configuration, self.logits = measured
         self._check_accuracy(self.logits.unpruned, self.logits.labels, self.logits.names)
-        answer = classify(model, self.logits, parameters, configuration)
+        answer = classify(attempts.model, self.logits, parameters, configuration)
         self._account.find(*answer.findings)
         self._account.tell(mapping=MappingSummary.of(bundle, parameters, configuration), **answer.known)
 
-    def _examples(self, identification: Identification, parameters: LearnedParameters) -> ChosenExamples:
+    def _examples(self, listing: Listing, parameters: LearnedParameters) -> ChosenExamples:
         """All images that any configuration asks for, preprocessed as they can be."""
         named = self._settings.preprocessing
-        listing = list_examples(self._request.examples_dirpath, identification.num_classes)
-        preprocessing = _fitting(PROFILES[named] if named else parameters.preprocessing, listing)
+        wanted = PROFILES[named] if named else parameters.preprocessing
+        preprocessing = documented_profile(wanted, listing, any_size=_is_found(parameters, self._settings))
         if preprocessing != parameters.preprocessing:
             self._account.find(preprocessed_otherwise(preprocessing, parameters.preprocessing))
         if preprocessing.crop < SMALLEST_INPUT.get(parameters.architecture, 0):
             raise _too_small(parameters.architecture, preprocessing, self._request.examples_dirpath)
-        chosen = ChosenExamples.of(listing, [one.images for one in parameters.configurations], preprocessing)
+        choices = [one.images for one in parameters.configurations]
+        chosen = ChosenExamples.of(listing, choices, preprocessing, self._budget)
         self._account.find(*chosen.examples.findings)
         self._account.tell(preprocessing=preprocessing, examples=chosen.examples.names)
         return chosen
@@ -192,16 +202,14 @@ class Detection:
         self._account.find(clean_accuracy_finding(accuracy, len(names)))
         self._account.tell(unpruned_accuracy=accuracy, examples=names)
 
-    def _answer_base_rate(
-        self, model: ModelUnderTest, attempts: Attempts, parameters: LearnedParameters, cheapest: Examples
-    ) -> None:
+    def _answer_base_rate(self, attempts: Attempts, parameters: LearnedParameters, cheapest: ImageChoice) -> None:
         """Where no configuration fits: at least it is known whether the network classifies images."""
-        if model.answered is None and attempts.unpruned(cheapest) is None:
+        if attempts.model.answered is None and attempts.unpruned(cheapest) is None:
             raise self._too_late()
-        assert model.answered is not None
-        unpruned, shown = model.answered
+        assert attempts.model.answered is not None
+        unpruned, shown = attempts.model.answered
         self._check_accuracy(unpruned, shown.labels, shown.names)
-        self._account.find(out_of_time(self._budget, model.measurer.image_seconds))
+        self._account.find(out_of_time(self._budget, attempts.model.measurer.image_seconds))
         self._account.tell(probability=parameters.clip(parameters.base_rate), basis=Basis.BASE_RATE)
 
     def _too_late(self) -> DeadlineError:
@@ -220,11 +228,11 @@ def _import_engine() -> _MakeEngine:
     return make
 
 
-def _fitting(wanted: Preprocessing, listing: Listing) -> Preprocessing:
-    """The profile to measure with: the wanted one, unless it takes no image and one of another size does."""
-    usual = (one for one in PROFILES.values() if one.mean is None and one.scaling is Scaling.DIV255)
-    candidates = (wanted, PROFILES["round2"], *usual)
-    return next((profile for profile in candidates if takes_any(listing, profile)), wanted)
+def _is_found(parameters: LearnedParameters, settings: Settings) -> bool:
+    """Whether preprocessing is found: for a mapping of networks of any training, which knows the limits of its
+    experience. Other parameters are only right with what they were fitted with; the user's word is taken as it is.
+    """
+    return not settings.preprocessing and any(one.experience for one in parameters.configurations)
 
 
 def _too_small(architecture: str, preprocessing: Preprocessing, directory: Path) -> ExamplesError:

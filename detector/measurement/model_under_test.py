@@ -64,11 +64,16 @@ class ModelUnderTest:
         self, record: ModelRecord, architecture: str, measurer: Measurer, preprocessing: Preprocessing
     ) -> None:
         self.record = record
+        self.architecture = architecture
         self.graph = reference_graph(architecture)
         self.measurer = measurer
         self._preprocessing = preprocessing
         self._rankings: Rankings = {}
         self._answered: tuple[Array, Examples] | None = None
+
+    def under(self, preprocessing: Preprocessing) -> ModelUnderTest:
+        """The same network, with its images made ready otherwise: it has said nothing yet."""
+        return ModelUnderTest(self.record, self.architecture, self.measurer, preprocessing)
 
     @property
     def answered(self) -> tuple[Array, Examples] | None:
