@@ -30,7 +30,10 @@ FLOORS = (
     ("detector.base", "detector.torchvision_ops"),
 )
 # Of the laboratory, the same; each of them may import all of the detector.
-LABORATORY = (("laboratory.results", "laboratory.nist", "laboratory.domains"), ("laboratory.roundgen",))
+LABORATORY = (
+    ("laboratory.results", "laboratory.nist", "laboratory.domains"),
+    ("laboratory.roundgen", "laboratory.rebuild"),
+)
 FLOOR_NUMBERS = {room: number for number, rooms in enumerate(reversed(LABORATORY + FLOORS)) for room in rooms}
 
 ROOF = "detector"  # the package itself: its version is for everyone, the names of its interface for nobody in the house
