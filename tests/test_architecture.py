@@ -17,7 +17,7 @@ HOME = Path(__file__).resolve().parents[1]
 
 # Rooms of the detector, from the roof down. A room imports from lower floors only, never from its own or a higher one.
 FLOORS = (
-    ("detector.api",),
+    ("detector.api", "detector.program"),
     ("detector.commands",),
     ("detector.learning",),
     ("detector.sweep", "detector.report"),
@@ -32,7 +32,7 @@ FLOORS = (
 # Of the laboratory, the same; each of them may import all of the detector.
 LABORATORY = (
     ("laboratory.results", "laboratory.nist", "laboratory.domains"),
-    ("laboratory.roundgen", "laboratory.rebuild"),
+    ("laboratory.roundgen", "laboratory.rebuild", "laboratory.measuring"),
 )
 FLOOR_NUMBERS = {room: number for number, rooms in enumerate(reversed(LABORATORY + FLOORS)) for room in rooms}
 

@@ -39,7 +39,7 @@ from detector.examples.profile_choice import candidate_profiles, documented_prof
 from detector.mapping.bundles import Bundle, load_bundle, load_parameters
 from detector.mapping.configuration import Clip
 from detector.mapping.parameters import LearnedParameters
-from detector.measurement.model_under_test import Logits, MakeEngine, ModelUnderTest
+from detector.measurement.model_under_test import MakeEngine, MeasuredLogits, ModelUnderTest
 from detector.model_file import ModelRecord, SavedModel, read_model
 from detector.quality.accuracy import clean_accuracy_finding
 from detector.quality.checked_model import CheckedModel
@@ -76,7 +76,7 @@ class Detection:
         self._account = Account(budget, progress)
         self._record: ModelRecord | None = None
         self._identification: Identification | None = None
-        self.logits: Logits | None = None
+        self.logits: MeasuredLogits | None = None
 
     @property
     def report(self) -> Report:

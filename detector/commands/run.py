@@ -24,7 +24,7 @@ from detector.commands.cli import Command, ConfigureCommand, InferCommand, Inspe
 from detector.commands.detect import Detection, Request
 from detector.commands.inspect import inspect_model, inspection_text
 from detector.commands.settings import load_settings, metaparameters_with_bundle
-from detector.measurement.model_under_test import Logits
+from detector.measurement.model_under_test import MeasuredLogits
 from detector.report.report import Basis, Report, report_text, to_plain, write_report
 
 _log = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ def _save(path: Path, content: bytes) -> None:
         _log.warning("not saved: %s", error)
 
 
-def _npz(logits: Logits) -> bytes:
+def _npz(logits: MeasuredLogits) -> bytes:
     file = io.BytesIO()
     names = np.array(logits.names)
     np.savez_compressed(file, unpruned=logits.unpruned, pruned=logits.pruned, labels=logits.labels, names=names)

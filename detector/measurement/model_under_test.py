@@ -33,7 +33,7 @@ MakeEngine = Callable[[Graph, Mapping[str, NDArray[Any]]], Engine]
 
 
 @dataclass(frozen=True)
-class Logits:
+class MeasuredLogits:
     """What one model answers to the same images.
 
     Attributes
