@@ -22,7 +22,7 @@ from detector.examples import png
 from detector.examples.images import Examples, Listing, decode, list_examples, load_examples, select, takes_any
 from detector.examples.limits import Limits
 from detector.pruning.theta import SelectionRule
-from detector.rounds.names import ExampleName
+from detector.rounds.example_names import ExampleName
 from detector.rounds.preprocessing import PROFILES, SMALL_INPUT_SIZE, SMALL_UNCROPPED_SIZE
 
 PAPER, NIST = SelectionRule.PAPER, SelectionRule.NIST

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from detector.base.clock import Budget, SystemClock
+from detector.base.budget import Budget
+from detector.base.clock import SystemClock
 from detector.graph.reference import reference_graph
 from detector.measurement.engine import PackedEngine, _has_fewer_outputs_than_weights
 from detector.measurement.measure import Measurer

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from detector.base.clock import Budget, SystemClock
+from detector.base.budget import Budget
+from detector.base.clock import SystemClock
 from detector.measurement.measure import SAFETY, Measurer
 from detector.pruning.variant import RowPatch, Variant
 

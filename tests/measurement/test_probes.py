@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from detector.base.clock import Budget
+from detector.base.budget import Budget
 from detector.measurement.measure import Measurer
 from detector.measurement.probes import measure_probes, probed_images
 from detector.probing.banks import bank

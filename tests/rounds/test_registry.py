@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from detector.rounds.example_names import CLASS_IN_NAME
 from detector.rounds.layout import RoundLayout
-from detector.rounds.names import CLASS_IN_NAME
 from detector.rounds.preprocessing import PROFILES
 from detector.rounds.profile import ChannelOrder, Preprocessing, Scaling
 from detector.rounds.registry import EXAMPLE_RULES, FOLDERS, LABEL_COLUMNS, ROUNDS
@@ -107,7 +107,7 @@ TOY = '''
 import re
 
 from detector.rounds.layout import RoundLayout
-from detector.rounds.names import ExampleRule
+from detector.rounds.example_names import ExampleRule
 from detector.rounds.profile import ChannelOrder, Preprocessing, Scaling
 
 LAYOUT = RoundLayout(
