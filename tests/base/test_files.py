@@ -177,7 +177,7 @@ def test_a_failure_leaves_the_old_answer_and_nothing_else(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(*((os, "fsync") if failing == "fsync" else (Path, "replace")), full)
+    monkeypatch.setattr(os if failing == "fsync" else Path, failing, full)
     _refused(tmp_path / "result")
     assert [entry.name for entry in tmp_path.iterdir()] == ["result"] * exists
     assert not exists or (tmp_path / "result").read_text() == "0.9\n"
