@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,8 +90,8 @@ def test_nothing_else_enumerates_rounds() -> None:
         ({"num_classes": (1, 5)}, ""),
     ],
 )
-def test_entries_that_contradict_themselves(changes: dict, reason: str) -> None:
-    fields = {
+def test_entries_that_contradict_themselves(changes: dict[str, Any], reason: str) -> None:
+    fields: dict[str, Any] = {
         "name": "round2",
         "example_folders": ("x",),
         "examples": CLASS_IN_NAME,
