@@ -17,6 +17,7 @@ import numpy as np
 from detector.base.clock import Clock
 from detector.base.cpus import usable_cpus
 from detector.base.errors import ParametersError, printable
+from detector.base.temporary import run_folder
 from detector.commands.train_settings import TrainSettings
 from detector.learning.given import Recipe, learn
 from detector.learning.learned import Learned
@@ -31,6 +32,7 @@ from detector.sweep.workers import MeasuredRound, measure_round
 
 BUNDLE = "configured"
 _VERSION = "1"
+_MEASURING = ".measuring-"  # begins the name of the folder of measurements where no scratch is given
 
 _ROW = "{:<16}{:>7}{:>10}{:>13}{:>14}{:>16}{:>14}"
 _HEADER = ("architecture", "models", "poisoned", "held-out CE", "held-out AUC", "held-out error", "in-sample CE")
@@ -77,7 +79,9 @@ def configure(request: ConfigureRequest, settings: TrainSettings, clock: Clock) 
     found = read_round(request.models_dirpath)
     check_target(request.learned_parameters_dirpath)
     with ExitStack() as stack:
-        scratch = request.scratch_dirpath or Path(stack.enter_context(_temporary(request.learned_parameters_dirpath)))
+        scratch = request.scratch_dirpath or stack.enter_context(
+            run_folder(request.learned_parameters_dirpath, _MEASURING)
+        )
         learn_from = _search if request.automatic else _refit
         measured, learned = learn_from(found, settings, Store(scratch), clock)
     left_out = (*found.left_out, *found.misnamed, *measured.left_out)
@@ -87,11 +91,6 @@ def configure(request: ConfigureRequest, settings: TrainSettings, clock: Clock) 
     parameters = [one.parameters for one in learned if one.parameters is not None]
     folder = write_bundle(request.learned_parameters_dirpath, bundle, parameters)
     return Outcome(folder, base_rate, tuple(learned), left_out, measured.doubtful)
-
-
-def _temporary(directory: Path) -> tempfile.TemporaryDirectory[str]:
-    """A folder in the one for the bundle: a container may have no other writable place."""
-    return tempfile.TemporaryDirectory(dir=directory, prefix=".measuring-")
 
 
 def check_target(directory: Path) -> None:
