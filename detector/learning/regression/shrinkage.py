@@ -25,7 +25,8 @@ PSEUDO_MODELS = 10  # so many further clean models the start counts as
 _MOST_HAZARD = 700.0  # beyond it, exp overflows
 _MOST_STEPS = 200
 _MOST_HALVINGS = 40
-_CONVERGED = 1e-9  # of any number in a step
+_CONVERGED = 1e-7  # of any number in a step
+_NOISE = 1e-12  # of a loss: so far rounding may let it grow
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ class _Problem:
             gradient, information = self.derivatives(changes, penalty)
             held = (changes <= self.least) & (gradient > 0)
             information = np.where(held[:, :, None] | held[:, None, :], np.eye(3), information)
-            step = np.linalg.solve(information, np.where(held, 0.0, gradient)[..., None])[..., 0]
+            step: Array = np.linalg.solve(information, np.where(held, 0.0, gradient)[..., None])[..., 0]
             last, changes = changes, self._moved(changes, step, penalty)
             if np.abs(changes - last).max() <= _CONVERGED:
                 break
@@ -165,7 +166,7 @@ class _Problem:
         before = self.losses(changes, penalty)
         for _ in range(_MOST_HALVINGS):
             moved = np.maximum(changes - step, self.least)
-            worse = self.losses(moved, penalty) > before
+            worse = self.losses(moved, penalty) > before + _NOISE
             if not worse.any():
                 return moved
             step = np.where(worse[:, None], step / 2, step)
