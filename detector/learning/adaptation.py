@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -70,15 +70,18 @@ class RoundFeatures:
         The models, and their labels (M,), 1 = poisoned.
     features
         Of each configuration of the start, (M, F) in the order of its features.
+    architectures
+        Those of the models, sorted; empty where that is not known.
     """
 
     names: tuple[str, ...]
     poisoned: NDArray[np.int64]
     features: tuple[Array, ...]
+    architectures: tuple[str, ...] = ()
 
     @classmethod
     def of(
-        cls, configurations: Sequence[Configuration], readings: Sequence[Iterable[ArchitectureReadings]]
+        cls, configurations: Sequence[Configuration], readings: Sequence[Sequence[ArchitectureReadings]]
     ) -> RoundFeatures:
         """Of what was measured for each of the configurations; models that were measured for all of them.
 
@@ -93,10 +96,12 @@ class RoundFeatures:
             np.array([own[name][1] for name in names]).reshape(len(names), len(one.inputs))
             for one, own in zip(configurations, found, strict=True)
         )
-        return cls(tuple(names), np.array([found[0][name][0] for name in names], dtype=np.int64), features)
+        labels = np.array([found[0][name][0] for name in names], dtype=np.int64)
+        architectures = sorted(own.architecture for own in readings[0] if set(own.names) & set(names))
+        return cls(tuple(names), labels, features, tuple(architectures))
 
 
-def _by_name(configuration: Configuration, readings: Iterable[ArchitectureReadings]) -> Mapping[str, tuple[int, Array]]:
+def _by_name(configuration: Configuration, readings: Sequence[ArchitectureReadings]) -> Mapping[str, tuple[int, Array]]:
     """Label and features (F,) of each model."""
     found: dict[str, tuple[int, Array]] = {}
     for own in readings:
@@ -280,7 +285,7 @@ def _provenance(
 ) -> Provenance:
     origin = adaptation.start.provenance
     told = (_comparison_note(*pair, adaptation.start_name) for pair in zip(configurations, compared, strict=True))
-    notes = (*doubtful_note(models, adaptation.doubtful), *_same_round_note(adaptation), *told)
+    notes = (*doubtful_note(models, adaptation.doubtful), *_same_round_note(adaptation), *_others_note(models), *told)
     version = f"entrypoint.py configure --start_from {adaptation.start_name}, version {__version__}"
     return Provenance(
         round=f"{adaptation.round_name}, started from {adaptation.start_name} ({origin.round})",
@@ -296,6 +301,12 @@ def _same_round_note(adaptation: Adaptation) -> tuple[str, ...]:
     if adaptation.round_name not in re.split(r"[(), ]+", adaptation.start.provenance.round):
         return ()
     return ("The start was itself learned from a round of this name: its figures are then no better than in-sample.",)
+
+
+def _others_note(models: RoundFeatures) -> tuple[str, ...]:
+    if not models.architectures:
+        return ()
+    return (f"The models are of {', '.join(models.architectures)}; networks of other architectures were not judged.",)
 
 
 def _comparison_note(configuration: Configuration, one: Comparison, start_name: str) -> str:

@@ -209,7 +209,8 @@ def test_what_is_told_and_kept() -> None:
     found = models(7, count=20)
     cheap = configuration(PROBES[:2], 6)
     features = (found.features[0], found.features[0] + 0.01)
-    adapted = adapt(replace(found, features=features), adaptation(start(configuration(), cheap)))
+    known = replace(found, features=features, architectures=("resnet18",))
+    adapted = adapt(known, adaptation(start(configuration(), cheap)))
     parameters = adapted.parameters
     assert parameters is not None
     assert (adapted.architecture, adapted.num_models, adapted.num_poisoned, adapted.reason) == ("any", 20, 10, "")
@@ -224,9 +225,9 @@ def test_what_is_told_and_kept() -> None:
     )
     for words in ("3-fold", "shuffled, 3 times", "p = ", "start unchanged"):
         assert words in origin.evaluation
-    told = [f"cross-entropy of {one.start.cross_entropy:.3f}" in note for one, note in zip(
-        adapted.compared, origin.notes, strict=False)]  # fmt: skip
-    assert told == [True, True]
+    told = zip(adapted.compared, origin.notes[1:], strict=False)
+    assert "of resnet18;" in origin.notes[0]
+    assert [f"cross-entropy of {one.start.cross_entropy:.3f}" in note for one, note in told] == [True, True]
     assert origin.notes[-1] == "a note of the start"
     assert from_document(to_document(parameters)) == parameters
 
@@ -300,7 +301,7 @@ def test_features_of_all_architectures_together() -> None:
     first, second = readings("resnet18", ("id-b", "id-d")), readings("vgg11bn", ("id-a", "id-c"), seed=1)
     found = RoundFeatures.of([configuration()], [(first, second)])
     assert found.names == ("id-a", "id-b", "id-c", "id-d")
-    assert found.poisoned.tolist() == [0, 0, 1, 1]
+    assert (found.poisoned.tolist(), found.architectures) == ([0, 0, 1, 1], ("resnet18", "vgg11bn"))
     place = model_signal("filter_probes").numbers.index("soft_largest_share")
     assert found.features[0][:, 1].tolist() == [
         own.numbers["filter_probes"][1, row, place] for own, row in ((second, 0), (first, 0), (second, 1), (first, 1))
