@@ -17,8 +17,8 @@ HOME = Path(__file__).resolve().parents[1]
 
 # Rooms of the detector, from the roof down. A room imports from lower floors only, never from its own or a higher one.
 FLOORS = (
+    ("detector.launch",),
     ("detector.api", "detector.program"),
-    ("detector.start",),
     ("detector.commands",),
     ("detector.learning",),
     ("detector.sweep", "detector.report"),

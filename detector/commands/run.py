@@ -50,7 +50,8 @@ def run(command: Command, clock: Clock, started: float) -> str:
 
 
 def _configure(command: ConfigureCommand, clock: Clock) -> str:
-    from detector.commands.configure import BUNDLE, ConfigureRequest, configure, outcome_text
+    from detector.commands.configure import BUNDLE, ConfigureRequest, configure
+    from detector.commands.outcome_text import outcome_text
     from detector.commands.train_settings import load_train_settings
 
     logging.getLogger("detector").setLevel(logging.INFO)  # it may take hours: progress is told
@@ -60,7 +61,11 @@ def _configure(command: ConfigureCommand, clock: Clock) -> str:
     metaparameters = metaparameters_with_bundle(*files, BUNDLE)
     learned = command.learned_parameters_dirpath
     request = ConfigureRequest(
-        command.configure_models_dirpath, learned, command.scratch_dirpath, command.automatic_configuration
+        command.configure_models_dirpath,
+        learned,
+        command.scratch_dirpath,
+        command.automatic_configuration,
+        command.start_from,
     )
     outcome = configure(request, settings, clock)
     _write_metaparameters(learned / _METAPARAMETERS, metaparameters)
