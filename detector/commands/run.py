@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from detector.base.clock import Budget, Clock
+from detector.base.budget import Budget
+from detector.base.clock import Clock
 from detector.base.errors import DetectorError, ExitCode, ParametersError, UsageError, printable
 from detector.base.files import NEUTRAL, write_file, write_probability
 from detector.commands.cli import Command, ConfigureCommand, InferCommand, InspectCommand
