@@ -194,6 +194,7 @@ def configure(
     *,
     scratch: StrPath | None = None,
     automatic: bool = False,
+    start_from: StrPath | None = None,
     settings: TrainSettings | None = None,
 ) -> Outcome:
     """Learn from a folder of labelled models; the bundle `configured` in `learned_parameters` is replaced as a whole.
@@ -208,18 +209,25 @@ def configure(
         Where measurements are kept, so that an interrupted run goes on. None: nowhere.
     automatic
         Search theta, signals and mapping over a grid, instead of fitting the ones of the settings.
+    start_from
+        Learn on from the mapping of a bundle for any architecture, such as "universal", instead: its name, in
+        `learned_parameters` or among the shipped ones, or its folder.
     settings
         How to measure and what to fit. None: the shipped metaparameters.
 
     Raises
     ------
     UsageError
-        The folder of models cannot be read.
+        The folder of models cannot be read, or a search and a start are asked for at once.
     ParametersError
-        The bundle cannot be written there, or nothing can be learned from the models.
+        The bundle cannot be written there, nothing can be learned from the models, or there is no such start.
     """
     request = ConfigureRequest(
-        Path(models), Path(learned_parameters), None if scratch is None else Path(scratch), automatic
+        Path(models),
+        Path(learned_parameters),
+        None if scratch is None else Path(scratch),
+        automatic,
+        None if start_from is None else str(start_from),
     )
     return _configure(request, settings or load_train_settings(*_shipped_metaparameters()), SystemClock())
 

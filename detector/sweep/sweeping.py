@@ -86,7 +86,20 @@ class ModelReadings:
     untouched: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class Fault(LeftOut):
+    """A model that is left out for a failure that nobody foresaw: ours, or something new in its files."""
+
+
 def sweep_model(model: LabelledModel, sweep: Sweep, store: Store, clock: Clock) -> ModelReadings | LeftOut:
+    """`measure_model`, but whatever goes wrong with one model leaves that model out and ends nothing else."""
+    try:
+        return measure_model(model, sweep, store, clock)
+    except Exception as error:  # hours of measuring the others must not end at it
+        return Fault(model.name, f"internal fault: {error!r}")
+
+
+def measure_model(model: LabelledModel, sweep: Sweep, store: Store, clock: Clock) -> ModelReadings | LeftOut:
     """Measure what the store does not hold, and read all thetas; a model that cannot be measured is left out."""
     try:
         checked = CheckedModel.read(model.model_filepath)
