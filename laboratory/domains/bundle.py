@@ -13,6 +13,7 @@ from detector.learning.evaluation.metrics import cross_entropies, error_rate, ro
 from detector.mapping.any_of import AnyOf
 from detector.mapping.bundles import Bundle, write_bundle
 from detector.mapping.configuration import Clip, Configuration, Figures
+from detector.mapping.known import known_networks
 from detector.mapping.parameters import ANY_ARCHITECTURE, LearnedParameters, Provenance
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import ModelFeature
@@ -42,6 +43,7 @@ def write_universal(answers: Sequence[ModelAnswers], directory: Path) -> Path:
         evaluation=_EVALUATION,
         source="python -m laboratory.domains",
         notes=("Fitted on images of 48 to 64 pixels; the readings were chosen by looking at the first 31 models.",),
+        architectures=tuple(sorted({one.architecture for one in answers})),
     )
     base_rate = 0.5  # of rounds of NIST's, which are balanced; ours lose more poisoned models than clean ones
     parameters = LearnedParameters(
@@ -66,6 +68,7 @@ def configuration(answers: Sequence[ModelAnswers], cost: Cost) -> Configuration:
         mapping=_renamed(fitted(domains)),
         held_out=_figures(domains),
         experience=tuple((feature.name, _seen(domains, name)) for feature, name in zip(inputs, FEATURES, strict=True)),
+        known=known_networks([feature.name for feature in inputs], domains.columns(FEATURES), domains.labels),
     )
 
 
