@@ -15,7 +15,8 @@ from detector.model_file import read_model
 from detector.model_file.records import ModelRecord
 from detector.quality.check import check_model
 from detector.quality.structure import Deviation
-from detector.report.report import ModelSummary, finding_lines, model_lines, section
+from detector.report.report import ModelSummary
+from detector.report.text import finding_lines, model_lines, section
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,7 +19,8 @@ from detector.base.errors import DetectorError, ExitCode, UsageError, printable
 from detector.base.files import NEUTRAL, write_probability
 from detector.base.process import keep_freed_memory, leave, use_one_thread_a_call
 from detector.base.resources import data_directory
-from detector.commands.cli import Command, InferCommand, named_result, parse
+from detector.commands.cli import Command, InferCommand, Output, named_log_format, named_result, parse
+from detector.commands.logs import set_up_logs, tell_error
 
 CONSOLE_SCRIPT = "trojan-detector"
 _INTERRUPTED = 130  # as shells report Ctrl-C
@@ -35,25 +38,43 @@ def program(name: str = CONSOLE_SCRIPT) -> NoReturn:
 
 def main(arguments: Sequence[str], name: str = CONSOLE_SCRIPT) -> int:
     """Run one command line and return its exit code."""
-    logging.basicConfig(format="%(levelname)s: %(message)s")
+    log_format = named_log_format(arguments)
     try:
         command = _parsed(arguments, name)
+        set_up_logs(log_format, _level(command.output))
         if isinstance(command, InferCommand):
             _leave_neutral(command.result_filepath)
         # Imported here, for it takes most of a second: whoever is killed in it has left a neutral answer.
-        from detector.commands.run import run
+        from detector.commands.run import Circumstances, run
 
-        text = run(command, SystemClock(), process_started())
+        date = datetime.now(UTC).isoformat(timespec="seconds")
+        words = (name, *arguments)
+        told = run(command, Circumstances(SystemClock(), process_started(), date, words, colour=_colours()))
+        if told.text and not command.output.quiet:
+            _show(told.text)
+        if told.error is not None:
+            raise told.error
     except DetectorError as error:
-        print(f"error: {error}", file=sys.stderr)
+        tell_error(str(error), log_format)
         return error.exit_code
     except KeyboardInterrupt:
         return _INTERRUPTED
     except Exception as error:  # a fault of ours: one line for the log, the result file keeps its 0.5
-        print(f"error: internal fault: {printable(repr(error))}; please report it with report.json", file=sys.stderr)
+        tell_error(f"internal fault: {printable(repr(error))}; please report it with report.json", log_format)
         return ExitCode.INTERNAL
-    _show(text)
     return ExitCode.ANSWERED
+
+
+def _level(output: Output) -> int:
+    if output.quiet:
+        return logging.ERROR
+    return logging.INFO if output.verbose else logging.WARNING
+
+
+def _colours() -> bool:
+    """Whether stdout is a terminal that shows colours, and nobody has asked for none (https://no-color.org)."""
+    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return wanted and sys.stdout is not None and sys.stdout.isatty()
 
 
 def _parsed(arguments: Sequence[str], name: str) -> Command:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from detector.base.errors import ParametersError, UnreadableFileError
+from detector.base.findings import Json
 from detector.base.strict_json import read_json
 from detector.rounds.preprocessing import PROFILES
 
@@ -38,6 +39,12 @@ class Settings:
     save_logits: bool
     tampered_probability: float
     threads: int  # 0: as many as the process may use
+
+    @property
+    def metaparameters(self) -> dict[str, Json]:
+        """The same by the names that metaparameters.json has."""
+        values: dict[str, Json] = {f"infer_{field.name}": getattr(self, field.name) for field in fields(self)}
+        return values | {"infer_preprocessing": self.preprocessing or _LEARNED}
 
 
 def load_settings(metaparameters_filepath: Path, schema_filepath: Path) -> Settings:
