@@ -34,12 +34,17 @@ _UNUSED_PATHS = (
 _UNUSED_FLAGS = ("cls_token_is_first",)
 _ONLY_INFER_PATHS = ("model_filepath", "result_filepath", "examples_dirpath", "features_filepath")
 
+_WITH_DEFAULTS = ("metaparameters_filepath", "learned_parameters_dirpath")
 _INPUTS = ("model_filepath", "metaparameters_filepath", "schema_filepath", "examples_dirpath")
 
 _EPILOG = """
 exit codes: 0 answered, 1 internal error, 2 usage, 3 model refused, 4 examples unusable, 5 parameters invalid,
-6 deadline before any measurement. The result file holds 0.5 after every code but 0.
+6 deadline before any measurement. The result file holds 0.5 after every code but 0. 7 of configure: nothing learned.
 """
+
+
+Change = tuple[str, str]
+"""A metaparameter and its value, as JSON or as plain text."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,9 @@ class Output:
 class InferCommand:
     """Estimate the probability that one model is poisoned."""
 
+    # `bundle` is a name or a path, `changes` are metaparameters set by `--set`, `given` names the options of paths that
+    # the caller has given and that have defaults.
+
     model_filepath: Path
     result_filepath: Path
     scratch_dirpath: Path
@@ -66,6 +74,9 @@ class InferCommand:
     unknown_options: tuple[str, ...]
     as_json: bool = False
     html_filepath: Path | None = None
+    bundle: str | None = None
+    changes: tuple[Change, ...] = ()
+    given: frozenset[str] = frozenset()
     output: Output = Output()
 
 
@@ -103,6 +114,7 @@ class ConfigureCommand:
     schema_filepath: Path
     automatic_configuration: bool
     unknown_options: tuple[str, ...]
+    changes: tuple[Change, ...] = ()
     output: Output = Output()
 
 
@@ -171,6 +183,19 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log_format", choices=formats, default="text", help="of the log on stderr (default: text)")
 
 
+def _changes(options: argparse.Namespace) -> tuple[Change, ...]:
+    pairs = [text.partition("=") for text in options.set]
+    for key, sign, _ in pairs:
+        if not key or not sign:
+            raise UsageError(
+                f"{key!r} sets nothing",
+                where="--set",
+                expected="KEY=VALUE with a key of metaparameters.json, as infer_max_seconds=300",
+                next_step="write it like that",
+            )
+    return tuple((key, value) for key, _, value in pairs)
+
+
 def _output(options: argparse.Namespace) -> Output:
     return Output(options.quiet, options.verbose, LogFormat(options.log_format))
 
@@ -209,10 +234,11 @@ def _infer_parser(home: Path, name: str) -> _Parser:
     add(
         "--learned_parameters_dirpath",
         type=Path,
-        default=home / LEARNED_PARAMETERS,
         metavar="DIR",
-        help="bundles of learned parameters, or one bundle (default: the shipped learned_params)",
+        help="bundles of learned parameters, or one bundle; a metaparameters.json there is used, too (default: the "
+        "shipped learned_params)",
     )
+    add("--bundle", metavar="NAME_OR_PATH", help="a bundle there, or any other one by the path of its folder")
     add("--features_filepath", type=Path, metavar="FILE", help="also write the signal vector there, as a two-row CSV")
     add("--html", type=Path, metavar="FILE", help="also write the report there, as one self-contained page")
     add("--json", action="store_true", help="print the report as JSON instead of the verdict")
@@ -234,6 +260,13 @@ def _add_metaparameters(parser: _Parser, home: Path) -> None:
         default=home / METAPARAMETERS_SCHEMA,
         metavar="FILE",
         help="JSON Schema of the metaparameters (default: the shipped one)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a metaparameter other than in the file, as infer_max_seconds=300; several are allowed",
     )
 
 
@@ -262,11 +295,14 @@ def _parse_infer(arguments: Sequence[str], home: Path, name: str) -> InferComman
         examples_dirpath=options.examples_dirpath or _examples_beside(options.model_filepath),
         metaparameters_filepath=options.metaparameters_filepath or home / METAPARAMETERS,
         schema_filepath=options.schema_filepath,
-        learned_parameters_dirpath=options.learned_parameters_dirpath,
+        learned_parameters_dirpath=options.learned_parameters_dirpath or home / LEARNED_PARAMETERS,
         features_filepath=options.features_filepath,
         unknown_options=tuple(unknown),
         as_json=options.json,
         html_filepath=options.html,
+        bundle=options.bundle,
+        changes=_changes(options),
+        given=frozenset(name for name in _WITH_DEFAULTS if getattr(options, name) is not None),
         output=_output(options),
     )
 
@@ -278,7 +314,7 @@ def _configure_parser(home: Path, name: str) -> _Parser:
         f"       {name} --configure_mode ... (the same, as Rounds 9 and later have it)",
         description="Learn from a folder of labelled models how to tell poisoned ones, for `infer` to use.",
         epilog="exit codes: 0 configured, 1 internal error, 2 usage, 5 parameters or models that nothing can be "
-        "learned from",
+        "learned from, 7 a bundle was written, and nothing was learned but the base rate",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -319,6 +355,7 @@ def _parse_configure(arguments: Sequence[str], home: Path, name: str) -> Configu
         schema_filepath=options.schema_filepath,
         automatic_configuration=options.automatic_configuration,
         unknown_options=tuple(unknown),
+        changes=_changes(options),
         output=_output(options),
     )
 

@@ -16,13 +16,16 @@ import numpy as np
 
 from detector.base.clock import Clock
 from detector.base.cpus import usable_cpus
-from detector.base.errors import ParametersError, printable
+from detector.base.errors import ExamplesError, ParametersError, printable
 from detector.commands.train_settings import TrainSettings
+from detector.examples.images import list_examples, takes_any
+from detector.examples.profile_choice import candidate_profiles
 from detector.learning.given import Recipe, learn
 from detector.learning.learned import Learned
 from detector.mapping.bundles import Bundle, write_bundle
 from detector.mapping.configuration import Configuration
 from detector.pruning.theta import Theta
+from detector.rounds.preprocessing import Preprocessing
 from detector.rounds.reading import LeftOut, Round, read_round
 from detector.sweep.grids import execution_ladder, thetas
 from detector.sweep.store import Store
@@ -32,9 +35,10 @@ from detector.sweep.workers import MeasuredRound, measure_round
 BUNDLE = "configured"
 _VERSION = "1"
 
+_FIRST_MODELS = 3  # whose images are looked at before anything is measured
 _ROW = "{:<16}{:>7}{:>10}{:>13}{:>14}{:>16}{:>14}"
 _HEADER = ("architecture", "models", "poisoned", "held-out CE", "held-out AUC", "held-out error", "in-sample CE")
-_NOTHING = "Nothing could be learned: whatever the model, the answer is the base rate."
+_NOTHING = "NOTHING LEARNED. Nothing could be learned: whatever the model, the answer is the base rate."
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ def configure(request: ConfigureRequest, settings: TrainSettings, clock: Clock) 
     """
     found = read_round(request.models_dirpath)
     check_target(request.learned_parameters_dirpath)
+    _check_profile(found, settings.preprocessing)
     with ExitStack() as stack:
         scratch = request.scratch_dirpath or Path(stack.enter_context(_temporary(request.learned_parameters_dirpath)))
         learn_from = _search if request.automatic else _refit
@@ -87,6 +92,34 @@ def configure(request: ConfigureRequest, settings: TrainSettings, clock: Clock) 
     parameters = [one.parameters for one in learned if one.parameters is not None]
     folder = write_bundle(request.learned_parameters_dirpath, bundle, parameters)
     return Outcome(folder, base_rate, tuple(learned), left_out, measured.doubtful)
+
+
+def _check_profile(found: Round, preprocessing: Preprocessing) -> None:
+    """Raise ParametersError if the images of the first models are not of the size that is asked for: once for all.
+
+    Models whose images cannot be listed are left out later, with the reason.
+    """
+    fitting: dict[str, None] = {}
+    for model in found.models[:_FIRST_MODELS]:
+        try:
+            listing = list_examples(model.examples_dirpath)
+        except ExamplesError:
+            continue
+        if takes_any(listing, preprocessing):
+            return
+        fitting |= dict.fromkeys(profile.name for profile in candidate_profiles(listing))
+    if fitting:
+        raise _other_profile(found, preprocessing, list(fitting))
+
+
+def _other_profile(found: Round, preprocessing: Preprocessing, fitting: list[str]) -> ParametersError:
+    sides = " or ".join(f"{side} x {side}" for side in sorted({preprocessing.crop, preprocessing.uncropped}))
+    return ParametersError(
+        f"the images are not of the size that train_preprocessing {preprocessing.name} takes",
+        where=found.directory,
+        expected=f"images of {sides} pixels, or another train_preprocessing: {', '.join(fitting)} would fit",
+        next_step=f"run it again with --set train_preprocessing={fitting[0]}",
+    )
 
 
 def _temporary(directory: Path) -> tempfile.TemporaryDirectory[str]:
@@ -180,10 +213,9 @@ def _description(found: Round, models: int, settings: TrainSettings, automatic: 
 
 def outcome_text(outcome: Outcome) -> str:
     """A page for people: a row for each architecture, and what was left out."""
-    lines = [_ROW.format(*_HEADER), *map(_row, outcome.learned)]
+    lines = [] if any(one.parameters for one in outcome.learned) else [_NOTHING]
+    lines += [_ROW.format(*_HEADER), *map(_row, outcome.learned)]
     lines += [_chosen(one) for one in outcome.learned if one.parameters is not None]
-    if not any(one.parameters for one in outcome.learned):
-        lines.append(_NOTHING)
     lines.append(f"Architectures without a regression are answered with the base rate, {outcome.base_rate:.3f}.")
     if outcome.doubtful:
         failing = f"{len(outcome.doubtful)} models fail at their clean examples even before pruning"

@@ -19,7 +19,7 @@ from detector.base.errors import DetectorError, ExitCode, UsageError, printable
 from detector.base.files import NEUTRAL, write_probability
 from detector.base.process import keep_freed_memory, leave, use_one_thread_a_call
 from detector.base.resources import data_directory
-from detector.commands.cli import Command, InferCommand, Output, named_log_format, named_result, parse
+from detector.commands.cli import Command, ConfigureCommand, InferCommand, Output, named_log_format, named_result, parse
 from detector.commands.logs import set_up_logs, tell_error
 
 CONSOLE_SCRIPT = "trojan-detector"
@@ -38,7 +38,7 @@ def program(name: str = CONSOLE_SCRIPT) -> NoReturn:
 
 def main(arguments: Sequence[str], name: str = CONSOLE_SCRIPT) -> int:
     """Run one command line and return its exit code."""
-    log_format = named_log_format(arguments)
+    log_format, command = named_log_format(arguments), None
     try:
         command = _parsed(arguments, name)
         set_up_logs(log_format, _level(command.output))
@@ -54,15 +54,24 @@ def main(arguments: Sequence[str], name: str = CONSOLE_SCRIPT) -> int:
             _show(told.text)
         if told.error is not None:
             raise told.error
+        return told.code
     except DetectorError as error:
         tell_error(str(error), log_format)
         return error.exit_code
     except KeyboardInterrupt:
+        tell_error(_interrupted(command), log_format)
         return _INTERRUPTED
     except Exception as error:  # a fault of ours: one line for the log, the result file keeps its 0.5
         tell_error(f"internal fault: {printable(repr(error))}; please report it with report.json", log_format)
         return ExitCode.INTERNAL
-    return ExitCode.ANSWERED
+
+
+def _interrupted(command: Command | None) -> str:
+    if not isinstance(command, ConfigureCommand):
+        return "interrupted"
+    if command.scratch_dirpath is None:
+        return "interrupted; nothing is kept, for no --scratch_dirpath was given"
+    return f"interrupted; the same command continues, what was measured is in {printable(command.scratch_dirpath)}"
 
 
 def _level(output: Output) -> int:

@@ -24,6 +24,7 @@ from detector.commands.cli import Command, ConfigureCommand, InferCommand, Inspe
 from detector.commands.detect import Detection, Request
 from detector.commands.inspect import inspect_model, inspection_text
 from detector.commands.settings import Settings, load_settings, metaparameters_with_bundle
+from detector.commands.sources import bundle_of, metaparameters_of
 from detector.measurement.model_under_test import Logits
 from detector.report.document import Document, read_report, to_document, to_plain, write_report
 from detector.report.report import Basis, Report
@@ -54,10 +55,11 @@ class Circumstances:
 
 @dataclass(frozen=True)
 class Told:
-    """What to print, and the error that the run ended with, if it did."""
+    """What to print, and how the run ended: with an error, if there is one, else with the exit code."""
 
     text: str
     error: Exception | None = None
+    code: ExitCode = ExitCode.ANSWERED
 
 
 def run(command: Command, around: Circumstances) -> Told:
@@ -76,7 +78,7 @@ def run(command: Command, around: Circumstances) -> Told:
         case ReportCommand():
             return Told(_report(command, around))
         case ConfigureCommand():
-            return Told(_configure(command, around.clock))
+            return _configure(command, around.clock)
         case InferCommand():
             return _infer(command, around)
 
@@ -95,7 +97,7 @@ def _page(document: Document, examples: Path | None) -> bytes:
     return page(document, examples).encode()
 
 
-def _configure(command: ConfigureCommand, clock: Clock) -> str:
+def _configure(command: ConfigureCommand, clock: Clock) -> Told:
     from detector.commands.configure import BUNDLE, ConfigureRequest, configure, outcome_text
     from detector.commands.train_settings import load_train_settings
 
@@ -103,8 +105,8 @@ def _configure(command: ConfigureCommand, clock: Clock) -> str:
         logging.getLogger("detector").setLevel(logging.INFO)  # it may take hours: progress is told
     _warn_of_unknown(command.unknown_options)
     files = command.metaparameters_filepath, command.schema_filepath
-    settings = load_train_settings(*files)
-    metaparameters = metaparameters_with_bundle(*files, BUNDLE)
+    settings = load_train_settings(*files, command.changes)
+    metaparameters = metaparameters_with_bundle(*files, BUNDLE, command.changes)
     learned = command.learned_parameters_dirpath
     request = ConfigureRequest(
         command.configure_models_dirpath, learned, command.scratch_dirpath, command.automatic_configuration
@@ -113,7 +115,8 @@ def _configure(command: ConfigureCommand, clock: Clock) -> str:
     _write_metaparameters(learned / _METAPARAMETERS, metaparameters)
     if command.metaparameters_given:
         _save(command.metaparameters_filepath, metaparameters)
-    return outcome_text(outcome)
+    learned_something = any(one.parameters is not None for one in outcome.learned)
+    return Told(outcome_text(outcome), code=ExitCode.ANSWERED if learned_something else ExitCode.NOTHING_LEARNED)
 
 
 def _write_metaparameters(path: Path, content: bytes) -> None:
@@ -137,8 +140,9 @@ def _infer(command: InferCommand, around: Circumstances) -> Told:
         write_probability(command.result_filepath, NEUTRAL)
         _remove_leftovers(command)
         _warn_of_unknown(command.unknown_options)
-        settings = load_settings(command.metaparameters_filepath, command.schema_filepath)
-        request = Request(command.model_filepath, command.examples_dirpath, command.learned_parameters_dirpath)
+        settings = load_settings(metaparameters_of(command), command.schema_filepath, command.changes)
+        learned, settings = bundle_of(command, settings)
+        request = Request(command.model_filepath, command.examples_dirpath, learned)
         detection = Detection(request, settings, Budget(around.clock, around.started, settings.max_seconds))
         report = _stamped(detection.run(), around, settings)
         report = replace(report, timings={**report.timings, "total": around.clock.now() - around.started})

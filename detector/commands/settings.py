@@ -9,7 +9,7 @@ the caller names decides what is in range, and this module only refuses what it 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +21,8 @@ from referencing.exceptions import Unresolvable
 
 from detector.base.errors import ParametersError, UnreadableFileError
 from detector.base.findings import Json
-from detector.base.strict_json import read_json
+from detector.base.strict_json import parse_json, read_json
+from detector.mapping.bundles import BUNDLE_NAME
 from detector.rounds.preprocessing import PROFILES
 
 _LARGEST_FILE = 1_000_000  # bytes; a metaparameters file is a few hundred
@@ -47,32 +48,40 @@ class Settings:
         return values | {"infer_preprocessing": self.preprocessing or _LEARNED}
 
 
-def load_settings(metaparameters_filepath: Path, schema_filepath: Path) -> Settings:
-    """Read the metaparameters and check them against the schema.
+def load_settings(
+    metaparameters_filepath: Path, schema_filepath: Path, changes: Sequence[tuple[str, str]] = ()
+) -> Settings:
+    """Read the metaparameters, with `changes` of some by name, and check them against the schema.
 
     Raises
     ------
     ParametersError
         If either file is missing, is not JSON, or the metaparameters break the schema.
     """
-    return load_checked(metaparameters_filepath, schema_filepath, _settings)
+    return load_checked(metaparameters_filepath, schema_filepath, _settings, changes)
 
 
-def metaparameters_with_bundle(metaparameters_filepath: Path, schema_filepath: Path, bundle: str) -> bytes:
+def metaparameters_with_bundle(
+    metaparameters_filepath: Path, schema_filepath: Path, bundle: str, changes: Sequence[tuple[str, str]] = ()
+) -> bytes:
     """The content of a metaparameters file like this one, but with that bundle for `infer`; valid by the same schema.
 
     Raises
     ------
     ParametersError
-        As `load_settings`, and if the schema does not know the bundle.
+        As `load_settings`, and if that is no name of a bundle.
     """
-    values = _read_json(metaparameters_filepath) | {"infer_bundle": bundle}
+    changed = {key: _value(text) for key, text in changes}
+    values = _read_json(metaparameters_filepath) | changed | {"infer_bundle": bundle}
     _validate(values, _read_json(schema_filepath), metaparameters_filepath, schema_filepath)
     return (json.dumps(values, indent=2) + "\n").encode()
 
 
 def load_checked(
-    metaparameters_filepath: Path, schema_filepath: Path, make: Callable[[dict[str, Any]], _Made]
+    metaparameters_filepath: Path,
+    schema_filepath: Path,
+    make: Callable[[dict[str, Any]], _Made],
+    changes: Sequence[tuple[str, str]] = (),
 ) -> _Made:
     """What `make` makes of the metaparameters, checked against the schema; for a command with settings of its own.
 
@@ -81,7 +90,7 @@ def load_checked(
     ParametersError
         As `load_settings`, and where `make` raises KeyError, TypeError, ValueError or OverflowError.
     """
-    values = _read_json(metaparameters_filepath)
+    values = _read_json(metaparameters_filepath) | {key: _value(text) for key, text in changes}
     _validate(values, _read_json(schema_filepath), metaparameters_filepath, schema_filepath)
     try:
         return make(values)
@@ -89,6 +98,14 @@ def load_checked(
         raise _unusable(metaparameters_filepath, f"metaparameter {error} is missing") from error
     except (TypeError, ValueError, OverflowError) as error:  # a schema of the caller's own let it through
         raise _unusable(metaparameters_filepath, f"a metaparameter cannot be used: {error}") from error
+
+
+def _value(text: str) -> Any:
+    """JSON where it is some, else the text itself: 300, true, universal."""
+    try:
+        return parse_json(text)
+    except ValueError:
+        return text
 
 
 def _settings(values: dict[str, Any]) -> Settings:
@@ -137,11 +154,22 @@ def _not_json(path: Path, what: str) -> ParametersError:
     )
 
 
+def _with_any_bundle(schema: dict[str, Any]) -> dict[str, Any]:
+    """The list of bundles is what ships: NIST's checker wants one. Whoever has learned another may name it, too."""
+    properties = schema.get("properties")
+    rule = properties.get("infer_bundle") if isinstance(properties, dict) else None
+    if not isinstance(rule, dict) or "enum" not in rule:
+        return schema
+    opened = {key: value for key, value in rule.items() if key != "enum"} | {"pattern": f"^{BUNDLE_NAME}$"}
+    return schema | {"properties": {**schema["properties"], "infer_bundle": opened}}
+
+
 def _validate(values: dict[str, Any], schema: dict[str, Any], values_path: Path, schema_path: Path) -> None:
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
         # A registry of its own, empty: a schema that refers to another one is not fetched from anywhere.
-        error = best_match(jsonschema.Draft202012Validator(schema, registry=Registry()).iter_errors(values))
+        opened = _with_any_bundle(schema)
+        error = best_match(jsonschema.Draft202012Validator(opened, registry=Registry()).iter_errors(values))
     except (jsonschema.SchemaError, Unresolvable, RecursionError) as error:
         raise ParametersError(
             f"is not a valid JSON Schema: {getattr(error, 'message', error)}",

@@ -120,6 +120,7 @@ def from_document(document: Document) -> LearnedParameters:
     if document["preprocessing"] not in PROFILES:
         raise ValueError(f"expected one of the profiles {', '.join(PROFILES)}, got {document['preprocessing']!r}")
     provenance = document["provenance"]
+    lists = {name: tuple(provenance.get(name, ())) for name in ("notes", "architectures")}
     read = _configuration if document["format_version"] == FORMAT_VERSION else _configuration_of_format_3
     return LearnedParameters(
         architecture=document["architecture"],
@@ -127,9 +128,7 @@ def from_document(document: Document) -> LearnedParameters:
         base_rate=float(document["base_rate"]),
         clip=Clip(*map(float, document["clip"])),
         configurations=tuple(map(read, document["configurations"])),
-        provenance=Provenance(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in provenance.items()}
-        ),
+        provenance=Provenance(**provenance | lists),
     )
 
 

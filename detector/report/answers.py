@@ -37,8 +37,7 @@ def example_answers(
 
 
 def _classes(logits: Logits) -> list[int | None]:
-    lost = np.isnan(logits).any(axis=1)
-    return [None if gone else int(row.argmax()) for gone, row in zip(lost, logits, strict=True)]
+    return [None if np.isnan(row).any() else int(row.argmax()) for row in logits]
 
 
 def _strongest(labels: Labels, probed: Logits) -> int:

@@ -212,7 +212,7 @@ def _worth(mapping: MappingSummary | None) -> list[str]:
 
 
 def _next_steps(report: Report, word: Judgement, doubts: list[str]) -> list[str]:
-    like_it = "for a firmer answer learn from networks like this one (`configure`), or name another bundle"
+    like_it = "for a firmer answer learn from networks like it (`configure`), or try another --bundle"
     match word:
         case Judgement.POISONED:
             steps = ["do not use it until somebody has looked into it: ask where it comes from, or train it anew"]
@@ -240,9 +240,9 @@ def _when_undecided(report: Report, like_it: str) -> list[str]:
     if codes & {"low_clean_accuracy", "many_wrong_answers"}:
         return ["check that the examples are this network's own: classes in the file names, size, preprocessing"]
     if "out_of_time" in codes:
-        return ["give it more time: infer_max_seconds in metaparameters.json"]
+        return ["give it more time: --set infer_max_seconds=300"]
     if "nothing_learned" in codes:
-        return ["name a bundle that knows this architecture, or learn one from a round of it (`configure`)"]
+        return ["name a --bundle that knows this architecture, or learn one from a round of it (`configure`)"]
     if side_of(report.probability) is None and report.basis is Basis.MEASURED:
         return ["treat it as untested; more clean examples, or another bundle, may tell more"]
     return [f"treat it as untested; {like_it}"]

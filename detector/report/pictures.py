@@ -36,7 +36,7 @@ class Picture:
 
 def pictures(document: Mapping[str, Any], directory: Path) -> dict[str, Picture]:
     """By file name, of the first images that a report as JSON names; none where they cannot be read any more."""
-    profile = PROFILES.get((document["preprocessing"] or {}).get("name"))
+    profile = PROFILES.get(str((document["preprocessing"] or {}).get("name")))
     names = {answer["file"] for answer in (document["answers"] or [])[:MOST_PICTURES]}
     if profile is None or not names:
         return {}
@@ -54,7 +54,8 @@ def _probed(examples: Examples, probe: Mapping[str, Any] | None) -> NDArray[np.u
     """(N, 3, S, S)."""
     if probe is None:
         return None
-    changed = Probe.from_document(probe)(examples.pixels.astype(np.float32) / 255)
+    images = examples.pixels.astype(np.float32) / np.float32(255)
+    changed = Probe.from_document(probe)(images)
     return np.rint(changed * 255).astype(np.uint8)
 
 

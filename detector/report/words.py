@@ -29,8 +29,8 @@ _UNDER_PROBES: Mapping[str, str] = MappingProxyType(
         "mean_share": "images that {all} drive into one class, on average",
         "mean_lead": "lead of one class among images with {all}",
         "share_gap": "lead of the first class over the second with {one}",
-        "strongest_pair": "images of one class that {one} turns into another",
-        "mean_pair": "images of one class that {all} turn into another",
+        "strongest_pair": "images of one class that {one} makes another",
+        "mean_pair": "images of one class that {all} make another",
         "consistency": "how often the same class gains most with {all}",
         "flip_concentration": "share of one class in all that {all} change",
         "staying": "contrast of classes that {all} move and that stay",
@@ -99,8 +99,8 @@ def _of_model(signal: str, number: str) -> str:
         one, many = _PROBES[signal]
         words = _UNDER_PROBES[reading].format(one=one, all=many)
         return words if answer == Answer.SOFT else f"{words} (counted whole)"
-    words, ending = _MODEL_SIGNALS.get(signal, ({}, ""))
-    return f"{words[number]}{ending}" if number in words else _spelled(f"{signal} {number}")
+    numbers, ending = _MODEL_SIGNALS.get(signal, ({}, ""))
+    return f"{numbers[number]}{ending}" if number in numbers else _spelled(f"{signal} {number}")
 
 
 def _of_variants(feature: VariantFeature, thetas: Sequence[Theta]) -> str:

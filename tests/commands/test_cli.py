@@ -169,6 +169,16 @@ def test_the_format_of_the_log_is_known_whatever_else_is_wrong(arguments: list[s
     assert named_log_format(["--unknown", *arguments]) is expected
 
 
+def test_bundle_and_settings() -> None:
+    assert (infer(*FOUR).bundle, infer(*FOUR).changes, infer(*FOUR).given) == (None, (), frozenset())
+    command = infer(*FOUR, "--bundle", "small", "--set", "a=1", "--set", "b=x=y", "--learned_parameters_dirpath", "l")
+    assert (command.bundle, command.changes) == ("small", (("a", "1"), ("b", "x=y")))
+    assert command.given == {"learned_parameters_dirpath"}
+    assert configure("configure", *TWO, "--set", "train_seed=3").changes == (("train_seed", "3"),)
+    with pytest.raises(UsageError, match="--set"):
+        parse([*FOUR, "--set", "infer_threads"], HOME)
+
+
 @pytest.mark.parametrize("arguments", [["--version"], ["infer", "--version"]])
 def test_version(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

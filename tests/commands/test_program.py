@@ -1,10 +1,12 @@
 """What the program prints, whatever the alphabet of the terminal."""
 
 import io
+from pathlib import Path
 
 import pytest
 
 from detector.commands import program
+from detector.commands.cli import parse
 
 
 @pytest.mark.parametrize(
@@ -51,3 +53,30 @@ def test_colours_are_for_terminals_that_want_them(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("sys.stdout", stream)
     assert program._colours() is coloured
+
+
+CONFIGURE = ["configure", "--configure_models_dirpath", "r", "--learned_parameters_dirpath", "l"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (None, "interrupted"),
+        (["--model_filepath", "m", "--result_filepath", "r", "--scratch_dirpath", "s"], "interrupted"),
+        (CONFIGURE, "nothing is kept"),
+        (
+            [
+                "configure",
+                "--configure_models_dirpath",
+                "r",
+                "--learned_parameters_dirpath",
+                "l",
+                "--scratch_dirpath",
+                "s",
+            ],
+            "the same command continues, what was measured is in s",
+        ),
+    ],
+)
+def test_ctrl_c_says_what_is_kept(words: list[str] | None, told: str) -> None:
+    assert told in program._interrupted(None if words is None else parse(words, Path("/home")))

@@ -114,7 +114,7 @@ def test_what_is_unlike_known_networks_is_undecided_in_plain_words() -> None:
         ),
         (
             Report(0.5, Basis.BASE_RATE, findings=(Finding(Severity.WARNING, "nothing_learned", "nothing"),)),
-            "UNDECIDED", "nothing", "bundle that knows",
+            "UNDECIDED", "nothing", "--bundle that knows",
         ),
         (
             Report(0.9, Basis.MEASURED, findings=(Finding(Severity.ERROR, "low_clean_accuracy", "2 of 10"),)),
