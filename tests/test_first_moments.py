@@ -49,7 +49,7 @@ def run(words: Sequence[str], **arguments: object) -> subprocess.CompletedProces
     return subprocess.run([sys.executable, ENTRYPOINT, *words], timeout=300, text=True, **arguments)  # type: ignore[call-overload,no-any-return]
 
 
-@pytest.mark.parametrize("moment", ["contextlib", "argparse", "logging", "secrets", "numpy"])
+@pytest.mark.parametrize("moment", ["argparse", "logging", "secrets", "numpy"])
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_in_the_first_moments(sent: signal.Signals, moment: str, output: Path, tmp_path: Path) -> None:
     (tmp_path / "shadow").mkdir()
