@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector.commands import program
+from detector import program
 from reliability.faults import ROOT
 
 _WARM = 3  # detections of each sample, before memory is compared: pools and caches fill

@@ -262,7 +262,7 @@ def test_a_name_that_the_terminals_alphabet_lacks(
     words = ["--model_filepath", str(model), "--result_filepath", str(tmp_path / "result.txt")]
     words += ["--scratch_dirpath", str(tmp_path / "scratch"), "--examples_dirpath", str(small_case.examples)]
     printed = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
-    from detector.commands import program
+    from detector import program
 
     with contextlib.redirect_stdout(printed):
         assert program.main(words) == 0

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from detector.base.clock import Budget, Clock
+from detector.base.budget import Budget
+from detector.base.clock import Clock
 from detector.base.errors import DetectorError, ExitCode, ParametersError, UsageError, printable
 from detector.base.files import NEUTRAL, write_file, write_probability
 from detector.commands.cli import Command, ConfigureCommand, InferCommand, InspectCommand
@@ -25,7 +26,7 @@ from detector.commands.detect import Detection, Request
 from detector.commands.inspect import inspect_model, inspection_text
 from detector.commands.outputs import LOGITS, REPORT, begin_outputs
 from detector.commands.settings import load_settings, metaparameters_with_bundle
-from detector.measurement.model_under_test import Logits
+from detector.measurement.model_under_test import MeasuredLogits
 from detector.report.report import Basis, Report, report_text, to_plain, write_report
 
 _log = logging.getLogger(__name__)
@@ -50,7 +51,8 @@ def run(command: Command, clock: Clock, started: float) -> str:
 
 
 def _configure(command: ConfigureCommand, clock: Clock) -> str:
-    from detector.commands.configure import BUNDLE, ConfigureRequest, configure, outcome_text
+    from detector.commands.configure import BUNDLE, ConfigureRequest, configure
+    from detector.commands.outcome_text import outcome_text
     from detector.commands.train_settings import load_train_settings
 
     logging.getLogger("detector").setLevel(logging.INFO)  # it may take hours: progress is told
@@ -60,7 +62,11 @@ def _configure(command: ConfigureCommand, clock: Clock) -> str:
     metaparameters = metaparameters_with_bundle(*files, BUNDLE)
     learned = command.learned_parameters_dirpath
     request = ConfigureRequest(
-        command.configure_models_dirpath, learned, command.scratch_dirpath, command.automatic_configuration
+        command.configure_models_dirpath,
+        learned,
+        command.scratch_dirpath,
+        command.automatic_configuration,
+        command.start_from,
     )
     outcome = configure(request, settings, clock)
     _write_metaparameters(learned / _METAPARAMETERS, metaparameters)
@@ -128,7 +134,7 @@ def _save(path: Path, content: bytes) -> None:
         _log.warning("not saved: %s", error)
 
 
-def _npz(logits: Logits) -> bytes:
+def _npz(logits: MeasuredLogits) -> bytes:
     file = io.BytesIO()
     names = np.array(logits.names)
     np.savez_compressed(file, unpruned=logits.unpruned, pruned=logits.pruned, labels=logits.labels, names=names)

@@ -98,7 +98,12 @@ def test_configure() -> None:
     assert command.scratch_dirpath is None
     assert (command.metaparameters_filepath, command.metaparameters_given) == (HOME / "metaparameters.json", False)
     assert command.schema_filepath == HOME / "metaparameters_schema.json"
-    assert (command.automatic_configuration, command.unknown_options) == (False, ())
+    assert (command.automatic_configuration, command.start_from, command.unknown_options) == (False, None, ())
+
+
+def test_configure_from_a_start() -> None:
+    command = configure("configure", *TWO, "--start_from", "universal")
+    assert (command.automatic_configuration, command.start_from) == (False, "universal")
 
 
 def test_configure_with_every_option_of_the_template() -> None:

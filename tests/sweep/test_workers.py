@@ -16,6 +16,7 @@ import pytest
 from detector.base.clock import SystemClock
 from detector.examples.choice import ImageChoice
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
+from detector.quality.checked_model import CheckedModel
 from detector.rounds.preprocessing import PROFILES
 from detector.rounds.reading import LeftOut, read_round
 from detector.signals.attraction import ATTRACTION_STATISTICS
@@ -102,14 +103,14 @@ def test_a_fault_at_one_model_leaves_that_one_out(
     fault: Exception, small_round: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = read_round(small_round).models[:3]
-    read = sweeping.read_model
+    read = CheckedModel.read
 
-    def faulty(path: Path) -> object:
+    def faulty(path: Path) -> CheckedModel:
         if path == models[1].model_filepath:
             raise fault
         return read(path)
 
-    monkeypatch.setattr(sweeping, "read_model", faulty)
+    monkeypatch.setattr(sweeping.CheckedModel, "read", faulty)
     result = measure_round(models, SWEEP, Store(scratch), SystemClock(), 1)
     assert [readings.names for readings in result.readings] == [(models[0].name, models[2].name)]
     (left_out,) = result.left_out
@@ -119,8 +120,24 @@ def test_a_fault_at_one_model_leaves_that_one_out(
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
 def test_workers_end_with_their_parent(sent: signal.Signals, small_round: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "detector.commands.measure", "measure", "--models", small_round, "--workers", "2"]
-    paths = ["--output", tmp_path / "out", "--scratch", tmp_path / "scratch", "--preprocessing", "rgb_minmax"]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "laboratory.measuring",
+        "measure",
+        "--models",
+        small_round,
+        "--workers",
+        "2",
+    ]
+    paths: list[str | Path] = [
+        "--output",
+        tmp_path / "out",
+        "--scratch",
+        tmp_path / "scratch",
+        "--preprocessing",
+        "rgb_minmax",
+    ]
     process = subprocess.Popen([*command, *paths], cwd=HOME, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         _wait(lambda: any(tmp_path.rglob("*.npz")))
