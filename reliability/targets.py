@@ -31,7 +31,18 @@ from detector.model_file.reading import parse_model
 from detector.rounds.preprocessing import PROFILES
 from detector.rounds.tables import parse_truth, read_label_table, read_text
 
-for _name in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"):
+for _name in (
+    "utf-8",
+    "utf-8-sig",
+    "utf-16",
+    "utf-16-le",
+    "utf-16-be",
+    "utf-32",
+    "utf-32-le",
+    "utf-32-be",
+    "latin-1",
+    "unicode_escape",
+):
     codecs.lookup(_name)  # Python imports each when it is first used, which would be told
 
 _LIMITS = Limits(opcodes=20_000, values=20_000, pickle_bytes=1 << 16, file_bytes=1 << 20)
