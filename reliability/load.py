@@ -71,7 +71,7 @@ def main() -> int:
     options = parser.parse_args()
     samples = sorted((ROOT / "samples").glob("id-*"))
     history: dict[str, list[After]] = {sample.name: [] for sample in samples}
-    program.process_started = time.monotonic  # type: ignore[attr-defined] # time counts from each call
+    program.process_started = time.monotonic  # type: ignore[assignment, attr-defined] # time counts from each call
     with tempfile.TemporaryDirectory() as name:
         for number in range(max(options.detections // len(samples), _WARM + 1) * len(samples)):
             sample = samples[number % len(samples)]

@@ -183,7 +183,8 @@ def test_half_precision_is_widened_exactly_and_told(
 
 def test_synchronised_batch_normalisation_gets_the_answer_of_the_plain_one(judged: Run, tmp_path: Path) -> None:
     plain = network_of(SAMPLES / "id-00000003")
-    torch.save(torch.nn.SyncBatchNorm.convert_sync_batchnorm(plain).eval(), tmp_path / "model.pt")
+    converted = torch.nn.SyncBatchNorm.convert_sync_batchnorm(plain)  # type: ignore[no-untyped-call]
+    torch.save(converted.eval(), tmp_path / "model.pt")
     examples = SAMPLES / "id-00000003" / "example_data"
     report, expected = (judged(model, examples) for model in (tmp_path / "model.pt", examples.parent / "model.pt"))
     assert (report["probability"], report["basis"]) == (expected["probability"], expected["basis"])
@@ -266,7 +267,7 @@ def test_a_name_that_the_terminals_alphabet_lacks(
 
     with contextlib.redirect_stdout(printed):
         assert program.main(words) == 0
-    assert "\\u6a21\\u578b" in printed.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    assert "\\u6a21\\u578b" in printed.buffer.getvalue().decode(encoding)
     assert float((tmp_path / "result.txt").read_text()) > 0.5
 
 

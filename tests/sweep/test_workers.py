@@ -22,7 +22,6 @@ from detector.rounds.reading import LeftOut, read_round
 from detector.signals.attraction import ATTRACTION_STATISTICS
 from detector.signals.registry import per_variant
 from detector.signals.unpruned import UNPRUNED_STATISTICS
-from detector.sweep import sweeping
 from detector.sweep.store import Store
 from detector.sweep.sweeping import Sweep
 from detector.sweep.workers import MeasuredRound, measure_round
@@ -110,7 +109,7 @@ def test_a_fault_at_one_model_leaves_that_one_out(
             raise fault
         return read(path)
 
-    monkeypatch.setattr(sweeping.CheckedModel, "read", faulty)
+    monkeypatch.setattr(CheckedModel, "read", faulty)
     result = measure_round(models, SWEEP, Store(scratch), SystemClock(), 1)
     assert [readings.names for readings in result.readings] == [(models[0].name, models[2].name)]
     (left_out,) = result.left_out
