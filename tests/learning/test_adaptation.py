@@ -144,7 +144,8 @@ def by_hand(fitted: np.ndarray, found: RoundFeatures) -> list[np.ndarray]:
 
 
 def losses(answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    return -np.where(labels == 1, np.log(answers), np.log1p(-answers))
+    found: np.ndarray = -np.where(labels == 1, np.log(answers), np.log1p(-answers))
+    return found
 
 
 @pytest.mark.parametrize("seed", [2, 3])
