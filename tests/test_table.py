@@ -7,7 +7,9 @@ packed engine, and, with the patches written into its parameters, for every prun
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -17,17 +19,19 @@ from detector.architectures import ARCHITECTURES, build
 from detector.base.findings import Severity
 from detector.graph.reference import load_references, reference_graph
 from detector.measurement.engine import PackedEngine
-from detector.model_file import FileFormat, ModelRecord, read_model, rebuild
+from detector.model_file import FileFormat, ModelRecord, read_model
 from detector.pruning.method import find_method
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
 from detector.pruning.variants import make_variants
 from detector.quality.check import check_model
+from laboratory.rebuild import rebuild
 
 Oracle = Callable[..., np.ndarray]
 
 CLASSES = 10
 IMAGE = np.random.default_rng(1).random((1, 3, 96, 96), dtype=np.float32)
 NOISE = torch.rand(1_000_003, generator=torch.Generator().manual_seed(2)) * 2 - 1
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 def cheap_network(name: str) -> torch.nn.Module:
@@ -85,10 +89,13 @@ def thetas(name: str) -> Iterator[Theta]:
     for shift, method in enumerate(PruningMethod):
         if find_method(method).refusal(reference_graph(name)) is not None:
             continue
-        sampling, ranking, rule = (
-            list(choices)[(row + shift) % len(choices)] for choices in (SamplingMethod, RankingMethod, SelectionRule)
-        )
+        sampling, ranking = _in_turn(SamplingMethod, row + shift), _in_turn(RankingMethod, row + shift)
+        rule = _in_turn(SelectionRule, row + shift)
         yield Theta(method, sampling, ranking, p=0.1, num_pruned_models=3, num_images=1, rule=rule, seed=3)
+
+
+def _in_turn(choices: type[Choice], number: int) -> Choice:
+    return list(choices)[number % len(choices)]
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

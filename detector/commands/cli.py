@@ -17,7 +17,7 @@ from typing import NoReturn
 from detector import __version__
 from detector.base.errors import UsageError
 from detector.base.resources import LEARNED_PARAMETERS, METAPARAMETERS, METAPARAMETERS_SCHEMA
-from detector.rounds.names import ImageFormat
+from detector.rounds.example_names import ImageFormat
 from detector.rounds.registry import FOLDERS
 
 SUBCOMMANDS = ("infer", "configure", "inspect")

@@ -18,6 +18,7 @@ import numpy as np
 from detector.base.clock import Clock
 from detector.base.cpus import usable_cpus
 from detector.base.errors import ParametersError, UsageError
+from detector.base.temporary import run_folder
 from detector.commands.start import StartBundle, find_start
 from detector.commands.train_settings import TrainSettings
 from detector.learning.adaptation import Adaptation, Adapted, RoundFeatures, adapt
@@ -33,6 +34,7 @@ from detector.sweep.workers import MeasuredRound, measure_round
 
 BUNDLE = "configured"
 _VERSION = "1"
+_MEASURING = ".measuring-"  # begins the name of the folder of measurements where no scratch is given
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,9 @@ def configure(request: ConfigureRequest, settings: TrainSettings, clock: Clock) 
     check_target(request.learned_parameters_dirpath)
     way = _way(request)
     with ExitStack() as stack:
-        scratch = request.scratch_dirpath or Path(stack.enter_context(_temporary(request.learned_parameters_dirpath)))
+        scratch = request.scratch_dirpath or stack.enter_context(
+            run_folder(request.learned_parameters_dirpath, _MEASURING)
+        )
         measured, learned = way.learn(found, settings, Store(scratch), clock)
     left_out = (*found.left_out, *found.misnamed, *measured.left_out)
     poisoned = [label for readings in measured.readings for label in readings.poisoned.tolist()]
@@ -133,11 +137,6 @@ def _base_rate(learned: Sequence[Learned], poisoned: Sequence[int]) -> float:
     """The share of poisoned models; that of a start that is kept."""
     kept = [one.parameters.base_rate for one in learned if isinstance(one, Adapted) and one.parameters]
     return kept[0] if kept else float(np.mean(poisoned))
-
-
-def _temporary(directory: Path) -> tempfile.TemporaryDirectory[str]:
-    """A folder in the one for the bundle: a container may have no other writable place."""
-    return tempfile.TemporaryDirectory(dir=directory, prefix=".measuring-")
 
 
 def check_target(directory: Path) -> None:

@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from detector.base.clock import Budget, SystemClock
+from detector.base.budget import Budget
+from detector.base.clock import SystemClock
 from detector.base.errors import ParametersError
 from detector.base.registry import Registry
 from detector.commands.detect import Detection, Request

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
@@ -17,7 +17,7 @@ from detector.mapping.predict import predict
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import feature_vector, make_features
-from detector.signals.registry import per_variant
+from detector.signals.registry import SIGNALS, VariantSignal, per_variant
 from detector.sweep.readings import ArchitectureReadings
 
 Make = Callable[..., ArchitectureReadings]
@@ -34,6 +34,7 @@ def scores(configuration: Configuration, readings: ArchitectureReadings, one: Le
     measured = [
         {name: readings.variant_readings(name, theta) for name in per_variant()} for theta in configuration.thetas
     ]
+    assert configuration.reduction is not None
     features = make_features(configuration.signals, configuration.reduction, configuration.num_pruned_models)
     vectors = [
         feature_vector(
@@ -105,10 +106,24 @@ def test_noise_is_not_sold_as_knowledge(make_readings: Make) -> None:
 def test_what_cannot_be_learned_from(models: int, reason: str, make_readings: Make) -> None:
     good = make_readings("resnet18", 1, (THETA,), planted={0: 4.0})
     bad = make_readings("vgg11bn", 2, (THETA,), models=models)
-    slow: Sequence[np.ndarray] = (np.full(models, 61.0),)
+    slow = (np.full(models, 61.0),)
     bad = replace(bad, seconds=slow) if models == 30 else bad
     first, second = learn_automatically([good, bad], SEARCH)
     assert first.parameters is not None
     assert second.parameters is None
     assert reason in second.reason
     assert winners([bad], SEARCH) == ()
+
+
+def test_old_measurements_serve_a_detector_with_a_new_signal(
+    found: Learned, planted: ArchitectureReadings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The same is learned of them, and what was left out is told and noted."""
+    with SIGNALS.with_entry(VariantSignal("later", 1, lambda answers: answers.logits[:, 0, 0])):
+        (again,) = learn_automatically([planted], SEARCH)
+    told = "Left out of the search: the signal 'later' is not among what was measured."
+    assert told in caplog.text
+    assert found.parameters is not None and again.parameters is not None
+    assert again.parameters.configurations == found.parameters.configurations
+    before, now = found.parameters.provenance, again.parameters.provenance
+    assert now == replace(before, notes=(told, *before.notes))

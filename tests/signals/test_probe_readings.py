@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
+from detector.graph.reference import reference_graph
 from detector.probing.kind import Family
 from detector.probing.probe import Probe
 from detector.signals.probe_readings import (
@@ -20,6 +22,7 @@ from detector.signals.probe_readings import (
     probe_readings,
     reading_names,
 )
+from detector.signals.registry import Context, model_signal
 
 CLASSES = 6
 FILTERS = tuple(
@@ -30,6 +33,9 @@ FILTERS = tuple(
 POLYGONS = tuple(Probe.make("polygon", seed=seed, red=40 * seed) for seed in range(4))
 CONTROLS = (Probe.make("grey"), Probe.make("blur"))
 PROBES = (FILTERS[0], POLYGONS[0], CONTROLS[0], *FILTERS[1:], *POLYGONS[1:], CONTROLS[1])
+
+
+Table = dict[int, dict[int, list[float]]]  # by probe and source class, the share of each answered class
 
 
 def network(seed: int, spread: float = 3.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -48,12 +54,12 @@ def softmax(logits: np.ndarray) -> list[float]:
     return [power / sum(powers) for power in powers]
 
 
-def slow_table(unpruned: np.ndarray, probed: np.ndarray, labels: np.ndarray, answer: Answer) -> dict:
+def slow_table(unpruned: np.ndarray, probed: np.ndarray, labels: np.ndarray, answer: Answer) -> Table:
     """Share of each answered class by probe and source class, by loops over images."""
     good = [i for i in range(len(labels)) if int(np.argmax(unpruned[i])) == labels[i]]
     unit = np.mean([unpruned[i, labels[i]] - np.delete(unpruned[i].astype(float), labels[i]).mean() for i in good])
     temperature = unit / math.log(9 * (CLASSES - 1))
-    table: dict = {}
+    table: Table = {}
     for k in range(len(probed)):
         groups = defaultdict(list)
         for i in good:
@@ -64,7 +70,7 @@ def slow_table(unpruned: np.ndarray, probed: np.ndarray, labels: np.ndarray, ans
     return table
 
 
-def slow_readings(table: dict, rows: list[int]) -> dict[str, float]:
+def slow_readings(table: Table, rows: list[int]) -> dict[str, float]:
     """Of one family, whose probes are `rows` of PROBES."""
     sources = sorted(table[0])
 
@@ -98,7 +104,11 @@ def slow_readings(table: dict, rows: list[int]) -> dict[str, float]:
         best = max(averages)
         return best - (sum(averages) - best) / (CLASSES - 1)
 
-    def earliest(ladder: list[int], most) -> float:
+    def ahead(ks: list[int]) -> float:
+        first, second, *_ = sorted((sum(share(k, c) for k in ks) / len(ks) for c in range(CLASSES)), reverse=True)
+        return first - second
+
+    def earliest(ladder: list[int], most: Callable[[int], float]) -> float:
         flips = [place for place, k in enumerate(ladder) if most(k) > 0.5]
         return 1 - flips[0] / len(ladder) if flips else 0.0
 
@@ -118,6 +128,7 @@ def slow_readings(table: dict, rows: list[int]) -> dict[str, float]:
         "early_pair": max(
             (earliest(one, lambda k: max(table[k][b][c] for b, c in pairs)) for one in ladders), default=0
         ),
+        "mean_gap": max(ahead(ks) for ks in kinds.values()),
     }
 
 
@@ -126,7 +137,7 @@ def slow_readings(table: dict, rows: list[int]) -> dict[str, float]:
 def test_all_readings_are_those_of_plain_loops(seed: int, spread: float) -> None:
     unpruned, probed, labels = network(seed, spread)
     found = dict(zip(reading_names(PROBES), probe_readings(unpruned, probed, labels, PROBES), strict=True))
-    expected = {}
+    expected: dict[str, float] = {}
     for family in (Family.FILTER, Family.POLYGON, Family.CONTROL):
         rows = [k for k, probe in enumerate(PROBES) if probe.family is family]
         for answer in Answer:
@@ -137,6 +148,23 @@ def test_all_readings_are_those_of_plain_loops(seed: int, spread: float) -> None
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, abs=1e-9), name
     assert all(0 <= value <= 1 for value in found.values())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_filter_by_filter_the_largest_share_is_averaged_over_strengths(seed: int) -> None:
+    unpruned, probed, labels = network(seed)
+    table = slow_table(unpruned, probed, labels, Answer.SOFT)
+    sources, signal = sorted(table[0]), model_signal("photo_filters")
+    graph = reference_graph("squeezenetv1_1")
+    found = dict(zip(signal.numbers, signal.read(Context(unpruned, labels, graph, {}, PROBES, probed)), strict=True))
+    for name, value in found.items():
+        own = [k for k, probe in enumerate(PROBES) if dict(probe.parameters).get("filter") == name]
+        largest = []
+        for k in own:
+            others = [[table[k][b][c] for b in sources if b != c] for c in range(CLASSES)]
+            largest.append(max(sum(one) / len(one) for one in others))
+        assert value == pytest.approx(sum(largest) / len(own) if own else 0.0, abs=1e-9), name
+    assert sorted(name for name, value in found.items() if value) == ["kelvin", "lomo"]
 
 
 def test_units_do_not_change_the_readings() -> None:

@@ -155,8 +155,10 @@ class _Problem:
             gradient, information = self.derivatives(changes, penalty)
             held = (changes <= self.least) & (gradient > 0)
             information = np.where(held[:, :, None] | held[:, None, :], np.eye(3), information)
-            step: Array = np.linalg.solve(information, np.where(held, 0.0, gradient)[..., None])[..., 0]
-            last, changes = changes, self._moved(changes, step, penalty)
+            solved = np.linalg.solve(information, np.where(held, 0.0, gradient)[..., None])
+            step = np.asarray(solved[..., 0], dtype=np.float64)
+            last = changes
+            changes = self._moved(last, step, penalty)
             if np.abs(changes - last).max() <= _CONVERGED:
                 break
         return changes

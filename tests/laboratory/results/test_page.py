@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from detector.learning.evaluation.metrics import Chance, Difference, Metrics
 from detector.learning.search.candidates import SIGNALS_BESIDE
 from detector.learning.search.procedures import LEAK, PUBLISHED, Procedure
+from detector.signals.registry import SIGNALS, VariantSignal
 from detector.sweep.readings import ArchitectureReadings
 from laboratory.results.analysis import Results
 from laboratory.results.page import page, tried_table
@@ -21,7 +23,7 @@ def text(results: Results) -> str:
     return page(results, "small", "small-fresh", "small-filters")
 
 
-def with_row(results: Results, procedure: Procedure, **changes: object) -> Results:
+def with_row(results: Results, procedure: Procedure, **changes: Any) -> Results:
     """With other figures of all models in the rows of a procedure."""
 
     def changed(metrics: Metrics) -> Metrics:
@@ -166,3 +168,13 @@ def test_the_parts_are_told_and_what_variants_add(found: Results) -> None:
     summary = text(found).split("## What was measured")[0]
     assert "| L2 logistic: thetas together |" in summary
     assert "The thetas that the default bundle measures are of Amplify" in summary
+
+
+def test_signals_that_were_not_measured_are_told(found: Results) -> None:
+    assert "Left out of the search" not in text(found)
+    with SIGNALS.with_entry(VariantSignal("later", 1, lambda answers: answers.logits[:, 0, 0])):
+        shown = text(found)
+    assert "Left out of the search: the signal 'later' is not among what was measured." in shown
+    assert shown.replace("Left out of the search: the signal 'later' is not among what was measured. ", "") == text(
+        found
+    )
