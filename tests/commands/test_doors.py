@@ -30,7 +30,9 @@ from detector.mapping.port import MAPPINGS, Applied, FittedMapping, MappingType
 from detector.probing import Probe
 from detector.pruning.method import UnsupportedNetworkError
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
-from detector.report.report import Basis, Report, report_text, to_document
+from detector.report.document import to_document
+from detector.report.report import Basis, Report
+from detector.report.text import report_text
 from detector.rounds.preprocessing import PROFILES
 from detector.rounds.reading import LabelledModel, LeftOut
 from detector.signals.answers import Answers
