@@ -1,8 +1,8 @@
 """The Python interface: judge a model, look into one, learn from a round. `import detector` offers the same names.
 
 Nothing is printed, and nothing outlives a call: no settings, no files, no changed threads. A model in memory takes the
-way of a file: it is written as `torch.save` writes it and then parsed, audited and checked as untrusted bytes, so that
-the answer is the one that its file would get. Inputs are copied to a temporary folder, which goes with the call.
+way of a file: its bytes, as `torch.save` makes them, are parsed, audited and checked like any others, so that it gets
+the answer of its file. Images in memory are written to a temporary folder, which goes with the call.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from detector.commands.detect import Detection, Request
 from detector.commands.inspect import Inspection, inspect_model
 from detector.commands.settings import Settings, load_settings
 from detector.commands.train_settings import TrainSettings, load_train_settings
+from detector.model_file import SavedModel
 from detector.report.document import to_document
 from detector.report.report import Report
 from detector.report.summary import summary_text
@@ -80,7 +81,22 @@ Examples: TypeAlias = "StrPath | Sequence[StrPath] | Images"
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer about one model. `data` is all of it; the rest says it in other forms."""
+    """The answer about one model. `data` is all of it; the rest says it in other forms.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import detector
+    >>> sample = Path("samples/id-00000000")
+    >>> verdict = detector.detect(sample / "model.pt", sample / "example_data", bundle="small")
+    >>> 0 <= verdict.probability <= 1
+    True
+    >>> verdict.verdict in detector.Judgement
+    True
+    >>> verdict.report()["model"]["architecture"]
+    'squeezenetv1_1'
+    >>> page = verdict.to_html()
+    """
 
     data: Report
 
@@ -150,20 +166,6 @@ def detect(
         The budget ended before anything was measured.
     UsageError
         An argument is not of this kind.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> import detector
-    >>> sample = Path("samples/id-00000000")
-    >>> verdict = detector.detect(sample / "model.pt", sample / "example_data", bundle="small")
-    >>> 0 <= verdict.probability <= 1
-    True
-    >>> verdict.verdict in detector.Judgement
-    True
-    >>> verdict.report()["model"]["architecture"]
-    'squeezenetv1_1'
-    >>> page = verdict.to_html()
     """
     clock = SystemClock()
     started, date = clock.now(), datetime.now(UTC).isoformat(timespec="seconds")
@@ -171,8 +173,8 @@ def detect(
         raise UsageError(f"{seconds} seconds", where="seconds", expected="a positive number", next_step="give one")
     directory, settings = _learned(bundle)
     settings = replace(settings, max_seconds=float(seconds))
-    with _model_file(model) as file, _examples_folder(examples) as folder, _same_threads():
-        request = Request(file, folder, directory)
+    with _examples_folder(examples) as folder, _same_threads():
+        request = Request(_saved(model), folder, directory)
         detection = Detection(request, settings, Budget(clock, started, settings.max_seconds), progress)
         report = detection.run()
     timings = {**report.timings, "total": clock.now() - started}
@@ -187,8 +189,7 @@ def inspect(model: Model) -> Inspection:
     ModelRefusedError
         The model is unsafe or corrupt; the error names the offending entry.
     """
-    with _model_file(model) as file:
-        return inspect_model(file)
+    return inspect_model(_saved(model))
 
 
 def configure(
@@ -197,6 +198,7 @@ def configure(
     *,
     scratch: StrPath | None = None,
     automatic: bool = False,
+    start_from: StrPath | None = None,
     settings: TrainSettings | None = None,
 ) -> Outcome:
     """Learn from a folder of labelled models; the bundle `configured` in `learned_parameters` is replaced as a whole.
@@ -211,18 +213,25 @@ def configure(
         Where measurements are kept, so that an interrupted run goes on. None: nowhere.
     automatic
         Search theta, signals and mapping over a grid, instead of fitting the ones of the settings.
+    start_from
+        Learn on from the mapping of a bundle for any architecture, such as "universal", instead: its name, in
+        `learned_parameters` or among the shipped ones, or its folder.
     settings
         How to measure and what to fit. None: the shipped metaparameters.
 
     Raises
     ------
     UsageError
-        The folder of models cannot be read.
+        The folder of models cannot be read, or a search and a start are asked for at once.
     ParametersError
-        The bundle cannot be written there, or nothing can be learned from the models.
+        The bundle cannot be written there, nothing can be learned from the models, or there is no such start.
     """
     request = ConfigureRequest(
-        Path(models), Path(learned_parameters), None if scratch is None else Path(scratch), automatic
+        Path(models),
+        Path(learned_parameters),
+        None if scratch is None else Path(scratch),
+        automatic,
+        None if start_from is None else str(start_from),
     )
     return _configure(request, settings or load_train_settings(*_shipped_metaparameters()), SystemClock())
 
@@ -242,21 +251,10 @@ def _learned(bundle: StrPath | None) -> tuple[Path, Settings]:
     return shipped, replace(settings, bundle=bundle)
 
 
-@contextlib.contextmanager
-def _model_file(model: Model) -> Iterator[Path]:
-    """The file of a model; for one in memory a temporary one."""
+def _saved(model: object) -> Path | SavedModel:
+    """Where the file of a model is; of one in memory the bytes that its file would have."""
     if isinstance(model, str | Path):
-        yield Path(model)
-        return
-    content = _saved(model)
-    with tempfile.TemporaryDirectory(prefix="trojan-detector-") as folder:
-        file = Path(folder) / f"{type(model).__name__}-in-memory.pt"
-        file.write_bytes(content)
-        yield file
-
-
-def _saved(model: object) -> bytes:
-    """The bytes of the file of a network."""
+        return Path(model)
     import torch
 
     if not isinstance(model, torch.nn.Module):
@@ -276,7 +274,7 @@ def _saved(model: object) -> bytes:
             expected="a torchvision network without hooks or functions of its own",
             next_step="save it with torch.save, and see what it holds",
         ) from error
-    return stream.getvalue()
+    return SavedModel(f"{type(model).__name__}-in-memory.pt", stream.getvalue())
 
 
 @contextlib.contextmanager

@@ -16,8 +16,8 @@ from typing import NoReturn
 
 from detector import __version__
 from detector.base.errors import UsageError
+from detector.base.log import LogFormat
 from detector.base.resources import LEARNED_PARAMETERS, METAPARAMETERS, METAPARAMETERS_SCHEMA
-from detector.commands.logs import LogFormat
 from detector.rounds.names import ImageFormat
 from detector.rounds.registry import FOLDERS
 
@@ -113,6 +113,7 @@ class ConfigureCommand:
     metaparameters_given: bool
     schema_filepath: Path
     automatic_configuration: bool
+    start_from: str | None
     unknown_options: tuple[str, ...]
     changes: tuple[Change, ...] = ()
     output: Output = Output()
@@ -339,6 +340,12 @@ def _configure_parser(home: Path, name: str) -> _Parser:
         action="store_true",
         help="search theta, signals and mapping over the grid train_grid instead of fitting the given ones",
     )
+    add(
+        "--start_from",
+        metavar="BUNDLE",
+        help="learn on from the mapping of this bundle for any architecture instead, such as `universal`: the name of "
+        "a bundle in the learned parameters or of a shipped one, or its folder",
+    )
     _add_output(parser)
     _accept(parser, (*_UNUSED_PATHS, *_ONLY_INFER_PATHS), (*_UNUSED_FLAGS, "configure_mode"))
     return parser
@@ -354,6 +361,7 @@ def _parse_configure(arguments: Sequence[str], home: Path, name: str) -> Configu
         metaparameters_given=options.metaparameters_filepath is not None,
         schema_filepath=options.schema_filepath,
         automatic_configuration=options.automatic_configuration,
+        start_from=options.start_from,
         unknown_options=tuple(unknown),
         changes=_changes(options),
         output=_output(options),

@@ -16,7 +16,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,26 +27,25 @@ from detector.base.errors import DeadlineError, ExamplesError
 from detector.base.findings import Finding, Severity
 from detector.base.process import without_garbage_collection
 from detector.commands.account import Account
-from detector.commands.attempts import Attempts, costliest_first
+from detector.commands.attempts import Attempts, costliest_first, dropping
 from detector.commands.classify import classify
-from detector.commands.remarks import dropped, nothing_learned, out_of_time, preprocessed_otherwise
+from detector.commands.profile_search import ProfileSearch
+from detector.commands.remarks import nothing_learned, out_of_time, preprocessed_otherwise
 from detector.commands.settings import Settings
+from detector.examples.choice import ImageChoice
 from detector.examples.chosen import ChosenExamples
-from detector.examples.images import Examples, Listing, list_examples, takes_any
-from detector.graph.ir import Graph
-from detector.graph.reference import load_references, reference_graph
+from detector.examples.listing import Listing, list_examples
+from detector.examples.profile_choice import candidate_profiles, documented_profile
 from detector.mapping.bundles import Bundle, load_bundle, load_parameters
 from detector.mapping.configuration import Clip
 from detector.mapping.parameters import LearnedParameters
-from detector.measurement.measure import Engine, Measurer
-from detector.measurement.model_under_test import Logits, ModelUnderTest
-from detector.model_file import read_model
-from detector.model_file.records import ModelRecord
+from detector.measurement.model_under_test import MakeEngine, MeasuredLogits, ModelUnderTest
+from detector.model_file import ModelRecord, SavedModel, read_model
 from detector.quality.accuracy import clean_accuracy_finding
-from detector.quality.check import check_model
+from detector.quality.checked_model import CheckedModel
 from detector.quality.structure import Identification
 from detector.report.report import Basis, MappingSummary, ModelSummary, Report
-from detector.rounds.preprocessing import PROFILES, Preprocessing, Scaling
+from detector.rounds.preprocessing import PROFILES, Preprocessing
 from detector.signals.reading import unpruned_readings
 
 # Pixels a side, of the architectures that not every profile has enough of: a kernel would be larger than what is left.
@@ -55,14 +53,13 @@ SMALLEST_INPUT: Mapping[str, int] = MappingProxyType({"inceptionv3": 75})
 
 _MOST_WORKERS = 8  # unless more are asked for: of VGG16, with ten images, each takes 0.2 GB
 _ENGINE = "detector.measurement.engine"
-_MakeEngine = Callable[[Graph, Mapping[str, NDArray[Any]]], Engine]
 
 
 @dataclass(frozen=True)
 class Request:
     """Where the inputs of a detection are."""
 
-    model_filepath: Path
+    model: Path | SavedModel
     examples_dirpath: Path
     learned_parameters_dirpath: Path
 
@@ -79,7 +76,7 @@ class Detection:
         self._account = Account(budget, progress)
         self._record: ModelRecord | None = None
         self._identification: Identification | None = None
-        self.logits: Logits | None = None
+        self.logits: MeasuredLogits | None = None
 
     @property
     def report(self) -> Report:
@@ -88,9 +85,7 @@ class Detection:
             return self._account.report
         found = self._identification
         architecture = found.architecture.name if found and found.architecture else None
-        summary = ModelSummary.of(
-            self._request.model_filepath, self._record, architecture, found.num_classes if found else None
-        )
+        summary = ModelSummary.of(self._request.model, self._record, architecture, found.num_classes if found else None)
         return replace(self._account.report, model=summary)
 
     def run(self) -> Report:
@@ -106,7 +101,7 @@ class Detection:
         engine = in_background(_import_engine)
         bundle = load_bundle(self._request.learned_parameters_dirpath, self._settings.bundle)
         with self._account.stage("load"):
-            record = self._record = read_model(self._request.model_filepath)
+            record = self._record = read_model(self._request.model)
         with self._account.stage("check"):
             identification = self._identification = self._check(record)
         if identification.architecture is None:
@@ -122,9 +117,9 @@ class Detection:
         return self.report
 
     def _check(self, record: ModelRecord) -> Identification:
-        quality = check_model(record, load_references())
-        self._account.find(*quality.findings, *(Finding(Severity.INFO, "note", note) for note in record.notes))
-        return quality.identification
+        checked = CheckedModel.of(record)
+        self._account.find(*checked.findings, *(Finding(Severity.INFO, "note", note) for note in record.notes))
+        return checked.identification
 
     def _answer_unmeasured(self, identification: Identification, bundle: Bundle) -> None:
         """Where the network is none that could be measured."""
@@ -139,92 +134,96 @@ class Detection:
         identification: Identification,
         bundle: Bundle,
         parameters: LearnedParameters,
-        engine: Future[_MakeEngine],
+        engine: Future[MakeEngine],
     ) -> None:
-        with self._account.stage("examples"):
-            examples = self._examples(identification, parameters)
         configurations = costliest_first(parameters.configurations)
+        with self._account.stage("examples"), dropping(configurations, self._budget, self._account):
+            listing = list_examples(self._request.examples_dirpath, identification.num_classes)
+            examples = self._examples(listing, parameters)
         with self._account.stage("engine"):
             model = self._model(record, parameters.architecture, examples.preprocessing, engine)
         if model is None:
-            left = self._budget.remaining()
-            self._account.find(*(dropped(configuration, 0.0, left, begun=False) for configuration in configurations))
-            raise self._too_late()
-        attempts = Attempts(model, self._budget, self._account)
-        measured = attempts.first_that_fits(configurations, examples)
+            with dropping(configurations, self._budget, self._account):
+                raise self._too_late()
+        smallest = SMALLEST_INPUT.get(parameters.architecture, 0)
+        candidates = [one for one in candidate_profiles(listing, identification.num_classes) if one.crop >= smallest]
+        choices = tuple(one.images for one in configurations)
+        search = (
+            ProfileSearch(listing, candidates, choices, self._budget) if _is_found(parameters, self._settings) else None
+        )
+        attempts = Attempts(model, examples, self._budget, self._account, search)
+        measured = attempts.first_that_fits(configurations)
         if measured is None:
-            self._answer_base_rate(model, attempts, parameters, examples.subset(configurations[-1].images))
+            self._answer_base_rate(attempts, parameters, configurations[-1].images)
             return
         configuration, self.logits = measured
         self._check_accuracy(self.logits.unpruned, self.logits.labels, self.logits.names)
-        answer = classify(model, self.logits, parameters, configuration)
+        answer = classify(attempts.model, self.logits, parameters, configuration)
         self._account.find(*answer.findings)
         self._account.tell(mapping=MappingSummary.of(bundle, parameters, configuration), **answer.known)
 
-    def _examples(self, identification: Identification, parameters: LearnedParameters) -> ChosenExamples:
+    def _examples(self, listing: Listing, parameters: LearnedParameters) -> ChosenExamples:
         """All images that any configuration asks for, preprocessed as they can be."""
         named = self._settings.preprocessing
-        listing = list_examples(self._request.examples_dirpath, identification.num_classes)
-        preprocessing = _fitting(PROFILES[named] if named else parameters.preprocessing, listing)
+        wanted = PROFILES[named] if named else parameters.preprocessing
+        preprocessing = documented_profile(wanted, listing, any_size=_is_found(parameters, self._settings))
         if preprocessing != parameters.preprocessing:
             self._account.find(preprocessed_otherwise(preprocessing, parameters.preprocessing))
         if preprocessing.crop < SMALLEST_INPUT.get(parameters.architecture, 0):
             raise _too_small(parameters.architecture, preprocessing, self._request.examples_dirpath)
-        chosen = ChosenExamples.of(listing, [one.images for one in parameters.configurations], preprocessing)
+        choices = [one.images for one in parameters.configurations]
+        chosen = ChosenExamples.of(listing, choices, preprocessing, self._budget)
         self._account.find(*chosen.examples.findings)
         self._account.tell(preprocessing=preprocessing, examples=chosen.examples.names)
         return chosen
 
     def _model(
-        self, record: ModelRecord, architecture: str, preprocessing: Preprocessing, engine: Future[_MakeEngine]
+        self, record: ModelRecord, architecture: str, preprocessing: Preprocessing, engine: Future[MakeEngine]
     ) -> ModelUnderTest | None:
         """None where the budget ends before the engine can be used."""
         try:
             make = engine.result(self._budget.patience())
         except TimeoutError:
             return None
-        made = make(reference_graph(architecture), record.tensors)
         workers = self._settings.threads or min(usable_cpus(), _MOST_WORKERS)
-        return ModelUnderTest(record, architecture, Measurer(made, self._budget, workers=workers), preprocessing)
+        return ModelUnderTest.packed(record, architecture, preprocessing, make, self._budget, workers)
 
     def _check_accuracy(self, unpruned: NDArray[np.float32], labels: NDArray[np.int64], names: tuple[str, ...]) -> None:
         accuracy = float(unpruned_readings(unpruned, labels, ("accuracy",))[0])
         self._account.find(clean_accuracy_finding(accuracy, len(names)))
         self._account.tell(unpruned_accuracy=accuracy, examples=names)
 
-    def _answer_base_rate(
-        self, model: ModelUnderTest, attempts: Attempts, parameters: LearnedParameters, cheapest: Examples
-    ) -> None:
+    def _answer_base_rate(self, attempts: Attempts, parameters: LearnedParameters, cheapest: ImageChoice) -> None:
         """Where no configuration fits: at least it is known whether the network classifies images."""
-        if model.answered is None and attempts.unpruned(cheapest) is None:
+        if attempts.model.answered is None and attempts.unpruned(cheapest) is None:
             raise self._too_late()
-        assert model.answered is not None
-        unpruned, shown = model.answered
+        assert attempts.model.answered is not None
+        unpruned, shown = attempts.model.answered
         self._check_accuracy(unpruned, shown.labels, shown.names)
-        self._account.find(out_of_time(self._budget, model.measurer.image_seconds))
+        self._account.find(out_of_time(self._budget, attempts.model.measurer.image_seconds))
         self._account.tell(probability=parameters.clip(parameters.base_rate), basis=Basis.BASE_RATE)
 
     def _too_late(self) -> DeadlineError:
         return DeadlineError(
             f"{self._budget.elapsed():.1f} s had passed, and nothing can be measured in what is left",
-            where=self._request.model_filepath,
+            where=self._request.model,
             expected=f"an answer within {self._budget.seconds:g} s",
             next_step="raise infer_max_seconds in metaparameters.json, or use a faster machine",
         )
 
 
-def _import_engine() -> _MakeEngine:
+def _import_engine() -> MakeEngine:
     """It takes a second: torch. Reading and checking the file goes on meanwhile, and needs none of it."""
     with nullcontext() if _ENGINE in sys.modules else without_garbage_collection():
-        make: _MakeEngine = importlib.import_module(_ENGINE).PackedEngine  # waits where another thread imports it
+        make: MakeEngine = importlib.import_module(_ENGINE).PackedEngine  # waits where another thread imports it
     return make
 
 
-def _fitting(wanted: Preprocessing, listing: Listing) -> Preprocessing:
-    """The profile to measure with: the wanted one, unless it takes no image and one of another size does."""
-    usual = (one for one in PROFILES.values() if one.mean is None and one.scaling is Scaling.DIV255)
-    candidates = (wanted, PROFILES["round2"], *usual)
-    return next((profile for profile in candidates if takes_any(listing, profile)), wanted)
+def _is_found(parameters: LearnedParameters, settings: Settings) -> bool:
+    """Whether preprocessing is found: for a mapping of networks of any training, which knows the limits of its
+    experience. Other parameters are only right with what they were fitted with; the user's word is taken as it is.
+    """
+    return not settings.preprocessing and any(one.experience for one in parameters.configurations)
 
 
 def _too_small(architecture: str, preprocessing: Preprocessing, directory: Path) -> ExamplesError:

@@ -23,9 +23,10 @@ from detector.base.files import NEUTRAL, write_file, write_probability
 from detector.commands.cli import Command, ConfigureCommand, InferCommand, InspectCommand, ReportCommand
 from detector.commands.detect import Detection, Request
 from detector.commands.inspect import inspect_model, inspection_text
+from detector.commands.outputs import LOGITS, REPORT, begin_outputs
 from detector.commands.settings import Settings, load_settings, metaparameters_with_bundle
 from detector.commands.sources import bundle_of, metaparameters_of
-from detector.measurement.model_under_test import Logits
+from detector.measurement.model_under_test import MeasuredLogits
 from detector.report.document import Document, read_report, to_document, to_plain, write_report
 from detector.report.report import Basis, Report
 from detector.report.summary import summary_text
@@ -33,8 +34,6 @@ from detector.report.text import report_text
 
 _log = logging.getLogger(__name__)
 
-_REPORT = "report.json"
-_LOGITS = "logits.npz"
 _METAPARAMETERS = "metaparameters.json"
 
 
@@ -98,7 +97,8 @@ def _page(document: Document, examples: Path | None) -> bytes:
 
 
 def _configure(command: ConfigureCommand, clock: Clock) -> Told:
-    from detector.commands.configure import BUNDLE, ConfigureRequest, configure, outcome_text
+    from detector.commands.configure import BUNDLE, ConfigureRequest, configure
+    from detector.commands.outcome_text import outcome_text
     from detector.commands.train_settings import load_train_settings
 
     if not command.output.quiet:
@@ -109,7 +109,11 @@ def _configure(command: ConfigureCommand, clock: Clock) -> Told:
     metaparameters = metaparameters_with_bundle(*files, BUNDLE, command.changes)
     learned = command.learned_parameters_dirpath
     request = ConfigureRequest(
-        command.configure_models_dirpath, learned, command.scratch_dirpath, command.automatic_configuration
+        command.configure_models_dirpath,
+        learned,
+        command.scratch_dirpath,
+        command.automatic_configuration,
+        command.start_from,
     )
     outcome = configure(request, settings, clock)
     _write_metaparameters(learned / _METAPARAMETERS, metaparameters)
@@ -137,8 +141,7 @@ def _infer(command: InferCommand, around: Circumstances) -> Told:
     detection: Detection | None = None
     settings: Settings | None = None
     try:
-        write_probability(command.result_filepath, NEUTRAL)
-        _remove_leftovers(command)
+        begin_outputs(command)
         _warn_of_unknown(command.unknown_options)
         settings = load_settings(metaparameters_of(command), command.schema_filepath, command.changes)
         learned, settings = bundle_of(command, settings)
@@ -174,28 +177,20 @@ def _shown(report: Report, command: InferCommand, around: Circumstances) -> str:
     if command.as_json:
         return json.dumps(document, indent=2)
     more = "" if command.output.verbose else "; --verbose tells all, --html FILE makes a page"
-    where = command.html_filepath or f"{command.scratch_dirpath / _REPORT}{more}"
+    where = command.html_filepath or f"{command.scratch_dirpath / REPORT}{more}"
     summary = summary_text(document, report=str(where), colour=around.colour)
     return f"{summary}\n\n{report_text(report)}" if command.output.verbose else summary
 
 
-def _save_all(command: InferCommand, report: Report, logits: Logits | None) -> None:
+def _save_all(command: InferCommand, report: Report, logits: MeasuredLogits | None) -> None:
     """All files but the result; one that cannot be written is a warning."""
     _save_report(command.scratch_dirpath, report)
     if logits is not None:
-        _save(command.scratch_dirpath / _LOGITS, _npz(logits))
+        _save(command.scratch_dirpath / LOGITS, _npz(logits))
     if command.features_filepath is not None and report.signal_vector is not None and report.error is None:
         _save(command.features_filepath, _features(report))
     if command.html_filepath is not None:
         _save(command.html_filepath, _page(to_document(report), command.examples_dirpath))
-
-
-def _remove_leftovers(command: InferCommand) -> None:
-    """Of an earlier run: harnesses use one scratch folder for many models, and a kill may leave us no time to write."""
-    asked = [path for path in (command.features_filepath, command.html_filepath) if path]
-    for path in (command.scratch_dirpath / _REPORT, command.scratch_dirpath / _LOGITS, *asked):
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
 
 
 def _failure(report: Report, error: Exception) -> Report:
@@ -206,7 +201,7 @@ def _failure(report: Report, error: Exception) -> Report:
 
 def _save_report(scratch: Path, report: Report) -> None:
     try:
-        write_report(scratch / _REPORT, report)
+        write_report(scratch / REPORT, report)
     except UsageError as error:
         _log.warning("no report: %s", error)
 
@@ -218,7 +213,7 @@ def _save(path: Path, content: bytes) -> None:
         _log.warning("not saved: %s", error)
 
 
-def _npz(logits: Logits) -> bytes:
+def _npz(logits: MeasuredLogits) -> bytes:
     file = io.BytesIO()
     names = np.array(logits.names)
     np.savez_compressed(file, unpruned=logits.unpruned, pruned=logits.pruned, labels=logits.labels, names=names)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from detector.base.clock import Budget
 from detector.examples.choice import ImageChoice
 from detector.examples.images import Examples, Listing, decode, select
 from detector.rounds.preprocessing import Preprocessing
@@ -19,11 +20,23 @@ class ChosenExamples:
     selections: Mapping[ImageChoice, tuple[int, ...]]
 
     @classmethod
-    def of(cls, listing: Listing, choices: Iterable[ImageChoice], preprocessing: Preprocessing) -> ChosenExamples:
-        """Decode them; ExamplesError if none can be used."""
+    def of(
+        cls,
+        listing: Listing,
+        choices: Iterable[ImageChoice],
+        preprocessing: Preprocessing,
+        budget: Budget | None = None,
+    ) -> ChosenExamples:
+        """Decode them; ExamplesError if none can be used, DeadlineError if the budget ends before."""
         selections = {choice: select(listing, choice.num_images, choice.rule) for choice in choices}
         wanted = sorted(set().union(*selections.values()))
-        return cls(decode(listing, wanted, preprocessing), preprocessing, selections)
+        return cls(decode(listing, wanted, preprocessing, budget), preprocessing, selections)
+
+    def under(self, preprocessing: Preprocessing, listing: Listing, budget: Budget | None = None) -> ChosenExamples:
+        """The same choices under another profile: of the pixels that are decoded where it crops to the same size."""
+        if preprocessing.crop != self.preprocessing.crop:
+            return ChosenExamples.of(listing, self.selections, preprocessing, budget)
+        return replace(self, examples=self.examples.prepared(preprocessing), preprocessing=preprocessing)
 
     def subset(self, *choices: ImageChoice) -> Examples:
         """Those of these choices together, each once."""

@@ -35,7 +35,17 @@ from detector.pruning.theta import SelectionRule
 from detector.rounds.names import ImageFormat
 from detector.rounds.profile import Preprocessing
 
-__all__ = ["Examples", "Listing", "decode", "list_examples", "load_examples", "select", "shortage", "takes_any"]
+__all__ = [
+    "Examples",
+    "Listing",
+    "decode",
+    "list_examples",
+    "load_examples",
+    "select",
+    "shortage",
+    "sizes",
+    "takes_any",
+]
 
 # All that Pillow's decoders raise on damaged data.
 _DAMAGED = (
@@ -78,6 +88,10 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def prepared(self, preprocessing: Preprocessing) -> Examples:
+        """The same pixels under another profile that crops images to the same size."""
+        return replace(self, images=preprocessing.scaled(self.pixels))
 
     def subset(self, selected: Iterable[int]) -> Examples:
         """Those images alone that were decoded for `selected`, indices of the listing."""
@@ -173,7 +187,7 @@ def _usable(
 
 def _too_late(directory: Path, budget: Budget) -> DeadlineError:
     return DeadlineError(
-        f"{budget.elapsed():.1f} s had passed before the images were decoded",
+        f"{budget.elapsed():.1f} s had passed before the images were decoded: nothing can be measured",
         where=directory,
         expected=f"an answer within {budget.seconds:g} s",
         next_step="raise infer_max_seconds in metaparameters.json, or give fewer or sounder images",
@@ -306,6 +320,21 @@ _HEADER_BYTES = {ImageFormat.PNG: png.HEADER_BYTES, ImageFormat.JPEG: jpeg.HEADE
 def takes_any(listing: Listing, preprocessing: Preprocessing) -> bool:
     """Whether any image of the listing is of a size that the profile takes; only headers are read."""
     return any(_is_taken(path, preprocessing) for path in listing.paths)
+
+
+def sizes(listing: Listing) -> Iterator[tuple[int, int]]:
+    """Width and height of each image of the listing, in pixels, by its header; of those that have one."""
+    for path in listing.paths:
+        try:
+            header = _header_of(path)
+        except UnusableError:
+            continue
+        yield header.width, header.height
+
+
+def _header_of(path: Path) -> Header:
+    image_format = _format(path)
+    return _header(_start(path, _HEADER_BYTES[image_format]), image_format)
 
 
 def _is_taken(path: Path, preprocessing: Preprocessing) -> bool:

@@ -21,6 +21,7 @@ from detector.mapping.configuration import Clip, Configuration, Figures
 from detector.mapping.parameters import LearnedParameters, Provenance
 from detector.mapping.predict import Prediction
 from detector.model_file.records import ModelRecord
+from detector.model_file.source import SavedModel
 from detector.pruning.theta import Theta
 from detector.report.answers import ExampleAnswer
 from detector.report.contributions import Contribution
@@ -62,10 +63,14 @@ class ModelSummary:
 
     @classmethod
     def of(
-        cls, path: Path, record: ModelRecord, architecture: str | None = None, num_classes: int | None = None
+        cls,
+        source: Path | SavedModel,
+        record: ModelRecord,
+        architecture: str | None = None,
+        num_classes: int | None = None,
     ) -> ModelSummary:
         """The summary of a parsed file."""
-        name = printable(path.name)
+        name = printable(source.name)
         return cls(name, record.sha256, record.file_bytes, record.format, record.kind, architecture, num_classes)
 
 

@@ -30,7 +30,7 @@ from detector.rounds.reading import LabelledModel, LeftOut
 from detector.signals.registry import per_variant
 from detector.sweep.readings import ArchitectureReadings
 from detector.sweep.store import Store
-from detector.sweep.sweeping import ModelReadings, Sweep, sweep_model
+from detector.sweep.sweeping import Fault, ModelReadings, Sweep, measure_model, sweep_model
 
 _log = logging.getLogger(__name__)
 
@@ -64,9 +64,21 @@ def measure_round(
         else:
             measured.append(result)
         _tell(number, len(models), clock.now() - began)
+    if not measured:
+        _raise_common_fault(models, left_out, sweep, clock)
     kept, twins = _without_twins(sorted(measured, key=lambda model: model.name))
     doubtful = tuple(model.name for model in kept if model.doubtful)
     return MeasuredRound(_gathered(kept, sweep), tuple(sorted([*left_out, *twins], key=lambda one: one.name)), doubtful)
+
+
+def _raise_common_fault(models: Sequence[LabelledModel], left_out: list[LeftOut], sweep: Sweep, clock: Clock) -> None:
+    """Where nothing could be measured for a fault, no model is to blame: it comes again, and is raised, with the first
+    of them.
+    """
+    faults = {one.name for one in left_out if isinstance(one, Fault)}
+    for model in models:
+        if model.name in faults:
+            measure_model(model, sweep, Store(None), clock)
 
 
 def _tell(done: int, of: int, seconds: float) -> None:

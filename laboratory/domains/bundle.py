@@ -10,6 +10,7 @@ import numpy as np
 
 from detector.examples.choice import ImageChoice
 from detector.learning.evaluation.metrics import cross_entropies, error_rate, roc_auc
+from detector.learning.experience import seen
 from detector.mapping.any_of import AnyOf
 from detector.mapping.bundles import Bundle, write_bundle
 from detector.mapping.configuration import Clip, Configuration, Figures
@@ -18,13 +19,11 @@ from detector.mapping.parameters import ANY_ARCHITECTURE, LearnedParameters, Pro
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import ModelFeature
 from laboratory.domains.answers import ModelAnswers
-from laboratory.domains.evaluation import CLIP, FEATURES, fitted, nested
+from laboratory.domains.evaluation import CLIP, fitted, nested
 from laboratory.domains.readings import Domains, domains_of
 from laboratory.domains.restriction import LADDER, PROBES, Cost, restricted
 
 NAME = "universal"
-_MARGIN = 0.25  # of the range that was seen: so far beyond it a reading may lie and still be no stranger
-_DIGITS = 6
 _EVALUATION = (
     "Nested five-fold cross-validation over the models; docs/domains.md has the figures of every domain that was left "
     "out of the fit, which are what counts for networks of somebody else's making."
@@ -42,7 +41,7 @@ def write_universal(answers: Sequence[ModelAnswers], directory: Path) -> Path:
         num_poisoned=int(labels.sum()),
         evaluation=_EVALUATION,
         source="python -m laboratory.domains",
-        notes=("Fitted on images of 48 to 64 pixels; the readings were chosen by looking at the first 31 models.",),
+        notes=(f"Fitted on images of {_sizes(answers)} pixels a side.",),
         architectures=tuple(sorted({one.architecture for one in answers})),
     )
     base_rate = 0.5  # of rounds of NIST's, which are balanced; ours lose more poisoned models than clean ones
@@ -56,19 +55,31 @@ def write_universal(answers: Sequence[ModelAnswers], directory: Path) -> Path:
     return write_bundle(directory, Bundle(NAME, "1", description, base_rate), [parameters])
 
 
+def _sizes(answers: Sequence[ModelAnswers]) -> str:
+    return ", ".join(
+        map(
+            str,
+            sorted({int(one.facts["cnn_img_size_pixels"]) for one in answers if "cnn_img_size_pixels" in one.facts}),
+        )
+    )
+
+
 def configuration(answers: Sequence[ModelAnswers], cost: Cost) -> Configuration:
     """What is measured at that cost, and the mapping fitted on it."""
     domains = domains_of([restricted(one, cost) for one in answers])
-    inputs = tuple(_feature(name) for name in FEATURES)
+    made = fitted(domains)
+    inputs = tuple(map(_feature, made.features))
     return Configuration(
         images=ImageChoice(cost.images),
         thetas=(),
         probes=PROBES[: cost.probes],
         inputs=inputs,
-        mapping=_renamed(fitted(domains)),
+        mapping=_renamed(made.mapping),
         held_out=_figures(domains),
-        experience=tuple((feature.name, _seen(domains, name)) for feature, name in zip(inputs, FEATURES, strict=True)),
-        known=known_networks([feature.name for feature in inputs], domains.columns(FEATURES), domains.labels),
+        experience=tuple(
+            (one.name, seen(domains.column(name))) for one, name in zip(inputs, made.features, strict=True)
+        ),
+        known=known_networks([one.name for one in inputs], domains.columns(made.features), domains.labels),
     )
 
 
@@ -91,10 +102,3 @@ def _figures(domains: Domains) -> Figures:
         cross_entropy=round(float(cross_entropies(probabilities, domains.labels).mean()), 4),
         roc_auc=round(float(roc_auc(probabilities, domains.labels)), 4),
     )
-
-
-def _seen(domains: Domains, name: str) -> tuple[float, float]:
-    values = domains.column(name)
-    low, high = float(values.min()), float(values.max())
-    margin = _MARGIN * (high - low)
-    return float(f"{low - margin:.{_DIGITS}g}"), float(f"{high + margin:.{_DIGITS}g}")

@@ -6,6 +6,7 @@ import pytest
 
 from detector import __version__
 from detector.base.errors import UsageError
+from detector.base.log import LogFormat
 from detector.commands.cli import (
     SUBCOMMANDS,
     ConfigureCommand,
@@ -16,7 +17,6 @@ from detector.commands.cli import (
     named_log_format,
     parse,
 )
-from detector.commands.logs import LogFormat
 
 HOME = Path("/opt/detector")
 FOUR = ["--model_filepath", "m/model.pt", "--result_filepath", "out/result.txt", "--scratch_dirpath", "scratch"]
@@ -108,7 +108,12 @@ def test_configure() -> None:
     assert command.scratch_dirpath is None
     assert (command.metaparameters_filepath, command.metaparameters_given) == (HOME / "metaparameters.json", False)
     assert command.schema_filepath == HOME / "metaparameters_schema.json"
-    assert (command.automatic_configuration, command.unknown_options) == (False, ())
+    assert (command.automatic_configuration, command.start_from, command.unknown_options) == (False, None, ())
+
+
+def test_configure_from_a_start() -> None:
+    command = configure("configure", *TWO, "--start_from", "universal")
+    assert (command.automatic_configuration, command.start_from) == (False, "universal")
 
 
 def test_configure_with_every_option_of_the_template() -> None:

@@ -91,16 +91,20 @@ def test_without_candidates_there_is_no_choice() -> None:
         (224, 5, "round1", {"round2", "rgb_minmax", "imagenet"}),
         (54, None, "small", set()),
         (48, 5, "small", set()),
-        (100, None, None, set()),
+        (100, None, "size_100", set()),
+        (2000, None, None, set()),
     ],
 )
 def test_candidates_fit_the_images(
     side: int, num_classes: int | None, first: str | None, others: set[str], tmp_path: Path
 ) -> None:
     _png(tmp_path / "class_0_example_0.png", side)
-    names = [profile.name for profile in candidate_profiles(list_examples(tmp_path), num_classes)]
+    candidates = candidate_profiles(list_examples(tmp_path), num_classes)
+    names = [profile.name for profile in candidates if " with " not in profile.name]
     assert names[:1] == ([first] if first else [])
     assert set(names[1:]) == others
+    ways = {(one.crop, one.channel_order, one.scaling, one.mean) for one in candidates}
+    assert len(ways) == len(candidates) == 5 * len({one.crop for one in candidates})
 
 
 def test_folders_of_round_11_are_recognised_by_their_names(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Command line of the measurements: `python -m detector.commands.measure measure --models ROUND --output FOLDER ...`.
+"""Command line of the measurements: `python -m laboratory.measuring measure --models ROUND --output FOLDER ...`.
 
 Writes one small file of readings per architecture, from which everything else is computed without the models. The same
 command continues where it was interrupted, and takes in models that have appeared since.
@@ -77,7 +77,7 @@ def _write(folder: Path, measured: MeasuredRound, skipped: Sequence[LeftOut]) ->
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m detector.commands.measure", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m laboratory.measuring", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add = commands.add_parser("measure", help="measure the models of a round under all thetas of a grid").add_argument
     add("--models", type=Path, required=True, help="folder of the round")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from detector.commands import program
+from detector import program
 from detector.commands.cli import parse
 
 

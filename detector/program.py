@@ -17,10 +17,12 @@ from typing import NoReturn
 from detector.base.clock import SystemClock, process_started
 from detector.base.errors import DetectorError, ExitCode, UsageError, printable
 from detector.base.files import NEUTRAL, write_probability
-from detector.base.process import keep_freed_memory, leave, use_one_thread_a_call
+from detector.base.interrupts import release_interrupts
+from detector.base.log import log_to_stderr, tell_error
+from detector.base.process import keep_freed_memory, leave, leave_deleted_directory, use_one_thread_a_call
 from detector.base.resources import data_directory
 from detector.commands.cli import Command, ConfigureCommand, InferCommand, Output, named_log_format, named_result, parse
-from detector.commands.logs import set_up_logs, tell_error
+from detector.commands.outputs import begin_outputs
 
 CONSOLE_SCRIPT = "trojan-detector"
 _INTERRUPTED = 130  # as shells report Ctrl-C
@@ -41,9 +43,12 @@ def main(arguments: Sequence[str], name: str = CONSOLE_SCRIPT) -> int:
     log_format, command = named_log_format(arguments), None
     try:
         command = _parsed(arguments, name)
-        set_up_logs(log_format, _level(command.output))
+        log_to_stderr(log_format, _level(command.output))
         if isinstance(command, InferCommand):
-            _leave_neutral(command.result_filepath)
+            with contextlib.suppress(UsageError):  # `run` tells it
+                begin_outputs(command)
+        release_interrupts()
+        _leave_deleted_directory(command)
         # Imported here, for it takes most of a second: whoever is killed in it has left a neutral answer.
         from detector.commands.run import Circumstances, run
 
@@ -93,14 +98,20 @@ def _parsed(arguments: Sequence[str], name: str) -> Command:
     except DetectorError:
         result = named_result(arguments)
         if result is not None:
-            _leave_neutral(result)
+            with contextlib.suppress(UsageError):  # the first error is the one to tell
+                write_probability(result, NEUTRAL)
         raise
 
 
-def _leave_neutral(result: Path) -> None:
-    """0.5 in the result file, where that can be written; `run` tells where it cannot."""
-    with contextlib.suppress(UsageError):
-        write_probability(result, NEUTRAL)
+def _leave_deleted_directory(command: Command) -> None:
+    relative = [value for value in vars(command).values() if isinstance(value, Path) and not value.is_absolute()]
+    if leave_deleted_directory() and relative:
+        raise UsageError(
+            "the working directory has been deleted",
+            where=relative[0],
+            expected="absolute paths, or a working directory that exists",
+            next_step="change to a directory that exists",
+        )
 
 
 def _show(text: str) -> None:
