@@ -294,6 +294,7 @@ def _provenance(
         evaluation=_in_words(compared[0], adaptation, min(FOLDS, fewest_in_a_class(models))),
         source=f"{version}, seed {adaptation.seed}",
         notes=(*notes, *origin.notes)[:_MOST_NOTES],
+        architectures=tuple(models.architectures),
     )
 
 
