@@ -115,7 +115,11 @@ def _head(found: Study) -> str:
             f"{found.auc:.2f} ({found.auc_interval[0]:.2f}-{found.auc_interval[1]:.2f})",
             f"{found.cross_entropy:.2f} +- {found.half_width:.2f}",
         ),
-        (f"the same with labels shuffled ({found.permutations} times; p = {found.p_value:.3f})", f"{found.chance:.2f}", ""),
+        (
+            f"the same with labels shuffled ({found.permutations} times; p = {found.p_value:.3f})",
+            f"{found.chance:.2f}",
+            "",
+        ),
     )
     return (
         "# What the universal bundle is worth elsewhere\n\n"

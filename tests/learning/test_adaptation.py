@@ -226,9 +226,9 @@ def test_what_is_told_and_kept() -> None:
     )
     for words in ("3-fold", "shuffled, 3 times", "p = ", "start unchanged"):
         assert words in origin.evaluation
-    told = zip(adapted.compared, origin.notes[1:], strict=False)
+    pairs = zip(adapted.compared, origin.notes[1:], strict=False)
     assert "of resnet18;" in origin.notes[0]
-    assert [f"cross-entropy of {one.start.cross_entropy:.3f}" in note for one, note in told] == [True, True]
+    assert [f"cross-entropy of {one.start.cross_entropy:.3f}" in note for one, note in pairs] == [True, True]
     assert origin.notes[-1] == "a note of the start"
     assert origin.architectures == ("resnet18", "vgg11bn")
     known = dict(parameters.configurations[1].known)["mean_lead"]
