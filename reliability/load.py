@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import os
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector import program
-from reliability.faults import ROOT
+from reliability.faults import ROOT, patient_settings
 
 _WARM = 3  # detections of each sample, before memory is compared: pools and caches fill
 _GROWTH = 0.1  # of the memory after these
@@ -35,13 +34,11 @@ class After:
 
 def detection(sample: Path, output: Path) -> After:
     """Judge the sample in this process."""
-    settings = json.loads((ROOT / "metaparameters.json").read_text()) | {"infer_max_seconds": 3600}
-    (output / "metaparameters.json").write_text(json.dumps(settings))
     words = ["--model_filepath", str(sample / "model.pt"), "--examples_dirpath", str(sample / "example_data")]
     words += ["--result_filepath", str(output / "result.txt"), "--scratch_dirpath", str(output / "scratch")]
     began = time.monotonic()
     with contextlib.redirect_stdout(io.StringIO()):
-        code = program.main([*words, "--metaparameters_filepath", str(output / "metaparameters.json")])
+        code = program.main([*words, "--metaparameters_filepath", str(patient_settings(output))])
     answer = f"{(output / 'result.txt').read_text().strip()} (exit {code})"
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
@@ -53,7 +50,7 @@ def findings(history: dict[str, list[After]]) -> list[str]:
     told = [
         f"{name}: answers {sorted({one.answer for one in runs})}"
         for name, runs in history.items()
-        if len({one.answer for one in runs}) > 1
+        if len({one.answer for one in runs}) > 1 or not runs[0].answer.endswith("(exit 0)")
     ]
     rounds = [max(one.memory for one in turn) for turn in zip(*history.values(), strict=True)][_WARM - 1 :]
     if rounds and rounds[-1] > (1 + _GROWTH) * rounds[0]:

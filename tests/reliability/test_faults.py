@@ -83,14 +83,18 @@ def test_a_process_that_ends_before_it_is_killed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("last", "told"),
     [
-        (After("0.5", 101 << 20, 9, 1.0), []),
-        (After("0.6", 101 << 20, 9, 1.0), ["answers"]),
-        (After("0.5", 120 << 20, 9, 1.0), ["memory"]),
-        (After("0.5", 101 << 20, 10, 1.0), ["descriptors"]),
+        (After("0.5 (exit 0)", 101 << 20, 9, 1.0), []),
+        (After("0.6 (exit 0)", 101 << 20, 9, 1.0), ["answers"]),
+        (After("0.5 (exit 0)", 120 << 20, 9, 1.0), ["memory"]),
+        (After("0.5 (exit 0)", 101 << 20, 10, 1.0), ["descriptors"]),
     ],
 )
 def test_growth_and_other_answers_are_told(last: After, told: list[str]) -> None:
-    runs = [After("0.5", size << 20, 9, 1.0) for size in (50, 90, 100, 100)]
+    runs = [After("0.5 (exit 0)", size << 20, 9, 1.0) for size in (50, 90, 100, 100)]
     found = findings({"one": [*runs, last]})
     assert [any(word in one for one in found) for word in told] == [True] * len(told)
     assert len(found) == len(told)
+
+
+def test_detections_without_an_answer_are_told() -> None:
+    assert findings({"one": [After("0.5 (exit 5)", 1 << 20, 9, 1.0)] * 4}) == ["one: answers ['0.5 (exit 5)']"]
