@@ -210,8 +210,8 @@ def test_what_is_told_and_kept() -> None:
     found = models(7, count=20)
     cheap = configuration(PROBES[:2], 6)
     features = (found.features[0], found.features[0] + 0.01)
-    told = replace(found, features=features, architectures=("resnet18",))
-    adapted = adapt(told, adaptation(start(configuration(), cheap)))
+    measured = replace(found, features=features, architectures=("resnet18",))
+    adapted = adapt(measured, adaptation(start(configuration(), cheap)))
     parameters = adapted.parameters
     assert parameters is not None
     assert (adapted.architecture, adapted.num_models, adapted.num_poisoned, adapted.reason) == ("any", 20, 10, "")
