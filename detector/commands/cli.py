@@ -16,8 +16,8 @@ from typing import NoReturn
 
 from detector import __version__
 from detector.base.errors import UsageError
+from detector.base.log import LogFormat
 from detector.base.resources import LEARNED_PARAMETERS, METAPARAMETERS, METAPARAMETERS_SCHEMA
-from detector.commands.logs import LogFormat
 from detector.rounds.example_names import ImageFormat
 from detector.rounds.registry import FOLDERS
 
