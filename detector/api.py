@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -33,8 +34,9 @@ from detector.commands.inspect import Inspection, inspect_model
 from detector.commands.settings import Settings, load_settings
 from detector.commands.train_settings import TrainSettings, load_train_settings
 from detector.model_file import SavedModel
-from detector.report.html import report_html
-from detector.report.report import Report, report_text, to_document
+from detector.report.document import to_document
+from detector.report.report import Report
+from detector.report.summary import summary_text
 from detector.report.verdict import Judgement, judgement
 
 if TYPE_CHECKING:
@@ -118,13 +120,15 @@ class Verdict:
         """What `infer` writes as report.json."""
         return to_document(self.data)
 
-    def to_html(self) -> str:
-        """A self-contained page."""
-        return report_html(self.data)
+    def to_html(self, examples: StrPath | None = None) -> str:
+        """A self-contained page; with the images in it where the folder of examples is given."""
+        from detector.report.html import page
+
+        return page(self.report(), None if examples is None else Path(examples))
 
     def __str__(self) -> str:
         """What `infer` prints."""
-        return report_text(self.data)
+        return summary_text(self.report())
 
 
 def detect(
@@ -165,7 +169,7 @@ def detect(
         An argument is not of this kind.
     """
     clock = SystemClock()
-    started = clock.now()
+    started, date = clock.now(), datetime.now(UTC).isoformat(timespec="seconds")
     if not (math.isfinite(seconds) and seconds > 0):
         raise UsageError(f"{seconds} seconds", where="seconds", expected="a positive number", next_step="give one")
     directory, settings = _learned(bundle)
@@ -174,7 +178,8 @@ def detect(
         request = Request(_saved(model), folder, directory)
         detection = Detection(request, settings, Budget(clock, started, settings.max_seconds), progress)
         report = detection.run()
-    return Verdict(replace(report, timings={**report.timings, "total": clock.now() - started}))
+    timings = {**report.timings, "total": clock.now() - started}
+    return Verdict(replace(report, timings=timings, date=date, settings=settings.metaparameters))
 
 
 def inspect(model: Model) -> Inspection:

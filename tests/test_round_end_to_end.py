@@ -63,13 +63,14 @@ def test_the_round_is_one(generated: Path) -> None:
 
 
 def test_it_is_learned_from(configured: Any) -> None:
-    assert configured.code == 0, configured.stderr
+    assert configured.code in (0, 7), configured.stderr
     assert "8 of 8 models" in configured.stderr
     assert load_bundle(configured.output / "learned", "configured").base_rate == 0.5
     path = configured.output / "learned" / "configured" / f"{NAME}.json"
     if not path.exists():  # an honest answer to eight networks that have learned next to nothing
-        assert "Nothing could be learned" in configured.stdout
+        assert configured.code == 7 and "Nothing could be learned" in configured.stdout
         return
+    assert configured.code == 0
     configurations = json.loads(path.read_text())["configurations"]
     costs = [one["cost"] for one in configurations]
     assert costs == sorted(costs, reverse=True)

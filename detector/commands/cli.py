@@ -16,11 +16,12 @@ from typing import NoReturn
 
 from detector import __version__
 from detector.base.errors import UsageError
+from detector.base.log import LogFormat
 from detector.base.resources import LEARNED_PARAMETERS, METAPARAMETERS, METAPARAMETERS_SCHEMA
 from detector.rounds.example_names import ImageFormat
 from detector.rounds.registry import FOLDERS
 
-SUBCOMMANDS = ("infer", "configure", "inspect")
+SUBCOMMANDS = ("infer", "configure", "inspect", "report")
 
 # Options of some generation of the API that this detector has no use for; accepted so that they are never "unknown".
 _UNUSED_PATHS = (
@@ -33,17 +34,34 @@ _UNUSED_PATHS = (
 _UNUSED_FLAGS = ("cls_token_is_first",)
 _ONLY_INFER_PATHS = ("model_filepath", "result_filepath", "examples_dirpath", "features_filepath")
 
+_WITH_DEFAULTS = ("metaparameters_filepath", "learned_parameters_dirpath")
 _INPUTS = ("model_filepath", "metaparameters_filepath", "schema_filepath", "examples_dirpath")
 
 _EPILOG = """
 exit codes: 0 answered, 1 internal error, 2 usage, 3 model refused, 4 examples unusable, 5 parameters invalid,
-6 deadline before any measurement. The result file holds 0.5 after every code but 0.
+6 deadline before any measurement. The result file holds 0.5 after every code but 0. 7 of configure: nothing learned.
 """
+
+
+Change = tuple[str, str]
+"""A metaparameter and its value, as JSON or as plain text."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """How much is told, and in which form: nothing but errors (`quiet`), all (`verbose`), or the verdict."""
+
+    quiet: bool = False
+    verbose: bool = False
+    log_format: LogFormat = LogFormat.TEXT
 
 
 @dataclass(frozen=True)
 class InferCommand:
     """Estimate the probability that one model is poisoned."""
+
+    # `bundle` is a name or a path, `changes` are metaparameters set by `--set`, `given` names the options of paths that
+    # the caller has given and that have defaults.
 
     model_filepath: Path
     result_filepath: Path
@@ -54,6 +72,12 @@ class InferCommand:
     learned_parameters_dirpath: Path
     features_filepath: Path | None
     unknown_options: tuple[str, ...]
+    as_json: bool = False
+    html_filepath: Path | None = None
+    bundle: str | None = None
+    changes: tuple[Change, ...] = ()
+    given: frozenset[str] = frozenset()
+    output: Output = Output()
 
 
 @dataclass(frozen=True)
@@ -62,6 +86,17 @@ class InspectCommand:
 
     model_filepath: Path
     as_json: bool
+    output: Output = Output()
+
+
+@dataclass(frozen=True)
+class ReportCommand:
+    """Show a report.json that `infer` has written: on the terminal, and as a page of HTML."""
+
+    report_filepath: Path
+    html_filepath: Path | None
+    examples_dirpath: Path | None
+    output: Output = Output()
 
 
 @dataclass(frozen=True)
@@ -80,9 +115,11 @@ class ConfigureCommand:
     automatic_configuration: bool
     start_from: str | None
     unknown_options: tuple[str, ...]
+    changes: tuple[Change, ...] = ()
+    output: Output = Output()
 
 
-Command = InferCommand | InspectCommand | ConfigureCommand
+Command = InferCommand | InspectCommand | ConfigureCommand | ReportCommand
 
 
 class _Parser(argparse.ArgumentParser):
@@ -112,6 +149,8 @@ def parse(arguments: Sequence[str], home: Path, name: str = "entrypoint.py") -> 
     rest = arguments[1:] if arguments and arguments[0] in SUBCOMMANDS else arguments
     if subcommand == "inspect":
         return _parse_inspect(rest, name)
+    if subcommand == "report":
+        return _parse_report(rest, name)
     if subcommand == "configure" or "--configure_mode" in rest:
         return _parse_configure(rest, home, name)
     return _parse_infer(rest, home, name)
@@ -121,8 +160,55 @@ def _parse_inspect(arguments: Sequence[str], name: str) -> InspectCommand:
     parser = _Parser(prog=f"{name} inspect", description=InspectCommand.__doc__, allow_abbrev=False)
     parser.add_argument("model", type=Path, help="the model file")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    _add_output(parser)
     options = parser.parse_args(arguments)
-    return InspectCommand(options.model, options.json)
+    return InspectCommand(options.model, options.json, _output(options))
+
+
+def _parse_report(arguments: Sequence[str], name: str) -> ReportCommand:
+    parser = _Parser(prog=f"{name} report", description=ReportCommand.__doc__, allow_abbrev=False)
+    parser.add_argument("report", type=Path, help="the report.json of a scratch folder")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write it as one self-contained page")
+    parser.add_argument("--examples_dirpath", type=Path, metavar="DIR", help="show these images on the page")
+    _add_output(parser)
+    options = parser.parse_args(arguments)
+    return ReportCommand(options.report, options.html, options.examples_dirpath, _output(options))
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    """The options of all commands that say how much is told."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--quiet", action="store_true", help="tell nothing but errors")
+    group.add_argument("--verbose", action="store_true", help="tell all that the report says")
+    formats = [str(one) for one in LogFormat]
+    parser.add_argument("--log_format", choices=formats, default="text", help="of the log on stderr (default: text)")
+
+
+def _changes(options: argparse.Namespace) -> tuple[Change, ...]:
+    pairs = [text.partition("=") for text in options.set]
+    for key, sign, _ in pairs:
+        if not key or not sign:
+            raise UsageError(
+                f"{key!r} sets nothing",
+                where="--set",
+                expected="KEY=VALUE with a key of metaparameters.json, as infer_max_seconds=300",
+                next_step="write it like that",
+            )
+    return tuple((key, value) for key, _, value in pairs)
+
+
+def _output(options: argparse.Namespace) -> Output:
+    return Output(options.quiet, options.verbose, LogFormat(options.log_format))
+
+
+def named_log_format(arguments: Sequence[str]) -> LogFormat:
+    """The format that the arguments ask for, whatever else is wrong with them."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    _add_output(parser)
+    try:
+        return _output(parser.parse_known_args(list(arguments))[0]).log_format
+    except UsageError:
+        return LogFormat.TEXT
 
 
 def _infer_parser(home: Path, name: str) -> _Parser:
@@ -130,6 +216,7 @@ def _infer_parser(home: Path, name: str) -> _Parser:
         prog=name,
         usage="%(prog)s [infer] --model_filepath FILE --result_filepath FILE --scratch_dirpath DIR [options]\n"
         "       %(prog)s inspect MODEL [--json]\n"
+        "       %(prog)s report REPORT.JSON [--html FILE]\n"
         "       %(prog)s configure --configure_models_dirpath DIR --learned_parameters_dirpath DIR [options]",
         description=InferCommand.__doc__,
         epilog=_EPILOG,
@@ -148,11 +235,15 @@ def _infer_parser(home: Path, name: str) -> _Parser:
     add(
         "--learned_parameters_dirpath",
         type=Path,
-        default=home / LEARNED_PARAMETERS,
         metavar="DIR",
-        help="bundles of learned parameters, or one bundle (default: the shipped learned_params)",
+        help="bundles of learned parameters, or one bundle; a metaparameters.json there is used, too (default: the "
+        "shipped learned_params)",
     )
+    add("--bundle", metavar="NAME_OR_PATH", help="a bundle there, or any other one by the path of its folder")
     add("--features_filepath", type=Path, metavar="FILE", help="also write the signal vector there, as a two-row CSV")
+    add("--html", type=Path, metavar="FILE", help="also write the report there, as one self-contained page")
+    add("--json", action="store_true", help="print the report as JSON instead of the verdict")
+    _add_output(parser)
     _accept(parser, (*_UNUSED_PATHS, "configure_models_dirpath"), (*_UNUSED_FLAGS, "automatic_configuration"))
     return parser
 
@@ -171,6 +262,13 @@ def _add_metaparameters(parser: _Parser, home: Path) -> None:
         metavar="FILE",
         help="JSON Schema of the metaparameters (default: the shipped one)",
     )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a metaparameter other than in the file, as infer_max_seconds=300; several are allowed",
+    )
 
 
 def _accept(parser: _Parser, paths: Sequence[str], flags: Sequence[str]) -> None:
@@ -183,12 +281,12 @@ def _accept(parser: _Parser, paths: Sequence[str], flags: Sequence[str]) -> None
 
 def _parse_infer(arguments: Sequence[str], home: Path, name: str) -> InferCommand:
     options, unknown = _infer_parser(home, name).parse_known_args(list(arguments))
-    for output in (options.result_filepath, options.features_filepath):
+    for output in (options.result_filepath, options.features_filepath, options.html):
         if output is not None and _is_input(output, options):
             raise UsageError(
                 "an answer would overwrite an input",
                 where=output,
-                expected="a result and features file apart from the model, its examples and the settings",
+                expected="a result, features and HTML file apart from the model, its examples and the settings",
                 next_step="name another file",
             )
     return InferCommand(
@@ -198,9 +296,15 @@ def _parse_infer(arguments: Sequence[str], home: Path, name: str) -> InferComman
         examples_dirpath=options.examples_dirpath or _examples_beside(options.model_filepath),
         metaparameters_filepath=options.metaparameters_filepath or home / METAPARAMETERS,
         schema_filepath=options.schema_filepath,
-        learned_parameters_dirpath=options.learned_parameters_dirpath,
+        learned_parameters_dirpath=options.learned_parameters_dirpath or home / LEARNED_PARAMETERS,
         features_filepath=options.features_filepath,
         unknown_options=tuple(unknown),
+        as_json=options.json,
+        html_filepath=options.html,
+        bundle=options.bundle,
+        changes=_changes(options),
+        given=frozenset(name for name in _WITH_DEFAULTS if getattr(options, name) is not None),
+        output=_output(options),
     )
 
 
@@ -211,7 +315,7 @@ def _configure_parser(home: Path, name: str) -> _Parser:
         f"       {name} --configure_mode ... (the same, as Rounds 9 and later have it)",
         description="Learn from a folder of labelled models how to tell poisoned ones, for `infer` to use.",
         epilog="exit codes: 0 configured, 1 internal error, 2 usage, 5 parameters or models that nothing can be "
-        "learned from",
+        "learned from, 7 a bundle was written, and nothing was learned but the base rate",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -242,6 +346,7 @@ def _configure_parser(home: Path, name: str) -> _Parser:
         help="learn on from the mapping of this bundle for any architecture instead, such as `universal`: the name of "
         "a bundle in the learned parameters or of a shipped one, or its folder",
     )
+    _add_output(parser)
     _accept(parser, (*_UNUSED_PATHS, *_ONLY_INFER_PATHS), (*_UNUSED_FLAGS, "configure_mode"))
     return parser
 
@@ -258,6 +363,8 @@ def _parse_configure(arguments: Sequence[str], home: Path, name: str) -> Configu
         automatic_configuration=options.automatic_configuration,
         start_from=options.start_from,
         unknown_options=tuple(unknown),
+        changes=_changes(options),
+        output=_output(options),
     )
 
 

@@ -19,6 +19,7 @@ from detector.base.clock import Clock
 from detector.base.cpus import usable_cpus
 from detector.base.errors import ParametersError, UsageError
 from detector.base.temporary import run_folder
+from detector.commands.profile_check import check_profile
 from detector.commands.start import StartBundle, find_start
 from detector.commands.train_settings import TrainSettings
 from detector.learning.adaptation import Adaptation, Adapted, RoundFeatures, adapt
@@ -94,6 +95,8 @@ def configure(request: ConfigureRequest, settings: TrainSettings, clock: Clock) 
     found = read_round(request.models_dirpath)
     check_target(request.learned_parameters_dirpath)
     way = _way(request)
+    if request.start_from is None:  # a start brings its own
+        check_profile(found, settings.preprocessing)
     with ExitStack() as stack:
         scratch = request.scratch_dirpath or stack.enter_context(
             run_folder(request.learned_parameters_dirpath, _MEASURING)

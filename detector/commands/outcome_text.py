@@ -10,7 +10,7 @@ from detector.mapping.configuration import Configuration
 
 _ROW = "{:<16}{:>7}{:>10}{:>13}{:>14}{:>16}{:>14}"
 _HEADER = ("architecture", "models", "poisoned", "held-out CE", "held-out AUC", "held-out error", "in-sample CE")
-_NOTHING = "Nothing could be learned: whatever the model, the answer is the base rate."
+_NOTHING = "NOTHING LEARNED. Nothing could be learned: whatever the model, the answer is the base rate."
 _COMPARISON = "{:<24}{:>10}{:>11}{:>13}{:>14}{:>16}{:>14}   {}"
 _COMPARISON_HEADER = (
     "configuration", "start CE", "start AUC", "held-out CE", "held-out AUC", "held-out error", "in-sample CE", "moved",
@@ -34,7 +34,7 @@ def outcome_text(outcome: Outcome) -> str:
 def _lines_by_architecture(outcome: Outcome) -> list[str]:
     lines = [_ROW.format(*_HEADER), *map(_row, outcome.learned)]
     lines += [_chosen(one) for one in outcome.learned if one.parameters is not None]
-    return lines if any(one.parameters for one in outcome.learned) else [*lines, _NOTHING]
+    return lines if any(one.parameters for one in outcome.learned) else [_NOTHING, *lines]
 
 
 def _row(one: Learned) -> str:

@@ -14,6 +14,7 @@ from detector.learning.experience import seen
 from detector.mapping.any_of import AnyOf
 from detector.mapping.bundles import Bundle, write_bundle
 from detector.mapping.configuration import Clip, Configuration, Figures
+from detector.mapping.known import known_networks
 from detector.mapping.parameters import ANY_ARCHITECTURE, LearnedParameters, Provenance
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import ModelFeature
@@ -41,6 +42,7 @@ def write_universal(answers: Sequence[ModelAnswers], directory: Path) -> Path:
         evaluation=_EVALUATION,
         source="python -m laboratory.domains",
         notes=(f"Fitted on images of {_sizes(answers)} pixels a side.",),
+        architectures=tuple(sorted({one.architecture for one in answers})),
     )
     base_rate = 0.5  # of rounds of NIST's, which are balanced; ours lose more poisoned models than clean ones
     parameters = LearnedParameters(
@@ -77,6 +79,7 @@ def configuration(answers: Sequence[ModelAnswers], cost: Cost) -> Configuration:
         experience=tuple(
             (one.name, seen(domains.column(name))) for one, name in zip(inputs, made.features, strict=True)
         ),
+        known=known_networks([one.name for one in inputs], domains.columns(made.features), domains.labels),
     )
 
 
