@@ -19,6 +19,7 @@ HOME = Path(__file__).resolve().parents[1]
 FLOORS = (
     ("detector.api",),
     ("detector.commands",),
+    ("detector.scoring",),
     ("detector.learning",),
     ("detector.sweep", "detector.report"),
     ("detector.mapping",),

@@ -12,15 +12,16 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from detector import __version__
 from detector.base.errors import UsageError
-from detector.base.resources import LEARNED_PARAMETERS, METAPARAMETERS, METAPARAMETERS_SCHEMA
+from detector.base.resources import LEARNED_PARAMETERS, METAPARAMETERS
+from detector.commands.arguments import Parser, add_metaparameters
+from detector.commands.evaluate_arguments import EvaluateCommand, MergeCommand, parse_evaluate, parse_merge
 from detector.rounds.names import ImageFormat
 from detector.rounds.registry import FOLDERS
 
-SUBCOMMANDS = ("infer", "configure", "inspect")
+SUBCOMMANDS = ("infer", "configure", "inspect", "evaluate", "merge")
 
 # Options of some generation of the API that this detector has no use for; accepted so that they are never "unknown".
 _UNUSED_PATHS = (
@@ -81,17 +82,7 @@ class ConfigureCommand:
     unknown_options: tuple[str, ...]
 
 
-Command = InferCommand | InspectCommand | ConfigureCommand
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(
-            message,
-            where=self.prog,
-            expected=" ".join(self.format_usage().split()),
-            next_step="run with --help for all options",
-        )
+Command = InferCommand | InspectCommand | ConfigureCommand | EvaluateCommand | MergeCommand
 
 
 def parse(arguments: Sequence[str], home: Path, name: str = "entrypoint.py") -> Command:
@@ -111,25 +102,30 @@ def parse(arguments: Sequence[str], home: Path, name: str = "entrypoint.py") -> 
     rest = arguments[1:] if arguments and arguments[0] in SUBCOMMANDS else arguments
     if subcommand == "inspect":
         return _parse_inspect(rest, name)
+    if subcommand == "evaluate":
+        return parse_evaluate(rest, home, name)
+    if subcommand == "merge":
+        return parse_merge(rest, name)
     if subcommand == "configure" or "--configure_mode" in rest:
         return _parse_configure(rest, home, name)
     return _parse_infer(rest, home, name)
 
 
 def _parse_inspect(arguments: Sequence[str], name: str) -> InspectCommand:
-    parser = _Parser(prog=f"{name} inspect", description=InspectCommand.__doc__, allow_abbrev=False)
+    parser = Parser(prog=f"{name} inspect", description=InspectCommand.__doc__, allow_abbrev=False)
     parser.add_argument("model", type=Path, help="the model file")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = parser.parse_args(arguments)
     return InspectCommand(options.model, options.json)
 
 
-def _infer_parser(home: Path, name: str) -> _Parser:
-    parser = _Parser(
+def _infer_parser(home: Path, name: str) -> Parser:
+    parser = Parser(
         prog=name,
         usage="%(prog)s [infer] --model_filepath FILE --result_filepath FILE --scratch_dirpath DIR [options]\n"
         "       %(prog)s inspect MODEL [--json]\n"
-        "       %(prog)s configure --configure_models_dirpath DIR --learned_parameters_dirpath DIR [options]",
+        "       %(prog)s configure --configure_models_dirpath DIR --learned_parameters_dirpath DIR [options]\n"
+        "       %(prog)s evaluate ROUND --output DIR [options]",
         description=InferCommand.__doc__,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -143,7 +139,7 @@ def _infer_parser(home: Path, name: str) -> _Parser:
     add(
         "--examples_dirpath", type=Path, metavar="DIR", help="clean PNG images (default: example_data beside the model)"
     )
-    _add_metaparameters(parser, home)
+    add_metaparameters(parser, home)
     add(
         "--learned_parameters_dirpath",
         type=Path,
@@ -156,23 +152,7 @@ def _infer_parser(home: Path, name: str) -> _Parser:
     return parser
 
 
-def _add_metaparameters(parser: _Parser, home: Path) -> None:
-    parser.add_argument(
-        "--metaparameters_filepath",
-        type=Path,
-        metavar="FILE",
-        help="settings of the detector (default: the shipped metaparameters.json)",
-    )
-    parser.add_argument(
-        "--schema_filepath",
-        type=Path,
-        default=home / METAPARAMETERS_SCHEMA,
-        metavar="FILE",
-        help="JSON Schema of the metaparameters (default: the shipped one)",
-    )
-
-
-def _accept(parser: _Parser, paths: Sequence[str], flags: Sequence[str]) -> None:
+def _accept(parser: Parser, paths: Sequence[str], flags: Sequence[str]) -> None:
     """Take options that play no part, so that they are not reported as unknown."""
     for name in paths:
         parser.add_argument(f"--{name}", metavar="PATH", help=argparse.SUPPRESS)
@@ -203,8 +183,8 @@ def _parse_infer(arguments: Sequence[str], home: Path, name: str) -> InferComman
     )
 
 
-def _configure_parser(home: Path, name: str) -> _Parser:
-    parser = _Parser(
+def _configure_parser(home: Path, name: str) -> Parser:
+    parser = Parser(
         prog=f"{name} configure",
         usage="%(prog)s --configure_models_dirpath DIR --learned_parameters_dirpath DIR [options]\n"
         f"       {name} --configure_mode ... (the same, as Rounds 9 and later have it)",
@@ -229,7 +209,7 @@ def _configure_parser(home: Path, name: str) -> _Parser:
         help="where the bundle `configured` and a metaparameters.json that names it are written",
     )
     add("--scratch_dirpath", type=Path, metavar="DIR", help="where measurements are kept, for a second run to go on")
-    _add_metaparameters(parser, home)
+    add_metaparameters(parser, home)
     add(
         "--automatic_configuration",
         action="store_true",
@@ -255,7 +235,7 @@ def _parse_configure(arguments: Sequence[str], home: Path, name: str) -> Configu
 
 def named_result(arguments: Sequence[str]) -> Path | None:
     """The result file that the arguments name, whatever else is wrong with them."""
-    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser = Parser(add_help=False, allow_abbrev=False)
     for name in ("result_filepath", *_INPUTS):
         parser.add_argument(f"--{name}", type=Path)
     try:

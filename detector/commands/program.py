@@ -21,6 +21,7 @@ from detector.commands.cli import Command, InferCommand, named_result, parse
 
 CONSOLE_SCRIPT = "trojan-detector"
 _INTERRUPTED = 130  # as shells report Ctrl-C
+_WITH_WORKERS = frozenset({"detector.base.pool", "detector.commands.configure"})
 
 
 def program(name: str = CONSOLE_SCRIPT) -> NoReturn:
@@ -28,7 +29,7 @@ def program(name: str = CONSOLE_SCRIPT) -> NoReturn:
     use_one_thread_a_call()
     keep_freed_memory()
     code = main(sys.argv[1:], name)
-    if "detector.commands.configure" in sys.modules:  # it has had worker processes: an end in order
+    if not sys.modules.keys().isdisjoint(_WITH_WORKERS):  # it has had worker processes: an end in order
         sys.exit(code)
     leave(code)
 

@@ -22,6 +22,7 @@ from detector.base.errors import DetectorError, ExitCode, ParametersError, Usage
 from detector.base.files import NEUTRAL, write_file, write_probability
 from detector.commands.cli import Command, ConfigureCommand, InferCommand, InspectCommand
 from detector.commands.detect import Detection, Request
+from detector.commands.evaluate_arguments import EvaluateCommand, MergeCommand
 from detector.commands.inspect import inspect_model, inspection_text
 from detector.commands.settings import load_settings, metaparameters_with_bundle
 from detector.measurement.model_under_test import Logits
@@ -47,6 +48,8 @@ def run(command: Command, clock: Clock, started: float) -> str:
         return json.dumps(to_plain(inspection), indent=2) if command.as_json else inspection_text(inspection)
     if isinstance(command, ConfigureCommand):
         return _configure(command, clock)
+    if isinstance(command, EvaluateCommand | MergeCommand):
+        return _evaluate(command, clock)
     return _infer(command, clock, started)
 
 
@@ -68,6 +71,25 @@ def _configure(command: ConfigureCommand, clock: Clock) -> str:
     if command.metaparameters_given:
         _save(command.metaparameters_filepath, metaparameters)
     return outcome_text(outcome)
+
+
+def _evaluate(command: EvaluateCommand | MergeCommand, clock: Clock) -> str:
+    from detector.commands.evaluate import EvaluateRequest, Shard, evaluate, evaluation_text, merge
+
+    if isinstance(command, MergeCommand):
+        return evaluation_text(merge(command.round_dirpath, command.output_dirpath))
+    logging.getLogger("detector").setLevel(logging.INFO)  # it may take hours: progress is told
+    settings = load_settings(command.metaparameters_filepath, command.schema_filepath)
+    settings = replace(
+        settings, bundle=command.bundle or settings.bundle, max_seconds=command.seconds or settings.max_seconds
+    )
+    shard = Shard.parse(command.shard) if command.shard else None
+    request = EvaluateRequest(command.round_dirpath, command.output_dirpath, command.learned_parameters_dirpath, shard)
+    try:
+        return evaluation_text(evaluate(request, settings, command.workers, clock))
+    except KeyboardInterrupt:
+        _log.warning("interrupted: the same command goes on where it stopped")
+        raise
 
 
 def _write_metaparameters(path: Path, content: bytes) -> None:
