@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from detector.base.errors import UsageError
 from detector.base.resources import METAPARAMETERS_SCHEMA
+from detector.base.workers import Backend, Workers
 
 
 class Parser(argparse.ArgumentParser):
@@ -38,3 +39,35 @@ def add_metaparameters(parser: Parser, home: Path) -> None:
         metavar="FILE",
         help="JSON Schema of the metaparameters (default: the shipped one)",
     )
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """The three options for who does the work, which `workers_named` reads."""
+    add = parser.add_argument
+    add("--workers", type=_count, default=1, metavar="N", help="models worked on at the same time (default 1)")
+    add(
+        "--backend",
+        type=Backend,
+        choices=list(Backend),
+        help="what runs the workers: loky, processes of this machine, or dask (default: loky, with --scheduler dask)",
+    )
+    add("--scheduler", metavar="ADDRESS", help="a dask scheduler, such as tcp://10.0.0.1:8786, whose workers do it")
+
+
+def workers_named(options: argparse.Namespace) -> Workers:
+    """Who does the work, by the options of `add_workers`.
+
+    Raises
+    ------
+    UsageError
+        They do not go together.
+    """
+    backend = options.backend or (Backend.DASK if options.scheduler else Backend.LOKY)
+    return Workers(options.workers, backend, options.scheduler)
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return value

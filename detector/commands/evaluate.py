@@ -15,10 +15,10 @@ from pathlib import Path
 
 from detector import __version__
 from detector.base.clock import Budget, Clock
-from detector.base.cpus import usable_cpus
 from detector.base.errors import DetectorError, ExitCode, UsageError, printable
 from detector.base.files import NEUTRAL
 from detector.base.pool import Died, run_tasks
+from detector.base.workers import Workers
 from detector.commands.detect import Detection, Request
 from detector.commands.settings import Settings
 from detector.mapping.bundles import bundle_sha256, load_bundle
@@ -69,7 +69,7 @@ class Evaluation:
     metrics: RoundMetrics | None
 
 
-def evaluate(request: EvaluateRequest, settings: Settings, workers: int, clock: Clock) -> Evaluation:
+def evaluate(request: EvaluateRequest, settings: Settings, workers: Workers, clock: Clock) -> Evaluation:
     """Judge what has no answer yet, and score all answers.
 
     Raises
@@ -86,7 +86,7 @@ def evaluate(request: EvaluateRequest, settings: Settings, workers: int, clock: 
     answered = folder.begin(terms)
     own = request.shard.part(found.members) if request.shard else found.members
     waiting = [member for member in own if _is_to_be_judged(answered.get(member.name))]
-    settings = replace(settings, threads=settings.threads or max(1, usable_cpus() // workers))
+    settings = replace(settings, threads=settings.threads or workers.threads)
     judge = partial(judge_member, learned=request.learned_parameters_dirpath, settings=settings, clock=clock)
     for number, answer in enumerate(_answers(waiting, judge, workers), start=1):
         folder.add(answer)
@@ -159,7 +159,7 @@ def evaluation_text(evaluation: Evaluation) -> str:
     return f"{metrics_text(evaluation.answers, evaluation.metrics, evaluation.remarks)}\n{where}"
 
 
-def _answers(members: Sequence[Member], judge: Callable[[Member], Answer], workers: int) -> Iterator[Answer]:
+def _answers(members: Sequence[Member], judge: Callable[[Member], Answer], workers: Workers) -> Iterator[Answer]:
     for ended in run_tasks(judge, members, workers):
         if isinstance(ended, Died):
             yield _with_facts(_failed(ended.task.name, _DIED, ExitCode.INTERNAL, 0.0), ended.task)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector.base.resources import LEARNED_PARAMETERS, METAPARAMETERS
-from detector.commands.arguments import Parser, add_metaparameters
+from detector.base.workers import Workers
+from detector.commands.arguments import Parser, add_metaparameters, add_workers, workers_named
 
 _ROUND_HELP = "a round: folders id-<8 digits> with model.pt and examples; labels and METADATA.csv where there are any"
 
@@ -28,7 +29,7 @@ class EvaluateCommand:
     learned_parameters_dirpath: Path
     bundle: str | None
     seconds: float | None
-    workers: int
+    workers: Workers
     shard: str | None
 
 
@@ -58,7 +59,7 @@ def parse_evaluate(arguments: Sequence[str], home: Path, name: str) -> EvaluateC
         learned_parameters_dirpath=directory,
         bundle=bundle,
         seconds=options.seconds,
-        workers=options.workers,
+        workers=workers_named(options),
         shard=options.shard,
     )
 
@@ -76,7 +77,7 @@ def _evaluate_parser(home: Path, name: str) -> Parser:
     add("--output", type=Path, required=True, metavar="DIR", help="where results.csv and metrics.json go")
     add("--bundle", metavar="NAME_OR_PATH", help="the learned parameters (default: as the metaparameters say)")
     add("--seconds", type=_positive, metavar="S", help="time budget of a model (default: as the metaparameters say)")
-    add("--workers", type=_count, default=1, metavar="N", help="models judged at the same time (default 1)")
+    add_workers(parser)
     add("--shard", metavar="I/N", help="judge only every N-th model, beginning with number I; `merge` scores them all")
     add(
         "--learned_parameters_dirpath",
@@ -116,11 +117,4 @@ def _positive(text: str) -> float:
     value = float(text)
     if not (math.isfinite(value) and value > 0):
         raise argparse.ArgumentTypeError(f"{text} is no positive number")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
     return value

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +22,7 @@ import pytest
 from detector.base.clock import SystemClock
 from detector.base.errors import ParametersError, UsageError
 from detector.base.pool import Died, Done
+from detector.base.workers import Workers
 from detector.commands import evaluate as module
 from detector.commands.detect import Detection
 from detector.commands.evaluate import EvaluateRequest, evaluate, merge
@@ -27,6 +30,7 @@ from detector.commands.settings import Settings, load_settings
 from detector.report.report import Report
 from detector.scoring.answers import Answer, read_answers
 from detector.scoring.folder import Shard
+from tests.base.test_cluster import Cluster
 
 HOME = Path(__file__).resolve().parents[2]
 SETTINGS = load_settings(HOME / "metaparameters.json", HOME / "metaparameters_schema.json")
@@ -67,7 +71,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The pool works in this process; the list gets the names of the models that were judged."""
     judged: list[str] = []
 
-    def serial(work: Callable[[Any], Any], tasks: Sequence[Any], workers: int) -> Iterator[Done[Any, Any]]:
+    def serial(work: Callable[[Any], Any], tasks: Sequence[Any], workers: Workers) -> Iterator[Done[Any, Any]]:
         for task in tasks:
             judged.append(task.name)
             yield Done(task, work(task))
@@ -81,7 +85,7 @@ def request(members: Path, output: Path, shard: Shard | None = None) -> Evaluate
 
 
 def judged(members: Path, output: Path, settings: Settings = SETTINGS, shard: Shard | None = None) -> Any:
-    return evaluate(request(members, output, shard), settings, 1, SystemClock())
+    return evaluate(request(members, output, shard), settings, Workers(), SystemClock())
 
 
 def timeless(answers: Sequence[Answer]) -> list[Answer]:
@@ -111,6 +115,8 @@ def test_what_is_written(members: Path, here: list[str], tmp_path: Path) -> None
     assert list(metrics["by_trigger_type"]) == ["instagram", "polygon"]
     assert list(metrics["by_source_classes"]) == ["1", "all"]
     assert list(metrics["by_architecture"]) == ["resnet18", "squeezenetv1_1"]
+    page = (tmp_path / "round.html").read_text()
+    assert all(answer.model in page for answer in found.answers)
     text = module.evaluation_text(found)
     assert "6 models, 5 with a known label" in text and "id-00000003: " in text and str(tmp_path) in text
 
@@ -256,7 +262,10 @@ def test_the_command(members: Path, here: list[str], run_here: Run, tmp_path: Pa
         (["evaluate", "ROUND", "--output", "out", "--shard", "2/1"], 2),
         (["evaluate", "ROUND", "--output", "ROUND/METADATA.csv"], 2),
         (["evaluate", "ROUND", "--output", "out", "--bundle", "absent"], 5),
+        (["evaluate", "ROUND", "--output", "out", "--backend", "loky", "--scheduler", "tcp://127.0.0.1:1"], 2),
         (["merge", "ROUND", "--output", "absent"], 2),
+        (["compare", "absent", "absent"], 2),
+        (["compare", "absent"], 2),
     ],
 )
 def test_exit_codes(words: list[str], code: int, members: Path, here: list[str], run_here: Run, tmp_path: Path) -> None:
@@ -266,6 +275,87 @@ def test_exit_codes(words: list[str], code: int, members: Path, here: list[str],
     )
     assert outcome.code == code
     assert outcome.stderr.startswith("error: ")
+
+
+def stripped(folder: Path) -> tuple[str, str]:
+    """Both files less what time it took."""
+    with (folder / "results.csv").open(newline="") as file:
+        rows = [{**row, "seconds": ""} for row in csv.DictReader(file)]
+    metrics = json.loads((folder / "metrics.json").read_text())
+    return json.dumps(rows), json.dumps({key: metrics[key] for key in metrics if not key.startswith("runtime")})
+
+
+def test_two_evaluations_are_compared(members: Path, here: list[str], run_here: Run, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        judged(members, tmp_path / name)
+    outcome = run_here(["compare", str(tmp_path / "a"), str(tmp_path / "b")], tmp_path)
+    assert outcome.code == 0, outcome.stderr
+    assert "All are answered alike." in outcome.stdout
+    outcome = run_here(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--json"], tmp_path)
+    assert json.loads(outcome.stdout)["differences"]["cross_entropy"]["value"] == 0.0
+    terms = json.loads((tmp_path / "b" / "evaluation.json").read_text())
+    (tmp_path / "b" / "evaluation.json").write_text(json.dumps(terms | {"round": "round3"}))
+    outcome = run_here(["compare", str(tmp_path / "a"), str(tmp_path / "b")], tmp_path)
+    assert outcome.code == 2 and "to round3" in outcome.stderr
+
+
+def test_the_script_for_arrays_shares_a_round(members: Path, here: list[str], run_here: Run, tmp_path: Path) -> None:
+    """What each task of the array would run, by the shell; run here."""
+    judged(members, tmp_path / "whole", replace(SETTINGS, bundle="nist-round2"))
+    script, out = HOME / "containers" / "evaluate.sbatch", tmp_path / "out"
+    for task, count in (("1", "2"), ("2", "1")):  # the second one submitted again, alone
+        environment = {"SLURM_ARRAY_TASK_ID": task, "SLURM_ARRAY_TASK_COUNT": count, "SLURM_CPUS_PER_TASK": "2"}
+        environment |= {"DETECTOR": "printf %s\\n", "PATH": os.environ["PATH"]} | (
+            {"SHARDS": "2"} if count == "1" else {}
+        )
+        words = ["bash", str(script), str(members), str(out), "--bundle", "nist-round2"]
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True, timeout=60)
+        assert run_here(done.stdout.splitlines(), tmp_path).code == 0
+    assert run_here(["merge", str(members), "--output", str(out)], tmp_path).code == 0
+    assert stripped(out) == stripped(tmp_path / "whole")
+    assert subprocess.run(["bash", str(script), "only-one"], capture_output=True, timeout=60).returncode == 2
+
+
+def test_the_job_script_of_the_documentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What dask_jobqueue would submit, made by the lines of docs/cluster.md."""
+    pytest.importorskip("dask_jobqueue")
+    text = (HOME / "docs" / "cluster.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    scope: dict[str, Any] = {}
+    exec(code.partition("print(")[0], scope)
+    try:
+        job = scope["cluster"].job_script()
+    finally:
+        scope["cluster"].close()
+    assert "#SBATCH -p normal" in job and "#SBATCH --job-name=trojan-detector" in job and "--nthreads 1" in job
+    assert subprocess.run(["bash", "-n"], input=job, text=True, timeout=60).returncode == 0
+
+
+@pytest.mark.slow
+def test_a_cluster_gives_the_same(members: Path, here: list[str], tmp_path: Path) -> None:
+    """A scheduler and three workers as processes of their own: all but the times is equal to the byte."""
+    judged(members, tmp_path / "serial")
+    module_of_pool = importlib.import_module("detector.base.pool")
+    started = Cluster(tmp_path)
+    try:
+        killed, _, _ = (started.add_worker() for _ in range(3))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "run_tasks", _killing(module_of_pool.run_tasks, killed))
+            evaluate(request(members, tmp_path / "out"), SETTINGS, started.workers, SystemClock())
+    finally:
+        started.end()
+    assert stripped(tmp_path / "out") == stripped(tmp_path / "serial")
+
+
+def _killing(run_tasks: Callable[..., Iterator[Any]], worker: subprocess.Popen[bytes]) -> Callable[..., Iterator[Any]]:
+    """Once the first answer is there, one of the workers is no more."""
+
+    def run(*arguments: Any) -> Iterator[Any]:
+        for ended in run_tasks(*arguments):
+            worker.kill()
+            yield ended
+
+    return run
 
 
 @pytest.mark.slow

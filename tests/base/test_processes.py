@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from detector.base.pool import Died, Done, run_tasks
+from detector.base.pool import Died, Done
+from detector.base.processes import run_in_processes
 
 
 def work(task: str) -> str:
@@ -26,7 +27,7 @@ def work(task: str) -> str:
 
 
 def test_results_come_from_other_processes_and_each_worker_does_many() -> None:
-    ended = list(run_tasks(work, [f"{number}" for number in range(6)], 2))
+    ended = list(run_in_processes(work, [f"{number}" for number in range(6)], 2))
     assert all(isinstance(one, Done) for one in ended)
     assert sorted(one.task for one in ended) == [f"{number}" for number in range(6)]
     workers = {one.result.split()[-1] for one in ended if isinstance(one, Done)}
@@ -34,12 +35,12 @@ def test_results_come_from_other_processes_and_each_worker_does_many() -> None:
 
 
 def test_no_task_is_no_process() -> None:
-    assert list(run_tasks(work, [], 4)) == []
+    assert list(run_in_processes(work, [], 4)) == []
 
 
 def test_who_dies_twice_is_told_and_the_others_are_done(tmp_path: Path) -> None:
     tasks = ["a", "die:", "b", f"once:{tmp_path / 'died'}", "c"]
-    ended = {one.task: one for one in run_tasks(work, tasks, 2)}
+    ended = {one.task: one for one in run_in_processes(work, tasks, 2)}
     assert ended.keys() == set(tasks)
     assert [task for task, one in ended.items() if isinstance(one, Died)] == ["die:"]
     assert (tmp_path / "died").exists()
@@ -47,13 +48,13 @@ def test_who_dies_twice_is_told_and_the_others_are_done(tmp_path: Path) -> None:
 
 def test_an_exception_of_the_work_is_the_callers() -> None:
     with pytest.raises(LookupError, match="this one"):
-        list(run_tasks(work, ["fail:this one", "a", "b"], 2))
+        list(run_in_processes(work, ["fail:this one", "a", "b"], 2))
 
 
 def test_results_stream() -> None:
     """The first one is there long before the last one."""
     began = time.monotonic()
-    running = run_tasks(time.sleep, [0.0, 3.0], 2)
+    running = run_in_processes(time.sleep, [0.0, 3.0], 2)
     next(running)
     first = time.monotonic() - began
     list(running)
