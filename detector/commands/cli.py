@@ -17,11 +17,12 @@ from detector import __version__
 from detector.base.errors import UsageError
 from detector.base.resources import LEARNED_PARAMETERS, METAPARAMETERS
 from detector.commands.arguments import Parser, add_metaparameters
+from detector.commands.compare_arguments import CompareCommand, parse_compare
 from detector.commands.evaluate_arguments import EvaluateCommand, MergeCommand, parse_evaluate, parse_merge
 from detector.rounds.names import ImageFormat
 from detector.rounds.registry import FOLDERS
 
-SUBCOMMANDS = ("infer", "configure", "inspect", "evaluate", "merge")
+SUBCOMMANDS = ("infer", "configure", "inspect", "evaluate", "merge", "compare")
 
 # Options of some generation of the API that this detector has no use for; accepted so that they are never "unknown".
 _UNUSED_PATHS = (
@@ -82,7 +83,7 @@ class ConfigureCommand:
     unknown_options: tuple[str, ...]
 
 
-Command = InferCommand | InspectCommand | ConfigureCommand | EvaluateCommand | MergeCommand
+Command = InferCommand | InspectCommand | ConfigureCommand | EvaluateCommand | MergeCommand | CompareCommand
 
 
 def parse(arguments: Sequence[str], home: Path, name: str = "entrypoint.py") -> Command:
@@ -106,6 +107,8 @@ def parse(arguments: Sequence[str], home: Path, name: str = "entrypoint.py") -> 
         return parse_evaluate(rest, home, name)
     if subcommand == "merge":
         return parse_merge(rest, name)
+    if subcommand == "compare":
+        return parse_compare(rest, name)
     if subcommand == "configure" or "--configure_mode" in rest:
         return _parse_configure(rest, home, name)
     return _parse_infer(rest, home, name)
@@ -125,7 +128,8 @@ def _infer_parser(home: Path, name: str) -> Parser:
         usage="%(prog)s [infer] --model_filepath FILE --result_filepath FILE --scratch_dirpath DIR [options]\n"
         "       %(prog)s inspect MODEL [--json]\n"
         "       %(prog)s configure --configure_models_dirpath DIR --learned_parameters_dirpath DIR [options]\n"
-        "       %(prog)s evaluate ROUND --output DIR [options]",
+        "       %(prog)s evaluate ROUND --output DIR [options]\n"
+        "       %(prog)s compare A B [--json]",
         description=InferCommand.__doc__,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

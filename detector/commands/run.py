@@ -21,6 +21,7 @@ from detector.base.clock import Budget, Clock
 from detector.base.errors import DetectorError, ExitCode, ParametersError, UsageError, printable
 from detector.base.files import NEUTRAL, write_file, write_probability
 from detector.commands.cli import Command, ConfigureCommand, InferCommand, InspectCommand
+from detector.commands.compare_arguments import CompareCommand
 from detector.commands.detect import Detection, Request
 from detector.commands.evaluate_arguments import EvaluateCommand, MergeCommand
 from detector.commands.inspect import inspect_model, inspection_text
@@ -50,6 +51,8 @@ def run(command: Command, clock: Clock, started: float) -> str:
         return _configure(command, clock)
     if isinstance(command, EvaluateCommand | MergeCommand):
         return _evaluate(command, clock)
+    if isinstance(command, CompareCommand):
+        return _compare(command)
     return _infer(command, clock, started)
 
 
@@ -90,6 +93,12 @@ def _evaluate(command: EvaluateCommand | MergeCommand, clock: Clock) -> str:
     except KeyboardInterrupt:
         _log.warning("interrupted: the same command goes on where it stopped")
         raise
+
+
+def _compare(command: CompareCommand) -> str:
+    from detector.commands.compare import compared_text
+
+    return compared_text(command.first, command.second, as_json=command.as_json)
 
 
 def _write_metaparameters(path: Path, content: bytes) -> None:

@@ -7,7 +7,7 @@ write into one folder, and everything is read together. The folder is the caller
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -18,10 +18,12 @@ from detector.base.strict_json import read_json
 from detector.rounds.reading import LeftOut
 from detector.scoring.answers import Answer, append_answer, read_answers, write_answers
 from detector.scoring.metrics import RoundMetrics
+from detector.scoring.round_page import round_page
 from detector.scoring.terms import Terms
 
 RESULTS = "results.csv"
 METRICS = "metrics.json"
+PAGE = "round.html"
 _TERMS = "evaluation.json"
 _SHARDS = "results-*-of-*.csv"
 FORMAT_VERSION = 1
@@ -147,7 +149,7 @@ class EvaluationFolder:
         """
         append_answer(self._own, answer)
 
-    def finish(self, answers: Iterable[Answer], metrics: RoundMetrics, remarks: Sequence[LeftOut]) -> None:
+    def finish(self, answers: Sequence[Answer], metrics: RoundMetrics, remarks: Sequence[LeftOut]) -> None:
         """Put all answers into `results.csv`, sorted, and what they are worth beside it.
 
         Raises
@@ -157,6 +159,7 @@ class EvaluationFolder:
         """
         write_answers(self.directory / RESULTS, [answer for answer in answers if answer.exit_code is not None])
         write_file(self.directory / METRICS, _json(metrics_document(metrics, remarks)))
+        write_file(self.directory / PAGE, round_page(self.terms(), answers, metrics, remarks).encode())
 
 
 def metrics_document(metrics: RoundMetrics, remarks: Sequence[LeftOut]) -> dict[str, Any]:
