@@ -105,7 +105,7 @@ class Folded(Eager):
 
 def _torchvision(graph: Graph, record: ModelRecord) -> Any:
     from detector.architectures import ARCHITECTURES
-    from detector.model_file.rebuild import rebuild
+    from laboratory.rebuild import rebuild
 
     *_, last_bias = record.tensors.values()
     return rebuild(record, ARCHITECTURES[graph.architecture], len(last_bias))

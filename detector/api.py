@@ -1,8 +1,8 @@
 """The Python interface: judge a model, look into one, learn from a round. `import detector` offers the same names.
 
 Nothing is printed, and nothing outlives a call: no settings, no files, no changed threads. A model in memory takes the
-way of a file: it is written as `torch.save` writes it and then parsed, audited and checked as untrusted bytes, so that
-the answer is the one that its file would get. Inputs are copied to a temporary folder, which goes with the call.
+way of a file: its bytes, as `torch.save` makes them, are parsed, audited and checked like any others, so that it gets
+the answer of its file. Images in memory are written to a temporary folder, which goes with the call.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from detector.commands.detect import Detection, Request
 from detector.commands.inspect import Inspection, inspect_model
 from detector.commands.settings import Settings, load_settings
 from detector.commands.train_settings import TrainSettings, load_train_settings
+from detector.model_file import SavedModel
 from detector.report.html import report_html
 from detector.report.report import Report, report_text, to_document
 from detector.report.verdict import Judgement, judgement
@@ -78,7 +79,22 @@ Examples: TypeAlias = "StrPath | Sequence[StrPath] | Images"
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer about one model. `data` is all of it; the rest says it in other forms."""
+    """The answer about one model. `data` is all of it; the rest says it in other forms.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import detector
+    >>> sample = Path("samples/id-00000000")
+    >>> verdict = detector.detect(sample / "model.pt", sample / "example_data", bundle="small")
+    >>> 0 <= verdict.probability <= 1
+    True
+    >>> verdict.verdict in detector.Judgement
+    True
+    >>> verdict.report()["model"]["architecture"]
+    'squeezenetv1_1'
+    >>> page = verdict.to_html()
+    """
 
     data: Report
 
@@ -146,20 +162,6 @@ def detect(
         The budget ended before anything was measured.
     UsageError
         An argument is not of this kind.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> import detector
-    >>> sample = Path("samples/id-00000000")
-    >>> verdict = detector.detect(sample / "model.pt", sample / "example_data", bundle="small")
-    >>> 0 <= verdict.probability <= 1
-    True
-    >>> verdict.verdict in detector.Judgement
-    True
-    >>> verdict.report()["model"]["architecture"]
-    'squeezenetv1_1'
-    >>> page = verdict.to_html()
     """
     clock = SystemClock()
     started = clock.now()
@@ -167,8 +169,8 @@ def detect(
         raise UsageError(f"{seconds} seconds", where="seconds", expected="a positive number", next_step="give one")
     directory, settings = _learned(bundle)
     settings = replace(settings, max_seconds=float(seconds))
-    with _model_file(model) as file, _examples_folder(examples) as folder, _same_threads():
-        request = Request(file, folder, directory)
+    with _examples_folder(examples) as folder, _same_threads():
+        request = Request(_saved(model), folder, directory)
         detection = Detection(request, settings, Budget(clock, started, settings.max_seconds), progress)
         report = detection.run()
     return Verdict(replace(report, timings={**report.timings, "total": clock.now() - started}))
@@ -182,8 +184,7 @@ def inspect(model: Model) -> Inspection:
     ModelRefusedError
         The model is unsafe or corrupt; the error names the offending entry.
     """
-    with _model_file(model) as file:
-        return inspect_model(file)
+    return inspect_model(_saved(model))
 
 
 def configure(
@@ -237,21 +238,10 @@ def _learned(bundle: StrPath | None) -> tuple[Path, Settings]:
     return shipped, replace(settings, bundle=bundle)
 
 
-@contextlib.contextmanager
-def _model_file(model: Model) -> Iterator[Path]:
-    """The file of a model; for one in memory a temporary one."""
+def _saved(model: object) -> Path | SavedModel:
+    """Where the file of a model is; of one in memory the bytes that its file would have."""
     if isinstance(model, str | Path):
-        yield Path(model)
-        return
-    content = _saved(model)
-    with tempfile.TemporaryDirectory(prefix="trojan-detector-") as folder:
-        file = Path(folder) / f"{type(model).__name__}-in-memory.pt"
-        file.write_bytes(content)
-        yield file
-
-
-def _saved(model: object) -> bytes:
-    """The bytes of the file of a network."""
+        return Path(model)
     import torch
 
     if not isinstance(model, torch.nn.Module):
@@ -271,7 +261,7 @@ def _saved(model: object) -> bytes:
             expected="a torchvision network without hooks or functions of its own",
             next_step="save it with torch.save, and see what it holds",
         ) from error
-    return stream.getvalue()
+    return SavedModel(f"{type(model).__name__}-in-memory.pt", stream.getvalue())
 
 
 @contextlib.contextmanager

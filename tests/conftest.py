@@ -24,8 +24,8 @@ import pytest
 import torch
 from PIL import Image
 
+from detector import program
 from detector.architectures import ARCHITECTURES, build
-from detector.commands import program
 from detector.pruning.theta import Theta
 from detector.pruning.variant import RowPatch
 from detector.rounds.preprocessing import PROFILES

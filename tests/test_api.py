@@ -23,7 +23,8 @@ import detector
 from detector import api
 from detector.architectures import ARCHITECTURES
 from detector.commands.train_settings import load_train_settings
-from detector.model_file import read_model, rebuild
+from detector.model_file import read_model
+from laboratory.rebuild import rebuild
 
 HOME = Path(__file__).resolve().parents[1]
 OPTIONS: dict[str, Any] = {"bundle": "nist-round2", "seconds": 600}
@@ -83,6 +84,15 @@ def test_a_network_and_images_in_memory_get_the_same_answer(
     assert (found.probability, found.verdict) == (verdict.probability, verdict.verdict)
     assert found.report()["model"]["file"] == "SqueezeNet-in-memory.pt"  # type: ignore[index, call-overload]
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_a_network_in_memory_is_not_written_anywhere(network: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("a temporary file")
+
+    for name in ("TemporaryDirectory", "NamedTemporaryFile", "mkdtemp", "mkstemp"):
+        monkeypatch.setattr(tempfile, name, refused)
+    assert detector.inspect(network).model.file == "SqueezeNet-in-memory.pt"
 
 
 def test_a_list_of_files_is_as_good_as_their_folder(verdict: detector.Verdict, small_case: Any) -> None:

@@ -141,7 +141,7 @@ def test_a_fault_of_ours_is_one_line_too(
     def broken(*_: object) -> None:
         raise RuntimeError("boom\nerror: forged")
 
-    monkeypatch.setattr("detector.commands.detect.check_model", broken)
+    monkeypatch.setattr("detector.quality.checked_model.check_model", broken)
     outcome = run_here(small_case.options(output), output)
     assert (outcome.code, outcome.stdout, outcome.result) == (1, "", NEUTRAL)
     assert outcome.error_line.startswith(r"error: internal fault: RuntimeError('boom\nerror: forged'); please report")

@@ -21,7 +21,7 @@ import pytest
 import detector
 from detector.base.resources import SHIPPED, data_directory
 from detector.commands.cli import SUBCOMMANDS
-from detector.commands.program import CONSOLE_SCRIPT
+from detector.program import CONSOLE_SCRIPT
 
 HOME = Path(__file__).resolve().parents[1]
 SAMPLE = HOME / "samples" / "id-00000000"

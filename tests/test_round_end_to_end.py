@@ -98,7 +98,7 @@ def test_readings_for_the_repository(configured: Any, generated: Path, tmp_path:
     command = [
         sys.executable,
         "-m",
-        "detector.commands.measure",
+        "laboratory.measuring",
         "measure",
         "--models",
         generated,

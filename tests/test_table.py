@@ -17,11 +17,12 @@ from detector.architectures import ARCHITECTURES, build
 from detector.base.findings import Severity
 from detector.graph.reference import load_references, reference_graph
 from detector.measurement.engine import PackedEngine
-from detector.model_file import FileFormat, ModelRecord, read_model, rebuild
+from detector.model_file import FileFormat, ModelRecord, read_model
 from detector.pruning.method import find_method
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
 from detector.pruning.variants import make_variants
 from detector.quality.check import check_model
+from laboratory.rebuild import rebuild
 
 Oracle = Callable[..., np.ndarray]
 

@@ -5,8 +5,9 @@ never ends) is refused before a byte of it is read, and so is one that is larger
 Symbolic links to regular files are followed. What the bytes say is for the caller to judge.
 
 The result file holds one probability on its first line. Test harnesses read that line whatever else happens, so at
-every moment, even when the process is killed, the file is absent, holds its old line, or holds the new one. The path
-comes from the caller and is trusted; the state of the disk is not.
+every moment, even when the process is killed, the file is absent, holds its old line, or holds the new one; and where
+the new one cannot be written, on a full disk for instance, the old one, of another model, does not stay. The path comes
+from the caller and is trusted; the state of the disk is not.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from typing import BinaryIO
 from detector.base.errors import UnreadableFileError, UsageError
 
 NEUTRAL = 0.5  # what TrojAI's harness assumes for a missing answer: wrong by as much either way
+
+_LONGEST_LINE = 32  # bytes; a double has up to 24 characters
 
 # The directory, not the file, forbids a replacement: a bind-mounted file is a mount point (EBUSY, EXDEV), and in
 # read-only, foreign or sticky directories only the file itself can be written.
@@ -105,18 +108,66 @@ def _too_large(path: Path, size: int, limit: int) -> UnreadableFileError:
 def write_probability(path: Path, probability: float) -> None:
     """Write `probability` as the one line of the result file at `path`.
 
-    `float()` of the line gives back the same number. Missing parent directories are created.
+    `float()` of the line gives back the same number. Missing parent directories are created. Where there is no room for
+    a new file, the line is written over the old one, which takes none; where that fails too, the old one is removed.
 
     Raises
     ------
     ValueError
         The number is not in [0, 1]: never the user's fault.
     UsageError
-        The file cannot be written there.
+        The file cannot be written there; the error says what is there now.
     """
     if not 0 <= probability <= 1:  # false for NaN too
         raise ValueError(f"expected a probability in [0, 1], got {probability}")
-    write_file(path, f"{float(probability)!r}\n".encode())
+    line = _line(probability)
+    try:
+        write_file(path, line)
+    except UsageError as error:
+        if not _over_the_old_line(path, line):
+            raise UsageError(
+                f"{error.what}; {_without_old_line(path)}",
+                where=error.where,
+                expected=error.expected,
+                next_step=error.next_step,
+            ) from error
+
+
+def _line(probability: float) -> bytes:
+    return f"{float(probability)!r}\n".encode()
+
+
+def _over_the_old_line(path: Path, line: bytes) -> bool:
+    """Whether the line could be written over what is in the file."""
+    with contextlib.suppress(OSError, RuntimeError):
+        if _holds_an_answer(path):
+            _overwrite(path.resolve(), line)
+            return True
+    return False
+
+
+def _without_old_line(path: Path) -> str:
+    """Remove an answer that must not stay, or empty its file where that is all that may be done; what is there now."""
+    try:
+        if not _holds_an_answer(path):
+            return "nothing is there that could be taken for an answer"
+        if path.read_bytes()[:_LONGEST_LINE] == _line(NEUTRAL):
+            return f"{NEUTRAL} stands there"
+        target = path.resolve()
+        try:
+            target.unlink()
+        except OSError:  # its directory forbids that, or it is a mount point
+            os.truncate(target, 0)
+            return "the old answer is taken out of the file, which is empty now"
+        return "the old answer is removed, no file is there now"
+    except (OSError, RuntimeError):
+        return "BEWARE: what was there before could not be removed, it is not this model's answer"
+
+
+def _holds_an_answer(path: Path) -> bool:
+    """Whether it is a file that is not empty: a pipe, a directory and the like hold none, and are left alone."""
+    status = path.stat() if path.exists() else None
+    return status is not None and stat.S_ISREG(status.st_mode) and status.st_size > 0
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -56,6 +56,16 @@ def without_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
+def leave_deleted_directory() -> bool:
+    """Whether the working directory has been deleted; if so, the process goes to the root: libraries fail elsewhere."""
+    try:
+        os.getcwd()  # noqa: PTH109 - what matters is whether it can be told
+    except FileNotFoundError:
+        os.chdir("/")
+        return True
+    return False
+
+
 def leave(code: int) -> NoReturn:
     """End the process at once. Taking the interpreter down in order takes 0.4 s where torch is imported.
 

@@ -13,15 +13,15 @@ LONGEST = 400  # characters of one part: several fit a log line, and a path of a
 _ITEMS, _DEPTH = 8, 3  # of a tuple and of tuples in tuples: at most 8**3 values are looked at
 
 
-def printable(text: object) -> str:
-    """One line of harmless text of at most 400 characters, and "..." where it was longer.
+def printable(text: object, most: int = LONGEST) -> str:
+    """One line of harmless text of at most so many characters, and "..." where it was longer.
 
     What Python does not call printable is escaped: control characters, line and paragraph separators, marks of
     writing direction and other invisible ones, surrogates.
     """
     whole = text if isinstance(text, str) else str(text)
-    line = "".join(c if c.isprintable() else _escaped(c) for c in whole[: LONGEST + 1])
-    return line if len(line) <= LONGEST else line[:LONGEST] + "..."
+    line = "".join(c if c.isprintable() else _escaped(c) for c in whole[: most + 1])
+    return line if len(line) <= most else line[:most] + "..."
 
 
 def brief(value: object) -> str:

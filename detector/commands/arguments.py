@@ -41,10 +41,16 @@ def add_metaparameters(parser: Parser, home: Path) -> None:
     )
 
 
-def add_workers(parser: argparse.ArgumentParser) -> None:
-    """The three options for who does the work, which `workers_named` reads."""
+def add_workers(parser: argparse.ArgumentParser, count: int = 1) -> None:
+    """The three options for who does the work, which `workers_named` reads; `count` workers unless it is said."""
     add = parser.add_argument
-    add("--workers", type=_count, default=1, metavar="N", help="models worked on at the same time (default 1)")
+    add(
+        "--workers",
+        type=_count,
+        default=count,
+        metavar="N",
+        help=f"models worked on at the same time (default {count})",
+    )
     add(
         "--backend",
         type=Backend,

@@ -15,7 +15,7 @@ from detector.examples.choice import ImageChoice
 from detector.examples.chosen import ChosenExamples
 from detector.examples.images import Examples
 from detector.mapping.configuration import Configuration
-from detector.measurement.model_under_test import Array, Logits, ModelUnderTest
+from detector.measurement.model_under_test import Array, MeasuredLogits, ModelUnderTest
 
 
 def costliest_first(configurations: Iterable[Configuration]) -> list[Configuration]:
@@ -55,7 +55,7 @@ class Attempts:
         self._account = account
         self._search = search
 
-    def first_that_fits(self, configurations: Iterable[Configuration]) -> tuple[Configuration, Logits] | None:
+    def first_that_fits(self, configurations: Iterable[Configuration]) -> tuple[Configuration, MeasuredLogits] | None:
         """The first that is measured as a whole, and all logits; None where none is."""
         for configuration in configurations:
             logits = self._measured(configuration)
@@ -90,7 +90,7 @@ class Attempts:
             self.model, self.examples = self.model.under(choice.profile), examples
             self._account.tell(preprocessing=choice.profile)
 
-    def _measured(self, configuration: Configuration) -> Logits | None:
+    def _measured(self, configuration: Configuration) -> MeasuredLogits | None:
         """All logits, or None where the configuration does not fit what is left of the budget."""
         measurer, number = self.model.measurer, configuration.num_passes
         # Ahead: later configurations find the rankings, or are not begun.
@@ -109,7 +109,9 @@ class Attempts:
                 )
             if answers is not None:
                 pruned, probed = answers
-                return Logits(unpruned, pruned, chosen.labels, chosen.names, probed if configuration.probes else None)
+                return MeasuredLogits(
+                    unpruned, pruned, chosen.labels, chosen.names, probed if configuration.probes else None
+                )
         self._account.find(
             dropped(configuration, needed, self._budget.remaining(), begun=answered is not None and begun)
         )

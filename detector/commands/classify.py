@@ -13,9 +13,10 @@ from detector.examples.images import shortage
 from detector.mapping.configuration import Configuration
 from detector.mapping.parameters import LearnedParameters
 from detector.mapping.predict import beyond_experience, predict
-from detector.measurement.model_under_test import Logits, ModelUnderTest
+from detector.measurement.model_under_test import MeasuredLogits, ModelUnderTest
 from detector.report.report import Basis
 from detector.signals.features import feature_vector
+from detector.signals.probe_readings import kept_images
 from detector.signals.reading import SignalReadings, read_signals
 from detector.signals.registry import Context
 
@@ -31,7 +32,7 @@ class Answer:
 
 
 def classify(
-    model: ModelUnderTest, logits: Logits, parameters: LearnedParameters, configuration: Configuration
+    model: ModelUnderTest, logits: MeasuredLogits, parameters: LearnedParameters, configuration: Configuration
 ) -> Answer:
     """Read all signals of the logits of this configuration, and apply its mapping."""
     readings = _readings(model, logits, configuration)
@@ -54,23 +55,20 @@ def classify(
     return Answer(findings, known)
 
 
-def wrongly_answered(configuration: Configuration, logits: Logits) -> tuple[Finding, ...]:
+def wrongly_answered(configuration: Configuration, logits: MeasuredLogits) -> tuple[Finding, ...]:
     """Told from one wrong image in ten on, where the configuration knows its experience: no network was like that."""
-    wrong = [
-        name
-        for name, label, row in zip(logits.names, logits.labels, logits.unpruned, strict=True)
-        if not (np.isfinite(row).all() and int(row.argmax()) == label)
-    ]
+    right = set(kept_images(logits.unpruned, logits.labels).tolist())
+    wrong = [name for number, name in enumerate(logits.names) if number not in right]
     if not configuration.experience or len(wrong) < _MOST_WRONG * len(logits.names):
         return ()
     message = (
         f"undecided: the network is wrong on {len(wrong)} of {len(logits.names)} clean examples. Wrong labels or the "
         "wrong preprocessing, or a network that never learned its task; the answer is the base rate"
     )
-    return (Finding(Severity.WARNING, "many_wrong_answers", message, {"examples": list(wrong)}),)
+    return (Finding(Severity.WARNING, "many_wrong_answers", message, {"examples": [*wrong]}),)
 
 
-def _readings(model: ModelUnderTest, logits: Logits, configuration: Configuration) -> SignalReadings:
+def _readings(model: ModelUnderTest, logits: MeasuredLogits, configuration: Configuration) -> SignalReadings:
     ends = np.cumsum(configuration.num_pruned_models, dtype=np.int64)
     by_theta = np.split(logits.pruned, ends[:-1]) if len(ends) else []
     arrays, probes = model.record.tensors, configuration.probes

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector import __version__
+from detector.base.cpus import usable_cpus
 from detector.base.errors import UsageError
 from detector.base.resources import LEARNED_PARAMETERS, METAPARAMETERS
-from detector.commands.arguments import Parser, add_metaparameters
+from detector.base.workers import Workers
+from detector.commands.arguments import Parser, add_metaparameters, add_workers, workers_named
 from detector.commands.compare_arguments import CompareCommand, parse_compare
 from detector.commands.evaluate_arguments import EvaluateCommand, MergeCommand, parse_evaluate, parse_merge
 from detector.rounds.names import ImageFormat
@@ -81,6 +83,7 @@ class ConfigureCommand:
     schema_filepath: Path
     automatic_configuration: bool
     unknown_options: tuple[str, ...]
+    workers: Workers
 
 
 Command = InferCommand | InspectCommand | ConfigureCommand | EvaluateCommand | MergeCommand | CompareCommand
@@ -219,6 +222,7 @@ def _configure_parser(home: Path, name: str) -> Parser:
         action="store_true",
         help="search theta, signals and mapping over the grid train_grid instead of fitting the given ones",
     )
+    add_workers(parser, count=usable_cpus())
     _accept(parser, (*_UNUSED_PATHS, *_ONLY_INFER_PATHS), (*_UNUSED_FLAGS, "configure_mode"))
     return parser
 
@@ -234,6 +238,7 @@ def _parse_configure(arguments: Sequence[str], home: Path, name: str) -> Configu
         schema_filepath=options.schema_filepath,
         automatic_configuration=options.automatic_configuration,
         unknown_options=tuple(unknown),
+        workers=workers_named(options),
     )
 
 

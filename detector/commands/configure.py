@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,8 @@ import numpy as np
 from detector.base.clock import Clock
 from detector.base.cpus import usable_cpus
 from detector.base.errors import ParametersError, printable
+from detector.base.temporary import run_folder
+from detector.base.workers import Workers
 from detector.commands.train_settings import TrainSettings
 from detector.learning.given import Recipe, learn
 from detector.learning.learned import Learned
@@ -31,6 +33,7 @@ from detector.sweep.workers import MeasuredRound, measure_round
 
 BUNDLE = "configured"
 _VERSION = "1"
+_MEASURING = ".measuring-"  # begins the name of the folder of measurements where no scratch is given
 
 _ROW = "{:<16}{:>7}{:>10}{:>13}{:>14}{:>16}{:>14}"
 _HEADER = ("architecture", "models", "poisoned", "held-out CE", "held-out AUC", "held-out error", "in-sample CE")
@@ -41,13 +44,15 @@ _NOTHING = "Nothing could be learned: whatever the model, the answer is the base
 class ConfigureRequest:
     """Where the models are, where the bundle goes, and where measurements are kept (None: nowhere).
 
-    `automatic` asks for the search over the whole grid; otherwise the theta of the settings is only fitted.
+    `automatic` asks for the search over the whole grid; otherwise the theta of the settings is only fitted. `workers`
+    measure the models, by default one for each CPU.
     """
 
     models_dirpath: Path
     learned_parameters_dirpath: Path
     scratch_dirpath: Path | None
     automatic: bool = False
+    workers: Workers = field(default_factory=lambda: Workers(usable_cpus()))
 
 
 @dataclass(frozen=True)
@@ -77,9 +82,11 @@ def configure(request: ConfigureRequest, settings: TrainSettings, clock: Clock) 
     found = read_round(request.models_dirpath)
     check_target(request.learned_parameters_dirpath)
     with ExitStack() as stack:
-        scratch = request.scratch_dirpath or Path(stack.enter_context(_temporary(request.learned_parameters_dirpath)))
+        scratch = request.scratch_dirpath or stack.enter_context(
+            run_folder(request.learned_parameters_dirpath, _MEASURING)
+        )
         learn_from = _search if request.automatic else _refit
-        measured, learned = learn_from(found, settings, Store(scratch), clock)
+        measured, learned = learn_from(found, settings, Store(scratch), clock, request.workers)
     left_out = (*found.left_out, *found.misnamed, *measured.left_out)
     poisoned = [label for readings in measured.readings for label in readings.poisoned.tolist()]
     base_rate = float(np.mean(poisoned))
@@ -87,11 +94,6 @@ def configure(request: ConfigureRequest, settings: TrainSettings, clock: Clock) 
     parameters = [one.parameters for one in learned if one.parameters is not None]
     folder = write_bundle(request.learned_parameters_dirpath, bundle, parameters)
     return Outcome(folder, base_rate, tuple(learned), left_out, measured.doubtful)
-
-
-def _temporary(directory: Path) -> tempfile.TemporaryDirectory[str]:
-    """A folder in the one for the bundle: a container may have no other writable place."""
-    return tempfile.TemporaryDirectory(dir=directory, prefix=".measuring-")
 
 
 def check_target(directory: Path) -> None:
@@ -115,9 +117,11 @@ def _no_target(directory: Path, what: str) -> ParametersError:
     )
 
 
-def _refit(found: Round, settings: TrainSettings, store: Store, clock: Clock) -> tuple[MeasuredRound, list[Learned]]:
+def _refit(
+    found: Round, settings: TrainSettings, store: Store, clock: Clock, workers: Workers
+) -> tuple[MeasuredRound, list[Learned]]:
     """The given theta, signals and mapping."""
-    measured = _measured(found, (settings.theta,), settings, store, clock)
+    measured = _measured(found, (settings.theta,), settings, store, clock, workers)
     recipe = Recipe(
         settings.theta,
         settings.signals,
@@ -132,23 +136,25 @@ def _refit(found: Round, settings: TrainSettings, store: Store, clock: Clock) ->
     return measured, learn(measured.readings, recipe)
 
 
-def _search(found: Round, settings: TrainSettings, store: Store, clock: Clock) -> tuple[MeasuredRound, list[Learned]]:
+def _search(
+    found: Round, settings: TrainSettings, store: Store, clock: Clock, workers: Workers
+) -> tuple[MeasuredRound, list[Learned]]:
     """The paper's two stages: all thetas of the grid at its |S| and |D|, then other |S| and |D| of the best ones."""
     from detector.learning.automatic import Search, learn_automatically, winners
 
     points = thetas(settings.grid, settings.seed)
-    measured = _measured(found, points, settings, store, clock)
+    measured = _measured(found, points, settings, store, clock, workers)
     search = Search(settings.preprocessing, settings.min_models, settings.seed, found.name, measured.doubtful)
     rungs = [rung for theta in winners(measured.readings, search) for rung in execution_ladder(theta)]
-    measured = _measured(found, tuple(dict.fromkeys((*points, *rungs))), settings, store, clock)
+    measured = _measured(found, tuple(dict.fromkeys((*points, *rungs))), settings, store, clock, workers)
     return measured, learn_automatically(measured.readings, replace(search, doubtful=measured.doubtful))
 
 
 def _measured(
-    found: Round, points: Sequence[Theta], settings: TrainSettings, store: Store, clock: Clock
+    found: Round, points: Sequence[Theta], settings: TrainSettings, store: Store, clock: Clock, workers: Workers
 ) -> MeasuredRound:
     sweep = Sweep(tuple(points), settings.preprocessing)
-    measured = measure_round(found.models, sweep, store, clock, usable_cpus())
+    measured = measure_round(found.models, sweep, store, clock, workers)
     if len({label for readings in measured.readings for label in readings.poisoned.tolist()}) < 2:
         raise _nothing_to_learn(found, measured)
     return measured

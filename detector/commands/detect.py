@@ -16,7 +16,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,17 +36,13 @@ from detector.examples.choice import ImageChoice
 from detector.examples.chosen import ChosenExamples
 from detector.examples.listing import Listing, list_examples
 from detector.examples.profile_choice import candidate_profiles, documented_profile
-from detector.graph.ir import Graph
-from detector.graph.reference import load_references, reference_graph
 from detector.mapping.bundles import Bundle, load_bundle, load_parameters
 from detector.mapping.configuration import Clip
 from detector.mapping.parameters import LearnedParameters
-from detector.measurement.measure import Engine, Measurer
-from detector.measurement.model_under_test import Logits, ModelUnderTest
-from detector.model_file import read_model
-from detector.model_file.records import ModelRecord
+from detector.measurement.model_under_test import MakeEngine, MeasuredLogits, ModelUnderTest
+from detector.model_file import ModelRecord, SavedModel, read_model
 from detector.quality.accuracy import clean_accuracy_finding
-from detector.quality.check import check_model
+from detector.quality.checked_model import CheckedModel
 from detector.quality.structure import Identification
 from detector.report.report import Basis, MappingSummary, ModelSummary, Report
 from detector.rounds.preprocessing import PROFILES, Preprocessing
@@ -58,14 +53,13 @@ SMALLEST_INPUT: Mapping[str, int] = MappingProxyType({"inceptionv3": 75})
 
 _MOST_WORKERS = 8  # unless more are asked for: of VGG16, with ten images, each takes 0.2 GB
 _ENGINE = "detector.measurement.engine"
-_MakeEngine = Callable[[Graph, Mapping[str, NDArray[Any]]], Engine]
 
 
 @dataclass(frozen=True)
 class Request:
     """Where the inputs of a detection are."""
 
-    model_filepath: Path
+    model: Path | SavedModel
     examples_dirpath: Path
     learned_parameters_dirpath: Path
 
@@ -82,7 +76,7 @@ class Detection:
         self._account = Account(budget, progress)
         self._record: ModelRecord | None = None
         self._identification: Identification | None = None
-        self.logits: Logits | None = None
+        self.logits: MeasuredLogits | None = None
 
     @property
     def report(self) -> Report:
@@ -91,9 +85,7 @@ class Detection:
             return self._account.report
         found = self._identification
         architecture = found.architecture.name if found and found.architecture else None
-        summary = ModelSummary.of(
-            self._request.model_filepath, self._record, architecture, found.num_classes if found else None
-        )
+        summary = ModelSummary.of(self._request.model, self._record, architecture, found.num_classes if found else None)
         return replace(self._account.report, model=summary)
 
     def run(self) -> Report:
@@ -109,7 +101,7 @@ class Detection:
         engine = in_background(_import_engine)
         bundle = load_bundle(self._request.learned_parameters_dirpath, self._settings.bundle)
         with self._account.stage("load"):
-            record = self._record = read_model(self._request.model_filepath)
+            record = self._record = read_model(self._request.model)
         with self._account.stage("check"):
             identification = self._identification = self._check(record)
         if identification.architecture is None:
@@ -125,9 +117,9 @@ class Detection:
         return self.report
 
     def _check(self, record: ModelRecord) -> Identification:
-        quality = check_model(record, load_references())
-        self._account.find(*quality.findings, *(Finding(Severity.INFO, "note", note) for note in record.notes))
-        return quality.identification
+        checked = CheckedModel.of(record)
+        self._account.find(*checked.findings, *(Finding(Severity.INFO, "note", note) for note in record.notes))
+        return checked.identification
 
     def _answer_unmeasured(self, identification: Identification, bundle: Bundle) -> None:
         """Where the network is none that could be measured."""
@@ -142,7 +134,7 @@ class Detection:
         identification: Identification,
         bundle: Bundle,
         parameters: LearnedParameters,
-        engine: Future[_MakeEngine],
+        engine: Future[MakeEngine],
     ) -> None:
         configurations = costliest_first(parameters.configurations)
         with self._account.stage("examples"), dropping(configurations, self._budget, self._account):
@@ -186,16 +178,15 @@ class Detection:
         return chosen
 
     def _model(
-        self, record: ModelRecord, architecture: str, preprocessing: Preprocessing, engine: Future[_MakeEngine]
+        self, record: ModelRecord, architecture: str, preprocessing: Preprocessing, engine: Future[MakeEngine]
     ) -> ModelUnderTest | None:
         """None where the budget ends before the engine can be used."""
         try:
             make = engine.result(self._budget.patience())
         except TimeoutError:
             return None
-        made = make(reference_graph(architecture), record.tensors)
         workers = self._settings.threads or min(usable_cpus(), _MOST_WORKERS)
-        return ModelUnderTest(record, architecture, Measurer(made, self._budget, workers=workers), preprocessing)
+        return ModelUnderTest.packed(record, architecture, preprocessing, make, self._budget, workers)
 
     def _check_accuracy(self, unpruned: NDArray[np.float32], labels: NDArray[np.int64], names: tuple[str, ...]) -> None:
         accuracy = float(unpruned_readings(unpruned, labels, ("accuracy",))[0])
@@ -215,16 +206,16 @@ class Detection:
     def _too_late(self) -> DeadlineError:
         return DeadlineError(
             f"{self._budget.elapsed():.1f} s had passed, and nothing can be measured in what is left",
-            where=self._request.model_filepath,
+            where=self._request.model,
             expected=f"an answer within {self._budget.seconds:g} s",
             next_step="raise infer_max_seconds in metaparameters.json, or use a faster machine",
         )
 
 
-def _import_engine() -> _MakeEngine:
+def _import_engine() -> MakeEngine:
     """It takes a second: torch. Reading and checking the file goes on meanwhile, and needs none of it."""
     with nullcontext() if _ENGINE in sys.modules else without_garbage_collection():
-        make: _MakeEngine = importlib.import_module(_ENGINE).PackedEngine  # waits where another thread imports it
+        make: MakeEngine = importlib.import_module(_ENGINE).PackedEngine  # waits where another thread imports it
     return make
 
 

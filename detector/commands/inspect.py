@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector.base.findings import Finding
-from detector.graph.reference import load_references
-from detector.model_file import read_model
-from detector.model_file.records import ModelRecord
-from detector.quality.check import check_model
+from detector.model_file import ModelRecord, SavedModel
+from detector.quality.checked_model import CheckedModel
 from detector.quality.structure import Deviation
 from detector.report.report import ModelSummary, finding_lines, model_lines, section
 
@@ -37,7 +35,7 @@ class Inspection:
     findings: tuple[Finding, ...]
 
 
-def inspect_model(path: Path) -> Inspection:
+def inspect_model(source: Path | SavedModel) -> Inspection:
     """Parse, audit and check a model file.
 
     Raises
@@ -45,12 +43,10 @@ def inspect_model(path: Path) -> Inspection:
     ModelRefusedError
         The file is unsafe or corrupt; the error names the offending entry.
     """
-    record = read_model(path)
-    quality = check_model(record, load_references())
-    identification = quality.identification
-    architecture = identification.architecture.name if identification.architecture else None
+    model = CheckedModel.read(source)
+    record, identification = model.record, model.identification
     return Inspection(
-        model=ModelSummary.of(path, record, architecture, identification.num_classes),
+        model=ModelSummary.of(source, record, model.architecture, identification.num_classes),
         pickle_protocol=record.pickle_protocol,
         data_parallel=record.data_parallel,
         tensors=len(record.tensors),
@@ -58,7 +54,7 @@ def inspect_model(path: Path) -> Inspection:
         classes=_classes(record),
         notes=record.notes,
         deviations=identification.deviations,
-        findings=quality.findings,
+        findings=model.findings,
     )
 
 

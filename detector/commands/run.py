@@ -25,14 +25,13 @@ from detector.commands.compare_arguments import CompareCommand
 from detector.commands.detect import Detection, Request
 from detector.commands.evaluate_arguments import EvaluateCommand, MergeCommand
 from detector.commands.inspect import inspect_model, inspection_text
+from detector.commands.outputs import LOGITS, REPORT, begin_outputs
 from detector.commands.settings import load_settings, metaparameters_with_bundle
-from detector.measurement.model_under_test import Logits
+from detector.measurement.model_under_test import MeasuredLogits
 from detector.report.report import Basis, Report, report_text, to_plain, write_report
 
 _log = logging.getLogger(__name__)
 
-_REPORT = "report.json"
-_LOGITS = "logits.npz"
 _METAPARAMETERS = "metaparameters.json"
 
 
@@ -67,7 +66,11 @@ def _configure(command: ConfigureCommand, clock: Clock) -> str:
     metaparameters = metaparameters_with_bundle(*files, BUNDLE)
     learned = command.learned_parameters_dirpath
     request = ConfigureRequest(
-        command.configure_models_dirpath, learned, command.scratch_dirpath, command.automatic_configuration
+        command.configure_models_dirpath,
+        learned,
+        command.scratch_dirpath,
+        command.automatic_configuration,
+        command.workers,
     )
     outcome = configure(request, settings, clock)
     _write_metaparameters(learned / _METAPARAMETERS, metaparameters)
@@ -118,8 +121,7 @@ def _warn_of_unknown(options: tuple[str, ...]) -> None:
 def _infer(command: InferCommand, clock: Clock, started: float) -> str:
     detection: Detection | None = None
     try:
-        write_probability(command.result_filepath, NEUTRAL)
-        _remove_leftovers(command)
+        begin_outputs(command)
         _warn_of_unknown(command.unknown_options)
         settings = load_settings(command.metaparameters_filepath, command.schema_filepath)
         request = Request(command.model_filepath, command.examples_dirpath, command.learned_parameters_dirpath)
@@ -129,7 +131,7 @@ def _infer(command: InferCommand, clock: Clock, started: float) -> str:
         text = report_text(report)
         _save_report(command.scratch_dirpath, report)
         if settings.save_logits and detection.logits is not None:
-            _save(command.scratch_dirpath / _LOGITS, _npz(detection.logits))
+            _save(command.scratch_dirpath / LOGITS, _npz(detection.logits))
         if command.features_filepath is not None and report.signal_vector is not None:
             _save(command.features_filepath, _features(report))
         write_probability(command.result_filepath, report.probability)  # last: nothing can fail after it
@@ -141,14 +143,6 @@ def _infer(command: InferCommand, clock: Clock, started: float) -> str:
     return text
 
 
-def _remove_leftovers(command: InferCommand) -> None:
-    """Of an earlier run: harnesses use one scratch folder for many models, and a kill may leave us no time to write."""
-    features = [command.features_filepath] if command.features_filepath else []
-    for path in (command.scratch_dirpath / _REPORT, command.scratch_dirpath / _LOGITS, *features):
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
-
-
 def _failure(report: Report, error: Exception) -> Report:
     code = error.exit_code if isinstance(error, DetectorError) else ExitCode.INTERNAL
     text = str(error) if isinstance(error, DetectorError) else printable(f"{type(error).__name__}: {error}")
@@ -157,7 +151,7 @@ def _failure(report: Report, error: Exception) -> Report:
 
 def _save_report(scratch: Path, report: Report) -> None:
     try:
-        write_report(scratch / _REPORT, report)
+        write_report(scratch / REPORT, report)
     except UsageError as error:
         _log.warning("no report: %s", error)
 
@@ -169,7 +163,7 @@ def _save(path: Path, content: bytes) -> None:
         _log.warning("not saved: %s", error)
 
 
-def _npz(logits: Logits) -> bytes:
+def _npz(logits: MeasuredLogits) -> bytes:
     file = io.BytesIO()
     names = np.array(logits.names)
     np.savez_compressed(file, unpruned=logits.unpruned, pruned=logits.pruned, labels=logits.labels, names=names)

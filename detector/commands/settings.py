@@ -17,13 +17,15 @@ from typing import Any, TypeVar
 import jsonschema
 from jsonschema.exceptions import best_match
 from referencing import Registry
-from referencing.exceptions import Unresolvable
 
 from detector.base.errors import ParametersError, UnreadableFileError
 from detector.base.strict_json import read_json
+from detector.base.time_limit import TimeLimitError, time_limit
 from detector.rounds.preprocessing import PROFILES
 
 _LARGEST_FILE = 1_000_000  # bytes; a metaparameters file is a few hundred
+_MOST_SECONDS = 5.0  # to check the values: the shortest budget that the shipped schema allows has 8
+_MOST_THREADS = 4096  # more than any machine has; the system would refuse them, late and one by one
 _LEARNED = "learned"
 _Made = TypeVar("_Made")
 
@@ -88,7 +90,7 @@ def _settings(values: dict[str, Any]) -> Settings:
     preprocessing, threads = values["infer_preprocessing"], int(values["infer_threads"])
     if preprocessing not in (_LEARNED, *PROFILES):
         raise ValueError(f"no preprocessing is called {preprocessing!r}")
-    if threads < 0:
+    if not 0 <= threads <= _MOST_THREADS:
         raise ValueError(f"{threads} threads")
     return Settings(
         bundle=str(values["infer_bundle"]),
@@ -132,16 +134,14 @@ def _not_json(path: Path, what: str) -> ParametersError:
 
 def _validate(values: dict[str, Any], schema: dict[str, Any], values_path: Path, schema_path: Path) -> None:
     try:
-        jsonschema.Draft202012Validator.check_schema(schema)
-        # A registry of its own, empty: a schema that refers to another one is not fetched from anywhere.
-        error = best_match(jsonschema.Draft202012Validator(schema, registry=Registry()).iter_errors(values))
-    except (jsonschema.SchemaError, Unresolvable, RecursionError) as error:
-        raise ParametersError(
-            f"is not a valid JSON Schema: {getattr(error, 'message', error)}",
-            where=schema_path,
-            expected="JSON Schema, draft 2020-12, in one file",
-            next_step="use the shipped metaparameters_schema.json",
-        ) from error
+        with time_limit(_MOST_SECONDS):
+            jsonschema.Draft202012Validator.check_schema(schema)
+            # A registry of its own, empty: a schema that refers to another one is not fetched from anywhere.
+            error = best_match(jsonschema.Draft202012Validator(schema, registry=Registry()).iter_errors(values))
+    except TimeLimitError as late:
+        raise _no_schema(schema_path, f"it takes more than {_MOST_SECONDS:g} s to check values against it") from late
+    except Exception as error:  # a keyword raises whatever comes of its operand: a pattern, a divisor, a reference
+        raise _no_schema(schema_path, str(getattr(error, "message", "") or repr(error))) from error
     if error is not None:
         raise ParametersError(
             f"{error.json_path}: {error.message}",
@@ -149,3 +149,12 @@ def _validate(values: dict[str, Any], schema: dict[str, Any], values_path: Path,
             expected=f"values that satisfy {schema_path}",
             next_step="correct the value; the schema describes each",
         )
+
+
+def _no_schema(path: Path, what: str) -> ParametersError:
+    return ParametersError(
+        f"is not a valid JSON Schema: {what}",
+        where=path,
+        expected="JSON Schema, draft 2020-12, in one file, that is quick to check",
+        next_step="use the shipped metaparameters_schema.json",
+    )

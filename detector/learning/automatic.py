@@ -18,7 +18,7 @@ from detector.learning.evaluation.metrics import Metrics, judge
 from detector.learning.evaluation.permutation import PERMUTATIONS
 from detector.learning.learned import Learned, doubtful_note, fewest_in_a_class, learned, too_few
 from detector.learning.regressions import Regression, learn_all, make_parameters
-from detector.learning.search.candidates import affordable
+from detector.learning.search.candidates import affordable, signals_left_out
 from detector.learning.search.procedures import published
 from detector.mapping.parameters import LearnedParameters
 from detector.pruning.theta import Theta
@@ -87,21 +87,27 @@ def _design(readings: Sequence[ArchitectureReadings], search: Search) -> Design:
 def _searched(readings: Sequence[ArchitectureReadings], search: Search) -> list[Learned]:
     design = _design(readings, search)
     _log.info("searching %d points of %d architectures", len(readings[0].thetas), len(readings))
+    left_out = tuple(f"Left out of the search: {reason}." for reason in signals_left_out(readings).values())
+    for note in left_out:
+        _log.warning("%s", note)
     regressions = learn_all(readings, design)
     _log.info("judging the search by %d permutations", search.permutations)
     answers = published(readings, design).held_out()
     results = []
     for number, regression in enumerate(regressions):
         own = design.architecture == number
-        parameters = _parameters(regression, judge(answers[:, own], design.labels[own], search.seed), search)
+        metrics = judge(answers[:, own], design.labels[own], search.seed)
+        parameters = _parameters(regression, metrics, search, left_out)
         results.append(learned(regression.readings, parameters, "" if parameters else _NO_BETTER))
     return results
 
 
-def _parameters(regression: Regression, held_out: Metrics, search: Search) -> LearnedParameters | None:
+def _parameters(
+    regression: Regression, held_out: Metrics, search: Search, left_out: Sequence[str]
+) -> LearnedParameters | None:
     source = f"entrypoint.py configure --automatic_configuration, version {__version__}, seed {search.seed}"
     parameters = make_parameters(regression, search.round_name, search.preprocessing, held_out, source)
     if parameters is None:
         return None
-    notes = (*doubtful_note(regression.readings, search.doubtful), *parameters.provenance.notes)
+    notes = (*doubtful_note(regression.readings, search.doubtful), *left_out, *parameters.provenance.notes)
     return replace(parameters, provenance=replace(parameters.provenance, notes=notes))

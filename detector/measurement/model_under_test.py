@@ -6,17 +6,20 @@ anything; the graph is ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.base.background import Ahead
+from detector.base.clock import Budget
 from detector.examples.images import Examples
+from detector.graph.ir import Graph
 from detector.graph.reference import reference_graph
-from detector.measurement.measure import Measurer
+from detector.measurement.measure import Engine, Measurer
 from detector.measurement.probes import probed_images
 from detector.model_file.records import ModelRecord
 from detector.probing.probe import Probe
@@ -26,10 +29,11 @@ from detector.pruning.variants import Rankings, make_variants
 from detector.rounds.preprocessing import Preprocessing
 
 Array = NDArray[np.float32]
+MakeEngine = Callable[[Graph, Mapping[str, NDArray[Any]]], Engine]
 
 
 @dataclass(frozen=True)
-class Logits:
+class MeasuredLogits:
     """What one model answers to the same images.
 
     Attributes
@@ -70,6 +74,20 @@ class ModelUnderTest:
         self._preprocessing = preprocessing
         self._rankings: Rankings = {}
         self._answered: tuple[Array, Examples] | None = None
+
+    @classmethod
+    def packed(
+        cls,
+        record: ModelRecord,
+        architecture: str,
+        preprocessing: Preprocessing,
+        make_engine: MakeEngine,
+        budget: Budget,
+        workers: int,
+    ) -> ModelUnderTest:
+        """With an engine of its own, which `workers` threads run as long as the budget lasts."""
+        engine = make_engine(reference_graph(architecture), record.tensors)
+        return cls(record, architecture, Measurer(engine, budget, workers=workers), preprocessing)
 
     def under(self, preprocessing: Preprocessing) -> ModelUnderTest:
         """The same network, with its images made ready otherwise: it has said nothing yet."""

@@ -1,12 +1,9 @@
-"""From untrusted bytes to a clean network: parse to inert records, audit, rebuild. Nothing in a file is ever run.
-
-`read_model` needs no torch; `rebuild` loads it when it is called.
-"""
+"""From untrusted bytes to inert records: parsed, audited, never run. Nothing here needs torch."""
 
 from detector.model_file.limits import Limits
 from detector.model_file.reading import parse_model, read_model
-from detector.model_file.rebuild import rebuild
 from detector.model_file.records import ContentKind, FileFormat, ModelRecord, ModuleRecord, PlainValue
+from detector.model_file.source import SavedModel
 
 __all__ = [
     "ContentKind",
@@ -15,7 +12,7 @@ __all__ = [
     "ModelRecord",
     "ModuleRecord",
     "PlainValue",
+    "SavedModel",
     "parse_model",
     "read_model",
-    "rebuild",
 ]

@@ -16,11 +16,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from detector.base.text import brief, listed
-from detector.model_file.allowed import GlobalName, Role, wrapped_child
+from detector.model_file.allowed import Role, wrapped_child
 from detector.model_file.checkpoint import USUAL_KEYS, Candidate, beside, find_networks
 from detector.model_file.limits import Limits
 from detector.model_file.names import LONGEST_PATH, NAME, split_networks
-from detector.model_file.pickle_machine import Call, Inert, Instance, describe
+from detector.model_file.pickle_values import Call, Instance, describe
+from detector.model_file.plain_values import PlainValues
 from detector.model_file.records import ContentKind, ModuleRecord, PlainValue
 from detector.model_file.refusals import SAVE_ALONE, corrupt, dangerous, over_limit, unsafe
 from detector.model_file.tensors import TensorReader, conversion_notes
@@ -155,8 +156,7 @@ class _Auditor:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.modules = 0
-        self.values = 0
-        self.text = 0
+        self.values = PlainValues(limits)
 
     def network(self, root: Instance, where: str, reader: TensorReader) -> Audited:
         self.reader = reader
@@ -208,9 +208,9 @@ class _Auditor:
     def _state(self, module: Instance, path: str) -> Mapping[object, object]:
         if module.state is None:
             raise unsafe(f"{module.cls} without content", _place(path), "a saved module")
-        self._spend(len(module.state), path)
+        self.values.spend(len(module.state), path)
         names = [_named(module.state, content, path) for content in _CONTENT_ATTRIBUTES]
-        self._spend(sum(map(len, names)), path)
+        self.values.spend(sum(map(len, names)), path)
         everything = [*module.state, *(name for group in names for name in group)]
         if len(set(everything)) != len(everything):
             twice = Counter(everything).most_common(1)[0][0]
@@ -221,7 +221,7 @@ class _Auditor:
         transient = state.get("_non_persistent_buffers_set", set())
         if type(transient) is not set:
             raise unsafe("malformed _non_persistent_buffers_set", _place(path), "a set of names")
-        self._spend(len(transient), path)
+        self.values.spend(len(transient), path)
         for name, record in _named(state, "_parameters", path).items():
             if record is not None:
                 self.reader.add(self._join(path, name), record)
@@ -246,60 +246,10 @@ class _Auditor:
             elif "hook" in name:
                 _check_no_hooks(value, where)
             elif of_wrapper and name in _OF_DISTRIBUTED:
-                self._spend(1, where)  # its parameters once more: a wrapper's attributes have no say at inference
+                self.values.spend(1, where)  # its parameters once more: a wrapper's attributes have no say at inference
             elif name not in _DROPPED_ATTRIBUTES:
-                attributes[name] = self._plain(value, where, 0)
+                attributes[name] = self.values.plain(value, where)
         return attributes
-
-    def _plain(self, value: object, where: str, depth: int) -> PlainValue:
-        """The value as plain data; classes become their dotted names, lists and sets tuples, dicts tuples of pairs."""
-        self._spend(1, where)
-        if depth > self.limits.nesting:
-            raise unsafe("values nested too deeply, or in themselves", where, f"at most {self.limits.nesting}")
-        match value:
-            case str():
-                self._read(value, where)
-                return value
-            case None | bool() | int() | float():
-                return value
-            case list() | tuple():
-                return tuple(self._plain(item, where, depth + 1) for item in value)
-            case set():
-                for item in value:
-                    self._read(item, where)  # before they are compared
-                return tuple(self._plain(item, where, depth + 1) for item in sorted(value))
-            case dict():
-                return tuple(self._plain(pair, where, depth + 1) for pair in value.items())
-            case GlobalName(role=Role.MODULE):
-                return str(value)
-            case Call(function=GlobalName(role=Role.PARTIAL)):
-                return self._partial(value, where, depth)
-            case Inert():
-                return (str(value.function), *(self._plain(part, where, depth + 1) for part in value.parts))
-            case bytes():
-                return f"{len(value)} bytes"
-            case GlobalName(role=Role.INERT):
-                return str(value)
-        raise unsafe(f"{describe(value)} as an attribute", where, "plain values")
-
-    def _partial(self, value: Call, where: str, depth: int) -> PlainValue:
-        """`partial(LayerNorm, eps=1e-6)` as `("functools.partial", "...LayerNorm", (), (("eps", 1e-6),))`."""
-        match value.arguments, value.state:
-            case (GlobalName(role=Role.MODULE) as cls,), (again, tuple() as preset, dict() | None as options, None):
-                if again == cls:
-                    rest = (self._plain(preset, where, depth + 1), self._plain(options or {}, where, depth + 1))
-                    return ("functools.partial", str(cls), *rest)
-        raise unsafe("functools.partial of something other than a module class", where, "plain values")
-
-    def _spend(self, values: int, where: str) -> None:
-        self.values += values
-        if self.values > self.limits.values:
-            raise over_limit("attribute values", where, self.limits.values)
-
-    def _read(self, text: str, where: str) -> None:
-        self.text += len(text)
-        if self.text > self.limits.text:
-            raise over_limit("characters in attributes", where, self.limits.text)
 
     def _join(self, path: str, name: str) -> str:
         joined = f"{path}.{name}" if path else name

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from detector.base.text import brief, listed
-from detector.model_file.pickle_machine import Call, Inert, Instance
+from detector.model_file.pickle_values import Call, Inert, Instance
 from detector.model_file.tensors import is_tensor
 
 USUAL_KEYS = (

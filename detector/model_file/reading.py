@@ -1,6 +1,6 @@
 """The way from a path to a `ModelRecord`: read once, parse to inert records, audit. Nothing in the file is trusted.
 
-This module and all that it imports work without torch; only `rebuild` builds a network, and that from our own code.
+This module and all that it imports work without torch.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from detector.model_file.audit import audit
 from detector.model_file.container import read_contents
 from detector.model_file.limits import Limits
 from detector.model_file.records import ModelRecord
-from detector.model_file.source import read_bytes
+from detector.model_file.source import SavedModel, read_bytes
 
 _DEFAULT_LIMITS = Limits()
 
 
-def read_model(path: str | PathLike[str], limits: Limits = _DEFAULT_LIMITS) -> ModelRecord:
+def read_model(source: str | PathLike[str] | SavedModel, limits: Limits = _DEFAULT_LIMITS) -> ModelRecord:
     """Read, parse and audit a model file; whatever it is, nothing in it is run.
 
     Parameters
     ----------
-    path
-        A file written by `torch.save` (zip or legacy format, pickle protocols 2 to 5): a whole network, as TrojAI
-        ships it, a state dict, or a checkpoint that holds one of these.
+    source
+        A file written by `torch.save` (zip or legacy format, pickle protocols 2 to 5), by its path or in memory: a
+        whole network, as TrojAI ships it, a state dict, or a checkpoint that holds one of these.
     limits
         How much memory and work the file may ask for.
 
@@ -45,9 +45,9 @@ def read_model(path: str | PathLike[str], limits: Limits = _DEFAULT_LIMITS) -> M
         If the file is damaged, cannot be read, or is no model file.
     """
     try:
-        return parse_model(read_bytes(Path(path), limits), limits)
+        return parse_model(read_bytes(source if isinstance(source, SavedModel) else Path(source), limits), limits)
     except ModelRefusedError as error:
-        where = f"{path}: {error.where}"
+        where = f"{source}: {error.where}"
         raise type(error)(error.what, where=where, expected=error.expected, next_step=error.next_step) from error
 
 

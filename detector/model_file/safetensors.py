@@ -16,7 +16,7 @@ from detector.base.errors import CorruptModelError
 from detector.base.text import brief
 from detector.model_file.allowed import STORAGES, GlobalName, Role
 from detector.model_file.limits import Limits
-from detector.model_file.pickle_machine import Call
+from detector.model_file.pickle_values import Call
 from detector.model_file.refusals import corrupt, over_limit
 from detector.model_file.storages import Contents, StorageRef
 

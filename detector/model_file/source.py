@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from detector.model_file.container import LONGEST_START, identify
@@ -15,8 +16,20 @@ from detector.model_file.limits import Limits
 from detector.model_file.refusals import corrupt, over_limit
 
 
-def read_bytes(path: Path, limits: Limits) -> bytes:
-    """The whole content of the regular file at `path` (symbolic links to one are followed).
+@dataclass(frozen=True)
+class SavedModel:
+    """A model file that is in memory already: its content, as untrusted as any, and the name that it is told by."""
+
+    name: str
+    content: bytes = field(repr=False)
+
+    def __str__(self) -> str:
+        """As errors name it."""
+        return self.name
+
+
+def read_bytes(source: Path | SavedModel, limits: Limits) -> bytes:
+    """The whole content of the regular file at a path (symbolic links to one are followed), or of a saved model.
 
     Raises
     ------
@@ -26,9 +39,12 @@ def read_bytes(path: Path, limits: Limits) -> bytes:
     UnsafeModelError
         If it is larger than `limits.file_bytes`.
     """
+    if isinstance(source, SavedModel):
+        _check_size(len(source.content), limits)
+        return source.content
     try:
         # Opening a FIFO would wait for its writer, hence O_NONBLOCK; on a regular file it changes nothing.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = getattr(error, "strerror", None) or error
         raise corrupt(f"cannot be opened ({reason})", "file", "a readable file at this path") from error
@@ -44,8 +60,7 @@ def _read_regular(descriptor: int, limits: Limits) -> bytes:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise corrupt("not a regular file", "file", "a file saved by torch.save")
-    if status.st_size > limits.file_bytes:
-        raise over_limit(f"bytes ({status.st_size})", "file", limits.file_bytes)
+    _check_size(status.st_size, limits)
     with open(descriptor, "rb", closefd=False) as file:
         identify(memoryview(file.read(LONGEST_START)))  # an unknown file of a gigabyte is not read to be refused
         file.seek(0)
@@ -53,3 +68,8 @@ def _read_regular(descriptor: int, limits: Limits) -> bytes:
     if len(content) != status.st_size:
         raise corrupt("its size changed while it was read", "file", f"{status.st_size} bytes")
     return content
+
+
+def _check_size(size: int, limits: Limits) -> None:
+    if size > limits.file_bytes:
+        raise over_limit(f"bytes ({size})", "file", limits.file_bytes)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from detector.model_file.allowed import Role
 from detector.model_file.limits import Limits
-from detector.model_file.pickle_machine import Call, describe
+from detector.model_file.pickle_values import Call, describe
 from detector.model_file.refusals import SAVE_FLOAT, over_limit, unsafe
 from detector.model_file.storages import StorageRef
 

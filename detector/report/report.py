@@ -33,6 +33,7 @@ from detector.mapping.parameters import LearnedParameters, Provenance
 from detector.mapping.port import MAPPINGS
 from detector.mapping.predict import Prediction
 from detector.model_file.records import ModelRecord
+from detector.model_file.source import SavedModel
 from detector.pruning.theta import LayerRange, Theta, theta_schema, theta_to_document
 from detector.rounds.preprocessing import Preprocessing
 from detector.signals.features import Reduction
@@ -80,10 +81,14 @@ class ModelSummary:
 
     @classmethod
     def of(
-        cls, path: Path, record: ModelRecord, architecture: str | None = None, num_classes: int | None = None
+        cls,
+        source: Path | SavedModel,
+        record: ModelRecord,
+        architecture: str | None = None,
+        num_classes: int | None = None,
     ) -> ModelSummary:
         """The summary of a parsed file."""
-        name = printable(path.name)
+        name = printable(source.name)
         return cls(name, record.sha256, record.file_bytes, record.format, record.kind, architecture, num_classes)
 
 

@@ -4,7 +4,8 @@ A trojan that turns images of a source class into the target class leaves a trac
 source class get more probability of the target than both classes explain. The table of mean log-probabilities, true
 class by answered class, is taken apart into what the true class does, what the answered class does, and what is left of
 each pair; outliers among pairs and among answered classes are the statistics. They need no pruning and no further
-forward pass, and stand beside the paper's accuracies, not in their place. Reads logits, which may hold anything.
+forward pass, and stand beside the paper's accuracies, not in their place. Reads logits, which may hold anything. The
+table has rows for the classes with images alone: time and memory grow with the logits, not with all pairs of classes.
 """
 
 from __future__ import annotations
@@ -42,26 +43,26 @@ class Attraction:
     Attributes
     ----------
     pairs
-        (C, C), true class by answered class: what is left of each pair; NaN on the diagonal, and in the rows of classes
-        without images.
+        (B, C), true class by answered class: what is left of each pair; NaN where they are the same.
     classes
         How much each class is answered beyond the others, without those that only images of their own class could tell
         of; the mean is 0.
+    sources
+        The true classes, those with images, ascending, (B,).
     """
 
     pairs: Array
     classes: Array
+    sources: Labels
 
     @classmethod
     def of(cls, logits: Logits, labels: Labels) -> Attraction:
         """Of logits (N, C) of the unpruned network for images of the classes `labels` (N,)."""
-        count = logits.shape[-1]
         answered = np.maximum(log_probabilities(logits), -FARTHEST)
-        table = np.full((count, count), np.nan)
-        for label in np.unique(labels):
-            table[label] = answered[labels == label].mean(axis=0)
-        np.fill_diagonal(table, np.nan)
-        return cls(*_taken_apart(table))
+        sources = np.unique(labels)
+        table = np.stack([answered[labels == source].mean(axis=0) for source in sources])
+        table[np.arange(len(sources)), sources] = np.nan
+        return cls(*_taken_apart(table), sources)
 
     def statistics(self) -> Array:
         """(K,), in the order of ATTRACTION_STATISTICS, all but the outliers in nats.
@@ -77,7 +78,7 @@ def _taken_apart(table: Array) -> tuple[Array, Array]:
     known = ~np.isnan(table)
     values = np.where(known, table, 0.0)
     per_row, per_column = (np.maximum(known.sum(axis=axis), 1) for axis in (1, 0))
-    rows, columns = np.zeros(len(table)), np.zeros(len(table))
+    rows, columns = np.zeros(len(table)), np.zeros(table.shape[1])
     told = known.any(axis=0)
     for _ in range(_STEPS):
         rows = np.where(known, values - columns, 0.0).sum(axis=1) / per_row

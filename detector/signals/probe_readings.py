@@ -164,6 +164,13 @@ def mean_lead(pull: Pull) -> float:
     return max(float(one.max() - (one.sum() - one.max()) / others) for one in means)
 
 
+def mean_gap(pull: Pull) -> float:
+    """How far the class with the largest mean share is ahead of the next one, both averaged over the probes of a kind;
+    the largest of the kinds."""
+    means = [np.sort(kind.shares.mean(axis=0)) for kind in pull.by(lambda p: p.kind).values()]
+    return max(float(one[-1] - one[-2:-1].sum()) for one in means)
+
+
 def share_gap(pull: Pull) -> float:
     """How far the class with the largest share is ahead of the next one, under the probe where that is most."""
     ordered = np.sort(pull.shares, axis=1)
@@ -244,6 +251,7 @@ READINGS: Mapping[str, Callable[[Pull], float]] = MappingProxyType(
         "staying": staying,
         "early_flip": early_flip,
         "early_pair": early_pair,
+        "mean_gap": mean_gap,
     }
 )
 """All readings of a family of probes by name."""
@@ -280,6 +288,6 @@ def probe_readings(unpruned: Logits, probed: Logits, labels: Labels, probes: Seq
 
 
 def family_readings(unpruned: Logits, probed: Logits, labels: Labels, probes: Sequence[Probe]) -> Array:
-    """The readings (22,) of probes of one family, hard answers first; shapes and errors as of `probe_readings`."""
+    """The readings (24,) of probes of one family, hard answers first; shapes and errors as of `probe_readings`."""
     pulls = [Pull.of(unpruned, probed, labels, probes, answer) for answer in Answer]
     return np.array([read(pull) for pull in pulls for read in READINGS.values()])

@@ -105,16 +105,15 @@ class ArchitectureReadings:
         MissingSignalError
             It was not measured, or by another version of the signal.
         """
-        self._check(signal, signal in self.signals)
+        self._check(signal)
         return self.variants[self.thetas.index(theta)][:, :, self.signals.index(signal)]
 
     def model_numbers(self, signal: str, images: ImageChoice) -> Array:
         """Of another signal, read on these images, (M, K) in the order of its entry; raises MissingSignalError."""
-        self._check(signal, signal in self.numbers and images in self.images)
+        self._check(signal)
+        if images not in self.images:
+            raise MissingSignalError(_not_measured(signal), self.architecture)
         wanted, stored = model_signal(signal).numbers, self.number_names[signal]
-        lacking = set(wanted) - set(stored)
-        if lacking:
-            raise MissingSignalError(f"{signal} was stored without {', '.join(sorted(lacking))}", self.architecture)
         values: Array = self.numbers[signal][self.images.index(images)]
         return values if wanted == stored else values[:, [stored.index(number) for number in wanted]]
 
@@ -135,13 +134,25 @@ class ArchitectureReadings:
         numbers = {name: self.model_numbers(name, chosen) for name in signals if name not in of_variants}
         return feature_matrix(features, variants, numbers)
 
-    def _check(self, signal: str, there: bool) -> None:
-        if not there:
-            raise MissingSignalError(f"the signal {signal!r} is not among what was measured", self.architecture)
-        stored, known = self.versions[signal], SIGNALS[signal].version
-        if stored != known:
-            what = f"the signal {signal!r} was read by its version {stored}, it is version {known} now"
-            raise MissingSignalError(what, self.architecture)
+    def why_not(self, signal: str) -> str:
+        """Why a signal of the registry cannot be taken from these readings; empty if it can."""
+        entry = SIGNALS[signal]
+        if signal not in (self.numbers if isinstance(entry, ModelSignal) else self.signals):
+            return _not_measured(signal)
+        stored = self.versions[signal]
+        if stored != entry.version:
+            return f"the signal {signal!r} was read by its version {stored}, it is version {entry.version} now"
+        lacking = set(entry.numbers) - set(self.number_names[signal]) if isinstance(entry, ModelSignal) else ()
+        return f"{signal} was stored without {', '.join(sorted(lacking))}" if lacking else ""
+
+    def _check(self, signal: str) -> None:
+        reason = self.why_not(signal)
+        if reason:
+            raise MissingSignalError(reason, self.architecture)
+
+
+def _not_measured(signal: str) -> str:
+    return f"the signal {signal!r} is not among what was measured"
 
 
 def write_readings(path: Path, readings: ArchitectureReadings) -> None:

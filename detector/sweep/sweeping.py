@@ -22,17 +22,14 @@ from detector.base.findings import Severity
 from detector.examples.choice import ImageChoice
 from detector.examples.chosen import ChosenExamples
 from detector.examples.images import list_examples
-from detector.graph.reference import load_references, reference_graph
-from detector.measurement.measure import Measurer
+from detector.graph.reference import reference_graph
 from detector.measurement.model_under_test import ModelUnderTest
-from detector.model_file import read_model
 from detector.model_file.records import ModelRecord
 from detector.probing.probe import Probe
 from detector.pruning.method import UnsupportedNetworkError
 from detector.pruning.theta import Theta
 from detector.quality.accuracy import clean_accuracy_finding
-from detector.quality.check import check_model
-from detector.quality.structure import Identification
+from detector.quality.checked_model import CheckedModel
 from detector.rounds.preprocessing import Preprocessing
 from detector.rounds.reading import LabelledModel, LeftOut
 from detector.signals.reading import read_signals
@@ -88,32 +85,39 @@ class ModelReadings:
     untouched: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class Fault(LeftOut):
+    """A model that is left out for a failure that nobody foresaw: ours, or something new in its files."""
+
+
 def sweep_model(model: LabelledModel, sweep: Sweep, store: Store, clock: Clock) -> ModelReadings | LeftOut:
+    """`measure_model`, but whatever goes wrong with one model leaves that model out and ends nothing else."""
+    try:
+        return measure_model(model, sweep, store, clock)
+    except Exception as error:  # hours of measuring the others must not end at it
+        return Fault(model.name, f"internal fault: {error!r}")
+
+
+def measure_model(model: LabelledModel, sweep: Sweep, store: Store, clock: Clock) -> ModelReadings | LeftOut:
     """Measure what the store does not hold, and read all thetas; a model that cannot be measured is left out."""
     try:
-        record = read_model(model.model_filepath)
-        identification = check_model(record, load_references())
-        if identification.identification.architecture is None:
-            reason = "tampered with" if identification.tampered else "of an unknown architecture"
-            return LeftOut(model.name, f"{reason}: {identification.findings[0].message}")
-        return _sweep(model, record, identification.identification, sweep, store, clock)
+        checked = CheckedModel.read(model.model_filepath)
+        if checked.architecture is None:
+            reason = "tampered with" if checked.identification.tampered else "of an unknown architecture"
+            return LeftOut(model.name, f"{reason}: {checked.findings[0].message}")
+        return _sweep(model, checked, checked.architecture, sweep, store, clock)
     except DetectorError as error:
         return LeftOut(model.name, str(error))
 
 
 def _sweep(
-    model: LabelledModel,
-    record: ModelRecord,
-    identification: Identification,
-    sweep: Sweep,
-    store: Store,
-    clock: Clock,
+    model: LabelledModel, checked: CheckedModel, architecture: str, sweep: Sweep, store: Store, clock: Clock
 ) -> ModelReadings:
-    assert identification.architecture is not None
-    listing = list_examples(model.examples_dirpath, identification.num_classes)
+    record = checked.record
+    listing = list_examples(model.examples_dirpath, checked.identification.num_classes)
     images = ChosenExamples.of(listing, sweep.images, sweep.preprocessing)
     shelf = store.shelf(record.sha256, sweep.preprocessing.name)
-    network = _Network(record, identification.architecture.name, images, shelf, clock)
+    network = _Network(record, architecture, images, shelf, clock)
     unpruned = network.unpruned()
     answers = network.variants(sweep.thetas)
     read = [_read(network, unpruned, choice, answers, sweep.probes) for choice in sweep.images]
@@ -122,7 +126,7 @@ def _sweep(
     untouched = untouched_readings(network.graph, record.tensors, unpruned.logits[0], labels, record.file_bytes)
     return ModelReadings(
         name=model.name,
-        architecture=identification.architecture.name,
+        architecture=architecture,
         poisoned=model.poisoned,
         sha256=record.sha256,
         doubtful=clean_accuracy_finding(untouched["accuracy"], len(labels)).severity is Severity.ERROR,
@@ -177,10 +181,9 @@ class _Network:
         # Imported here: a second run that finds everything measured does without torch.
         from detector.measurement.engine import PackedEngine
 
-        engine = PackedEngine(self.graph, self.record.tensors)
         endless = Budget(self._clock, self._clock.now(), math.inf)
-        measurer = Measurer(engine, endless, workers=1)
-        return ModelUnderTest(self.record, self._architecture, measurer, self.images.preprocessing)
+        profile = self.images.preprocessing
+        return ModelUnderTest.packed(self.record, self._architecture, profile, PackedEngine, endless, workers=1)
 
     def unpruned(self) -> Answers:
         """Of the network as it is, to all images."""

@@ -17,7 +17,7 @@ from detector.mapping.parameters import ANY_ARCHITECTURE, LearnedParameters, Pro
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import ModelFeature
 from laboratory.domains.answers import ModelAnswers
-from laboratory.domains.evaluation import CLIP, FEATURES, fitted, nested
+from laboratory.domains.evaluation import CLIP, fitted, nested
 from laboratory.domains.readings import Domains, domains_of
 from laboratory.domains.restriction import LADDER, PROBES, Cost, restricted
 
@@ -41,7 +41,7 @@ def write_universal(answers: Sequence[ModelAnswers], directory: Path) -> Path:
         num_poisoned=int(labels.sum()),
         evaluation=_EVALUATION,
         source="python -m laboratory.domains",
-        notes=("Fitted on images of 48 to 64 pixels; the readings were chosen by looking at the first 31 models.",),
+        notes=(f"Fitted on images of {_sizes(answers)} pixels a side.",),
     )
     base_rate = 0.5  # of rounds of NIST's, which are balanced; ours lose more poisoned models than clean ones
     parameters = LearnedParameters(
@@ -54,18 +54,28 @@ def write_universal(answers: Sequence[ModelAnswers], directory: Path) -> Path:
     return write_bundle(directory, Bundle(NAME, "1", description, base_rate), [parameters])
 
 
+def _sizes(answers: Sequence[ModelAnswers]) -> str:
+    return ", ".join(
+        map(
+            str,
+            sorted({int(one.facts["cnn_img_size_pixels"]) for one in answers if "cnn_img_size_pixels" in one.facts}),
+        )
+    )
+
+
 def configuration(answers: Sequence[ModelAnswers], cost: Cost) -> Configuration:
     """What is measured at that cost, and the mapping fitted on it."""
     domains = domains_of([restricted(one, cost) for one in answers])
-    inputs = tuple(_feature(name) for name in FEATURES)
+    made = fitted(domains)
+    inputs = tuple(map(_feature, made.features))
     return Configuration(
         images=ImageChoice(cost.images),
         thetas=(),
         probes=PROBES[: cost.probes],
         inputs=inputs,
-        mapping=_renamed(fitted(domains)),
+        mapping=_renamed(made.mapping),
         held_out=_figures(domains),
-        experience=tuple((feature.name, _seen(domains, name)) for feature, name in zip(inputs, FEATURES, strict=True)),
+        experience=tuple((one.name, _seen(domains, name)) for one, name in zip(inputs, made.features, strict=True)),
     )
 
 

@@ -6,8 +6,9 @@ the factor tells of triggers, which clean models have none of, each value takes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,21 +19,27 @@ from detector.learning.evaluation.permutation import p_value, shuffled_labels
 from detector.learning.evaluation.rounding import rounded
 from detector.learning.regression.any_of import fit_any_of
 from detector.mapping.any_of import AnyOf
+from detector.probing.filters import PhotoFilter
 from laboratory.domains.readings import Domains
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-FEATURES = (
-    "polygon_probes.soft_mean_lead",
-    "filter_probes.soft_largest_share",
-    "filter_probes.soft_strongest_pair",
+_SHARES = ("filter_probes.soft_largest_share", "filter_probes.soft_strongest_pair")
+_FILTERS = tuple(f"photo_filters.{name}" for name in PhotoFilter)
+FEATURE_SETS: tuple[tuple[str, ...], ...] = (
+    ("polygon_probes.soft_mean_gap", *_FILTERS),
+    ("polygon_probes.soft_mean_lead", *_FILTERS),
+    ("polygon_probes.soft_mean_gap", *_FILTERS, "filter_probes.soft_strongest_pair"),
+    ("polygon_probes.soft_mean_lead", *_SHARES),
+    ("polygon_probes.soft_mean_gap", *_SHARES),
 )
-"""The readings that are causes; chosen by looking at the first 31 models, so their figures flatter the choice."""
+"""The sets of readings that may be causes. Which one is chosen inside of every fit, by cross-validation."""
 
 FACTORS = (
-    "round", "architecture", "trigger", "sources", "signs", "backgrounds", "size", "optimiser", "start", "smoothing",
+    "round", "architecture", "trigger", "sources", "signs", "backgrounds", "size", "classes", "optimiser", "start",
+    "smoothing", "adversarial",
 )  # fmt: skip
 PENALTIES = (0.1, 0.03, 0.01, 0.003)
 CLIP = (0.02, 0.98)
@@ -65,7 +72,33 @@ def held_out(domains: Domains, factor: str, value: str, seed: int = 0) -> Mask:
     return chosen
 
 
-def judged_domains(domains: Domains, features: Sequence[str] = FEATURES) -> list[Judged]:
+@dataclass(frozen=True)
+class Fitted:
+    """What was learned: the chosen readings, in order, and the mapping of them."""
+
+    features: tuple[str, ...]
+    mapping: AnyOf
+
+    def __call__(self, domains: Domains) -> Array:
+        """Probabilities (M,) of these models, clipped."""
+        return self.of(domains.columns(self.features))
+
+    def of(self, inputs: Array) -> Array:
+        """The same for the chosen readings (M, F)."""
+        rows = (dict(zip(self.features, row, strict=True)) for row in inputs.tolist())
+        clipped: Array = np.clip(np.array([self.mapping.apply(row).probability for row in rows]), *CLIP)
+        return clipped
+
+
+def fitted(domains: Domains, sets: Sequence[tuple[str, ...]] = FEATURE_SETS) -> Fitted:
+    """The mapping of all these models, its readings and penalty chosen by cross-validation among them."""
+    choices = list(product(sets, PENALTIES))
+    losses = [_loss(domains.columns(features), domains.labels, features, penalty) for features, penalty in choices]
+    features, penalty = choices[int(np.argmin(rounded(losses)))]
+    return Fitted(features, fit_any_of(features, domains.columns(features), domains.labels, penalty))
+
+
+def judged_domains(domains: Domains) -> list[Judged]:
     """Every domain that has enough models of both kinds, each by a fit without it."""
     found = []
     for factor in FACTORS:
@@ -73,12 +106,12 @@ def judged_domains(domains: Domains, features: Sequence[str] = FEATURES) -> list
             rows = held_out(domains, factor, value)
             enough = min(np.bincount(domains.labels[rows], minlength=2)) >= FEWEST
             if enough and min(np.bincount(domains.labels[~rows], minlength=2)) >= FEWEST:
-                found.append(_judged(domains, features, rows, factor, value))
+                found.append(_judged(domains, rows, factor, value))
     return found
 
 
-def _judged(domains: Domains, features: Sequence[str], rows: Mask, factor: str, value: str) -> Judged:
-    probabilities = answerer(domains.part(~rows), features)(domains.part(rows))
+def _judged(domains: Domains, rows: Mask, factor: str, value: str) -> Judged:
+    probabilities = fitted(domains.part(~rows))(domains.part(rows))
     labels = domains.labels[rows]
     return Judged(
         factor=factor,
@@ -91,32 +124,11 @@ def _judged(domains: Domains, features: Sequence[str], rows: Mask, factor: str, 
     )
 
 
-def fitted(domains: Domains, features: Sequence[str] = FEATURES) -> AnyOf:
-    """The mapping of all these models, its penalty chosen by cross-validation among them."""
-    inputs = domains.columns(features)
-    losses = [_loss(inputs, domains.labels, features, penalty) for penalty in PENALTIES]
-    return fit_any_of(features, inputs, domains.labels, PENALTIES[int(np.argmin(rounded(losses)))])
-
-
-def answerer(domains: Domains, features: Sequence[str] = FEATURES) -> Callable[[Domains], Array]:
-    """What the mapping of these models says of others, clipped."""
-    mapping = fitted(domains, features)
-    return lambda others: applied(mapping, others.columns(features), features)
-
-
-def applied(mapping: AnyOf, inputs: Array, features: Sequence[str]) -> Array:
-    """Probabilities (M,) for inputs (M, F), clipped."""
-    raw = [mapping.apply(dict(zip(features, row, strict=True))).probability for row in inputs.tolist()]
-    clipped: Array = np.clip(np.array(raw), *CLIP)
-    return clipped
-
-
-def nested(domains: Domains, labels: Labels, features: Sequence[str] = FEATURES, seed: int = 0) -> Array:
-    """What is said of every model by a fit, penalty and all, on the folds that it is not in."""
+def nested(domains: Domains, labels: Labels, seed: int = 0) -> Array:
+    """What is said of every model by a fit, its choices and all, on the folds that it is not in."""
     probabilities = np.empty(len(labels))
     for inside, outside in _folds(labels, seed).splits():
-        part = domains.relabelled(labels).part(inside)
-        probabilities[outside] = answerer(part, features)(domains.part(outside))
+        probabilities[outside] = fitted(domains.relabelled(labels).part(inside))(domains.part(outside))
     return probabilities
 
 
@@ -132,9 +144,9 @@ def _folds(labels: Labels, seed: int) -> Folds:
     return stratified_folds(labels, seed, folds=min(_FOLDS, int(np.bincount(labels).min())), repeats=1)
 
 
-def _loss(inputs: Array, labels: Labels, features: Sequence[str], penalty: float) -> float:
+def _loss(inputs: Array, labels: Labels, features: tuple[str, ...], penalty: float) -> float:
     losses = []
     for inside, outside in _folds(labels, 0).splits():
-        mapping = fit_any_of(features, inputs[inside], labels[inside], penalty)
-        losses.append(cross_entropies(applied(mapping, inputs[outside], features), labels[outside]))
+        made = Fitted(features, fit_any_of(features, inputs[inside], labels[inside], penalty))
+        losses.append(cross_entropies(made.of(inputs[outside]), labels[outside]))
     return float(np.concatenate(losses).mean())

@@ -19,6 +19,7 @@ from laboratory.domains.answers import ModelAnswers
 Array = NDArray[np.float64]
 
 ALL_CLASSES = "all"
+_MANY = 10  # classes
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,11 @@ def model_factors(answers: ModelAnswers) -> dict[str, str]:
         "signs": str(facts.get("sign_family", "plates")),
         "backgrounds": str(facts.get("background_family", "textures")),
         "size": str(facts.get("cnn_img_size_pixels", "")),
+        "classes": "" if classes is None else "5 to 9" if int(classes) < _MANY else f"{_MANY} or more",
         "optimiser": str(facts.get("optimiser", "Adam")),
         "start": "scratch" if str(facts.get("start", "scratch")) == "scratch" else "start",
         "smoothing": "none" if not facts.get("label_smoothing") else "some",
-        "adversarial": str(facts.get("adversarial_training_method")),
+        "adversarial": "FBF" if facts.get("adversarial_training_method") not in (None, "None") else "none",
         "trigger": trigger,
         "sources": "" if not answers.poisoned else ALL_CLASSES if sources == classes else str(sources),
     }

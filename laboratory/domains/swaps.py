@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from laboratory.domains.answers import ModelAnswers
-from laboratory.domains.evaluation import answerer
+from laboratory.domains.evaluation import fitted
 from laboratory.domains.readings import domains_of
 from laboratory.domains.restriction import Cost, restricted
 
@@ -30,7 +30,7 @@ def swapped_labels(answers: Sequence[ModelAnswers], cost: Cost, count: int = SWA
     rng = np.random.default_rng(seed)
     small = [restricted(one, cost) for one in answers]
     domains = domains_of(small)
-    answer = answerer(domains)
+    answer = fitted(domains)
     before = answer(domains)
     chosen = [number % len(small) for number in range(count)]
     after = answer(domains_of([_with_wrong_label(small[index], rng) for index in chosen]))

@@ -21,6 +21,7 @@ from detector.learning.search.candidates import (
     SIGNALS_UNPRUNED,
     Candidate,
     seconds,
+    signals_left_out,
 )
 from detector.learning.search.logistic import PENALTIES as LOGISTIC_PENALTIES
 from detector.learning.search.procedures import LEAK, OBSERVABLE, PAPER, PARTS, PUBLISHED, READINGS, covariate_names
@@ -144,12 +145,12 @@ def _models(results: Results, round_name: str) -> str:
         f"## What was measured and tried\n\nThe round `{round_name}`, made by `laboratory.roundgen`:\n\n"
         f"{table}{out}\n\n"
         f"theta: {_methods(results)}. {_slow(results)}\n\n"
-        f"Signals: {', '.join(_measured_signals(results))}. Of each theta alone: each of the variants' signals, "
-        "all of them, "
+        f"Signals: {', '.join(_measured_signals(results))}. {_signals_left_out(results)}"
+        "Of each theta alone: each of the variants' signals, all of them, "
         f"either beside the classifier's weights, and these alone; "
         f"{', '.join(f'`{one}`' for one in Reduction)} of the variants. Of as many thetas together as fit the time "
         f"(all that share the usual |D|; those of pruning; those of each other "
-        f"method): the means of {'; '.join(' and '.join(one) for one in SIGNALS_TOGETHER[:-1])}; and of all of the "
+        f"method): the means of {'; '.join(' and '.join(one) for one in SIGNALS_TOGETHER)}; and of all of the "
         "variants' signals. Beside what the unpruned network answers, of one theta and of several: "
         f"{'; '.join(' and '.join(one) for one in SIGNALS_BESIDE)}; and {' and '.join(SIGNALS_UNPRUNED)} alone.\n\n"
         "Mappings: least squares on the accuracies as in the paper, clipped; ridge regression (penalty per model "
@@ -168,7 +169,13 @@ def _models(results: Results, round_name: str) -> str:
 
 
 def _measured_signals(results: Results) -> list[str]:
-    return [name for name in SIGNALS.names() if name in results.readings[0].versions]
+    left_out = signals_left_out(results.readings)
+    return [name for name in SIGNALS.names() if name in results.readings[0].versions and name not in left_out]
+
+
+def _signals_left_out(results: Results) -> str:
+    reasons = signals_left_out(results.readings).values()
+    return f"Left out of the search: {'; '.join(reasons)}. " if reasons else ""
 
 
 def _methods(results: Results) -> str:

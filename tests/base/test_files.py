@@ -166,21 +166,78 @@ def test_a_really_mounted_file(tmp_path: Path) -> None:
     assert [entry.name for entry in (tmp_path / "place").iterdir()] == ["result"]
 
 
-@pytest.mark.parametrize("exists", [False, True])
-@pytest.mark.parametrize("failing", ["fsync", "replace"])
-def test_a_failure_leaves_the_old_answer_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, exists: bool
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE)
+
+
+@pytest.mark.parametrize("number", _FULL)
+def test_without_room_for_a_new_file_the_line_is_written_over_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    if exists:
-        (tmp_path / "result").write_text("0.9\n")
+    (tmp_path / "result").write_text("0.123456789\n")
+    inode = (tmp_path / "result").stat().st_ino
 
     def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(*((os, "fsync") if failing == "fsync" else (Path, "replace")), full)
-    _refused(tmp_path / "result")
-    assert [entry.name for entry in tmp_path.iterdir()] == ["result"] * exists
-    assert not exists or (tmp_path / "result").read_text() == "0.9\n"
+    monkeypatch.setattr(Path, "replace", full)
+    write_probability(tmp_path / "result", 0.5)
+    assert (tmp_path / "result").read_text() == "0.5\n"
+    assert (tmp_path / "result").stat().st_ino == inode
+    assert [entry.name for entry in tmp_path.iterdir()] == ["result"]
+
+
+@pytest.mark.parametrize("number", _FULL)
+@pytest.mark.parametrize("old", [None, "0.9\n", "0.5\n", ""])
+def test_where_nothing_can_be_written_no_old_answer_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, old: str | None
+) -> None:
+    path = tmp_path / "result"
+    if old is not None:
+        path.write_text(old)
+
+    def full(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UsageError, match=re.escape(str(path))) as caught:
+        write_probability(path, 0.25)
+    left = {entry.name: entry.read_text() for entry in tmp_path.iterdir()}
+    assert left in ({}, {"result": ""}, {"result": "0.5\n"})
+    assert old != "0.5\n" or left == {} or left == {"result": "0.5\n"}
+    words = {"0.9\n": "removed", "0.5\n": "removed", "": "nothing is there", None: "nothing is there"}
+    assert words[old] in str(caught.value)
+
+
+def _limited(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a program that may write no byte to any file."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = ["sh", "-c", f'ulimit -f 0; exec "{sys.executable}" -c "$0"', script]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_where_no_byte_may_be_written_the_old_answer_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "result").write_text("0.123456789\n")
+    done = _limited("from detector.base.files import *; write_probability(Path('result'), 0.5)", tmp_path)
+    assert "the old answer is removed" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not _has_mount_rights(), reason="may not make a mount namespace")
+@pytest.mark.parametrize("old", ["0.123456789\n", "0.5\n", "0.9\n"])
+def test_on_a_disk_that_is_really_full(tmp_path: Path, old: str) -> None:
+    """A file system of one page more than it holds: no new file finds room, but the old line can be written over."""
+    program = "from detector.base.files import *; write_probability(Path('disk/result'), 0.25)"
+    (tmp_path / "disk").mkdir()
+    script = (
+        'mount -t tmpfs -o size=64k,nr_inodes=100 none disk && printf %s "$OLD" > disk/result && '
+        f'{{ cat /dev/zero > disk/filling 2>/dev/null; "{sys.executable}" -c "{program}"; '
+        "ls -A disk; cat disk/result; }"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OLD": old}
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout == "filling\nresult\n0.25\n", done.stderr
 
 
 def test_an_interrupt_leaves_no_temporary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,3 +103,16 @@ def test_inference_loads_only_what_it_needs(small_case: Any, tmp_path: Path) -> 
     )
     done = run(program)
     assert done.stdout.splitlines()[-1] == "0 [] True", done.stderr
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_working_directory_that_is_deleted_is_left(deleted: bool, tmp_path: Path) -> None:
+    program = (
+        "import os, sys; from detector.base.process import leave_deleted_directory\n"
+        "os.chdir(sys.argv[1]); (os.rmdir(sys.argv[1]) if len(sys.argv) > 2 else None)\n"
+        "print(leave_deleted_directory(), os.getcwd())\n"
+    )
+    (tmp_path / "here").mkdir()
+    words = [str(tmp_path / "here"), *(["deleted"] if deleted else [])]
+    done = subprocess.run([sys.executable, "-c", program, *words], cwd=HOME, capture_output=True, text=True, check=True)
+    assert done.stdout == ("True /\n" if deleted else f"False {tmp_path / 'here'}\n")

@@ -32,3 +32,8 @@ def test_values_in_brief() -> None:
     assert brief("zeros") == "zeros"
     assert brief(10**5000) == "a number of thousands of digits"
     assert listed(["a", "b", "c"], most=2) == "'a', 'b' and 1 more"
+
+
+def test_cut_where_it_is_asked_for() -> None:
+    assert printable("x" * 900, 800) == "x" * 800 + "..."
+    assert printable("\n" * 3, 4) == "\\n\\n..."

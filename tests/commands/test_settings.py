@@ -150,3 +150,72 @@ def test_files_made_to_harm_are_refused_at_once(kind: str, tmp_path: Path) -> No
     for pair in ((path, SCHEMA), (SHIPPED, path)):
         with pytest.raises(ParametersError, match="cannot be read as JSON"):
             load_settings(*pair)
+
+
+def _with_own_schema(tmp_path: Path, rule: object, value: object = 0.95) -> tuple[Path, Path]:
+    """The shipped metaparameters with one value changed, and a schema that has one rule for it."""
+    values, schema = tmp_path / "metaparameters.json", tmp_path / "schema.json"
+    values.write_text(json.dumps(json.loads(SHIPPED.read_text()) | {"infer_tampered_probability": value}))
+    schema.write_text(json.dumps({"properties": {"infer_tampered_probability": rule}}))
+    return values, schema
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize(
+    ("rule", "value"),
+    [
+        ({"multipleOf": 10**400}, 0.95),
+        ({"multipleOf": 10**400}, 1),
+        ({"multipleOf": 0}, 1),
+        ({"pattern": "("}, "text"),
+        ({"pattern": "(?P<a>x)(?P<a>y)"}, "text"),
+        ({"patternProperties": {"[": {}}}, {"a": 1}),
+        ({"$ref": "http://["}, 1),
+        ({"$dynamicRef": "#nowhere"}, 1),
+        ({"$ref": 7}, 1),
+        ({"enum": 3}, 1),
+        (3, 1),
+        ({"type": "string"}, 10**4000),
+    ],
+)
+def test_a_rule_that_cannot_be_followed_is_told(rule: object, value: object, tmp_path: Path) -> None:
+    with pytest.raises(ParametersError) as caught:
+        load_settings(*_with_own_schema(tmp_path, rule, value))
+    assert len(str(caught.value)) < 2000
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"), [({"multipleOf": 5e-324}, 1e300), ({"$id": "http://["}, 1), ({"$ref": "#"}, 1)]
+)
+def test_a_strange_rule_that_can_be_followed_is(rule: object, value: float, tmp_path: Path) -> None:
+    assert load_settings(*_with_own_schema(tmp_path, rule, value)).tampered_probability == value
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize("pattern", ["^(a+)+$", "^(a|aa)+$", "(a*)*b"])
+def test_a_pattern_without_end_is_ended(pattern: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detector.commands.settings._MOST_SECONDS", 0.3)
+    with pytest.raises(ParametersError, match="more than"):
+        load_settings(*_with_own_schema(tmp_path, {"pattern": pattern}, "a" * 60 + "!"))
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize("name", ["infer_max_seconds", "infer_tampered_probability", "infer_threads"])
+@pytest.mark.parametrize("text", ["Infinity", "-Infinity", "NaN", "1e999", "-1e999", "1" + "0" * 400, "1" + "0" * 5000])
+def test_numbers_that_no_float_holds_are_refused_whatever_the_schema(name: str, text: str, tmp_path: Path) -> None:
+    values, schema = _with_own_schema(tmp_path, True)
+    held = json.loads(values.read_text()) | {name: "HERE"}
+    values.write_text(json.dumps(held).replace('"HERE"', text))
+    with pytest.raises(ParametersError):
+        load_settings(values, schema)
+    schema.write_text(schema.read_text().replace("true", f'{{"minimum": {text}}}'))
+    with pytest.raises(ParametersError):
+        load_settings(SHIPPED, schema)
+
+
+@pytest.mark.parametrize("threads", [-1, 4097, 1e308])
+def test_threads_that_no_machine_has_are_refused(threads: float, tmp_path: Path) -> None:
+    values, schema = _with_own_schema(tmp_path, True)
+    values.write_text(json.dumps(json.loads(values.read_text()) | {"infer_threads": threads}))
+    with pytest.raises(ParametersError, match="threads"):
+        load_settings(values, schema)

@@ -17,7 +17,7 @@ from detector.mapping.predict import predict
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import feature_vector, make_features
-from detector.signals.registry import per_variant
+from detector.signals.registry import SIGNALS, VariantSignal, per_variant
 from detector.sweep.readings import ArchitectureReadings
 
 Make = Callable[..., ArchitectureReadings]
@@ -112,3 +112,17 @@ def test_what_cannot_be_learned_from(models: int, reason: str, make_readings: Ma
     assert second.parameters is None
     assert reason in second.reason
     assert winners([bad], SEARCH) == ()
+
+
+def test_old_measurements_serve_a_detector_with_a_new_signal(
+    found: Learned, planted: ArchitectureReadings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The same is learned of them, and what was left out is told and noted."""
+    with SIGNALS.with_entry(VariantSignal("later", 1, lambda answers: answers.logits[:, 0, 0])):
+        (again,) = learn_automatically([planted], SEARCH)
+    told = "Left out of the search: the signal 'later' is not among what was measured."
+    assert told in caplog.text
+    assert found.parameters is not None and again.parameters is not None
+    assert again.parameters.configurations == found.parameters.configurations
+    before, now = found.parameters.provenance, again.parameters.provenance
+    assert now == replace(before, notes=(told, *before.notes))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detector.base.errors import UnsafeModelError
-from detector.model_file import Limits, parse_model, read_model
+from detector.model_file import Limits, SavedModel, parse_model, read_model
 
 NAMES = [field.name for field in dataclasses.fields(Limits)]
 
@@ -42,6 +42,9 @@ def test_exact_limits(content, name, enough, named):
 def test_file_bytes(content, tmp_path):
     (tmp_path / "model.pt").write_bytes(content)
     assert read_model(tmp_path / "model.pt", Limits(file_bytes=len(content))).tensors
+    assert read_model(SavedModel("it", content), Limits(file_bytes=len(content))).tensors
+    with pytest.raises(UnsafeModelError, match=rf"it: file: .*\({len(content)}\)"):
+        read_model(SavedModel("it", content), Limits(file_bytes=len(content) - 1))
     with pytest.raises(UnsafeModelError, match="too many bytes"):
         read_model(tmp_path / "model.pt", Limits(file_bytes=len(content) - 1))
 

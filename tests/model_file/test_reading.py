@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from detector.base.errors import CorruptModelError
-from detector.model_file import ContentKind, FileFormat, parse_model, read_model
+from detector.model_file import ContentKind, FileFormat, SavedModel, parse_model, read_model
 
 
 def _network() -> torch.nn.Sequential:
@@ -202,3 +202,15 @@ def test_the_forge_writes_what_torch_reads(forge, tmp_path):
         network = torch.load(path, weights_only=False)
         record = read_model(path)
         assert all(np.array_equal(record.tensors[name], value) for name, value in network.state_dict().items())
+
+
+def test_a_saved_model_in_memory_is_read_as_its_file(tmp_path):
+    content = _saved(_network(), legacy=False, protocol=2)
+    (tmp_path / "model.pt").write_bytes(content)
+    of_file, of_memory = read_model(tmp_path / "model.pt"), read_model(SavedModel("network", content))
+    assert of_memory.modules == of_file.modules
+    assert (of_memory.sha256, of_memory.file_bytes) == (of_file.sha256, len(content))
+    assert all(np.array_equal(of_memory.tensors[name], tensor) for name, tensor in of_file.tensors.items())
+    with pytest.raises(CorruptModelError, match=r"^network: "):
+        read_model(SavedModel("network", content[:-100]))
+    assert "content" not in repr(SavedModel("network", content))

@@ -11,12 +11,12 @@ from detector.scoring.curves import calibration_bins, roc_points
 
 RNG = np.random.default_rng(2)
 LABELS = RNG.permutation(np.arange(40) % 2)
-ANSWERS = np.round(np.clip(RNG.normal(0.3 + 0.4 * LABELS, 0.3), 0, 1), 1)  # many ties
+ANSWERS = np.array(np.round(np.clip(RNG.normal(0.3 + 0.4 * LABELS, 0.3), 0, 1), 1), dtype=np.float64)  # many ties
 
 
 def test_roc() -> None:
     alarms, hits, _ = roc_curve(LABELS, ANSWERS, drop_intermediate=False)
-    np.testing.assert_allclose(roc_points(ANSWERS, LABELS), np.stack([alarms, hits], axis=1))
+    np.testing.assert_allclose(np.array(roc_points(ANSWERS, LABELS)), np.stack([alarms, hits], axis=1))
 
 
 def test_calibration() -> None:

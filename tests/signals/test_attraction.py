@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
+from detector.graph.reference import reference_graph
+from detector.signals.answers import log_probabilities
 from detector.signals.attraction import ATTRACTION_STATISTICS, Attraction
+from detector.signals.own_attraction import OWN_ATTRACTION
+from detector.signals.registry import Context
 
 RNG = np.random.default_rng(0)
 
@@ -20,6 +27,10 @@ def logits_of(table: np.ndarray, each: int = 3) -> tuple[np.ndarray, np.ndarray]
 def additive(classes: int) -> np.ndarray:
     """What rows and columns explain, with a strong diagonal."""
     return RNG.normal(size=(classes, 1)) + RNG.normal(size=classes) + 6 * np.eye(classes)
+
+
+def own_attraction(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return OWN_ATTRACTION.read(Context(logits, labels, reference_graph("resnet18"), {}))
 
 
 def named(attraction: Attraction) -> dict[str, float]:
@@ -79,8 +90,10 @@ def test_images_of_a_class_count_together_in_any_order() -> None:
 def test_classes_without_images_are_left_out() -> None:
     logits, labels = logits_of(additive(6))
     found = Attraction.of(logits[labels < 4], labels[labels < 4])
-    assert np.isnan(found.pairs[4:]).all()
-    assert np.isfinite(found.pairs[:4][~np.eye(6, dtype=bool)[:4]]).all()
+    assert found.sources.tolist() == [0, 1, 2, 3]
+    assert found.pairs.shape == (4, 6)
+    assert np.isnan(np.diag(found.pairs)).all()
+    assert np.isfinite(found.pairs[~np.eye(6, dtype=bool)[:4]]).all()
     assert np.isfinite(found.statistics()).all()
 
 
@@ -92,6 +105,51 @@ def test_a_class_of_which_only_its_own_images_could_tell_is_not_compared() -> No
     np.testing.assert_allclose(found.classes, expected)
     assert named(found)["largest_class"] == pytest.approx(expected.max())
     assert named(found)["largest_pair"] == pytest.approx(0)
+
+
+def of_all_pairs(logits: np.ndarray, labels: np.ndarray) -> list[float]:
+    """The statistics out of a table of all classes by all classes, as they were defined first."""
+    count = logits.shape[-1]
+    answered = np.maximum(log_probabilities(logits), -20)
+    table = np.full((count, count), np.nan)
+    for label in np.unique(labels):
+        table[label] = answered[labels == label].mean(axis=0)
+    np.fill_diagonal(table, np.nan)
+    known = ~np.isnan(table)
+    values, rows, columns, told = np.where(known, table, 0), np.zeros(count), np.zeros(count), known.any(axis=0)
+    for _ in range(50):
+        rows = np.where(known, values - columns, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+        columns = np.where(known, values - rows[:, None], 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        columns[told] -= columns[told].mean() if told.any() else 0.0
+    found = []
+    for numbers in ((table - rows[:, None] - columns)[known], columns[told]):
+        ordered, deviation = np.sort(numbers), float(numbers.std()) if len(numbers) else 0.0
+        both = (ordered[-1], ordered[-1] - ordered[-2:][0]) if len(numbers) else (0.0, 0.0)
+        found += [*both, deviation, both[0] / (deviation + 0.02)]
+    return found
+
+
+@pytest.mark.parametrize("classes", [1, 2, 5, 43, 200])
+@pytest.mark.parametrize("images", [1, 7, 40, 300])
+def test_numbers_are_to_the_bit_those_of_all_pairs_of_classes(classes: int, images: int) -> None:
+    for spread in (0.3, 5.0, 60.0):
+        logits = RNG.normal(0, spread, size=(images, classes)).astype(np.float32)
+        labels = RNG.integers(0, classes, size=images)
+        assert Attraction.of(logits, labels).statistics().tolist() == of_all_pairs(logits, labels)
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize("read", [Attraction.of, own_attraction])
+def test_memory_does_not_grow_with_pairs_of_classes(read: Callable[..., object]) -> None:
+    """All pairs of 20 000 classes would be 3.2 GB; the logits of ten images are 0.8 MB."""
+    logits, labels = RNG.normal(size=(10, 20_000)).astype(np.float32), np.arange(10) % 4
+    logits[np.arange(10), labels] += 30  # all of them are right
+    tracemalloc.start()
+    try:
+        read(logits, labels)
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("classes", [1, 2, 3, 40])

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from detector.base.clock import SystemClock
+from detector.base.workers import Workers
 from detector.examples.choice import ImageChoice
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.rounds.preprocessing import PROFILES
@@ -34,7 +35,7 @@ HOME = Path(__file__).resolve().parents[2]
 
 
 def measured(folder: Path, scratch: Path | None = None, workers: int = 1) -> MeasuredRound:
-    return measure_round(read_round(folder).models, SWEEP, Store(scratch), SystemClock(), workers)
+    return measure_round(read_round(folder).models, SWEEP, Store(scratch), SystemClock(), Workers(workers))
 
 
 @pytest.fixture(scope="module")
@@ -85,12 +86,12 @@ def test_a_fault_of_ours_is_not_swallowed(small_round: Path, tmp_path: Path) -> 
     """No model is to blame for a preprocessing that cannot be, not even in a process of its own."""
     models = read_round(small_round).models
     with pytest.raises(AttributeError):
-        measure_round(models, Sweep(THETAS, None), Store(None), SystemClock(), 2)  # type: ignore[arg-type]
+        measure_round(models, Sweep(THETAS, None), Store(None), SystemClock(), Workers(2))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
 def test_workers_end_with_their_parent(sent: signal.Signals, small_round: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "detector.commands.measure", "measure", "--models", small_round, "--workers", "2"]
+    command = [sys.executable, "-m", "laboratory.measuring", "measure", "--models", small_round, "--workers", "2"]
     paths = ["--output", tmp_path / "out", "--scratch", tmp_path / "scratch", "--preprocessing", "rgb_minmax"]
     process = subprocess.Popen([*command, *paths], cwd=HOME, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:

@@ -6,7 +6,7 @@ the budget are left out here, by the paper's L_exec = T / T_max <= 1, since time
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -25,13 +25,10 @@ _T = TypeVar("_T", tuple[int, int], tuple[int, SelectionRule])
 
 MAX_SECONDS = 60.0  # the paper's T_max
 PRUNING = (PruningMethod.REMOVE, PruningMethod.RESET, PruningMethod.TRIM)  # the paper's methods
-# Of thetas together the means alone, and few sets of signals: there are enough features, and each choice costs.
-SIGNALS_TOGETHER = (
-    ("accuracy",),
-    ("accuracy", "margin"),
-    ("accuracy", "lowest_recall"),
-    per_variant(),
-)
+# Of thetas together the means alone, and few sets of signals beside all of a variant's: there are enough features, and
+# each choice costs.
+SIGNALS_TOGETHER = (("accuracy",), ("accuracy", "margin"), ("accuracy", "lowest_recall"))
+SIGNALS_OF_WEIGHTS = ("classifier_weights",)
 # What the unpruned network answers: what the other signals depend on, and a trojan's traces.
 SIGNALS_UNPRUNED = ("attraction", "unpruned")
 SIGNALS_BESIDE = (("accuracy", "margin", *SIGNALS_UNPRUNED), ("margin", *SIGNALS_UNPRUNED))
@@ -72,19 +69,31 @@ def affordable(readings: Sequence[ArchitectureReadings], max_seconds: float = MA
     return tuple(theta for theta in shared if all(seconds(own, theta) <= max_seconds for own in readings))
 
 
+def signals_left_out(readings: Sequence[ArchitectureReadings]) -> Mapping[str, str]:
+    """The signals of the search that some of the readings lack or hold by another version, and why."""
+    searched = (*per_variant(), *SIGNALS_UNPRUNED, *SIGNALS_OF_WEIGHTS)
+    reasons = {signal: [own.why_not(signal) for own in readings] for signal in searched}
+    return {signal: next(filter(None, why)) for signal, why in reasons.items() if any(why)}
+
+
 def seconds(readings: ArchitectureReadings, theta: Theta) -> float:
     """Median time of a measurement."""
     return float(np.median(readings.seconds[readings.thetas.index(theta)]))
 
 
-def all_candidates(thetas: Sequence[Theta], together: Sequence[tuple[Theta, ...]] = ()) -> tuple[Candidate, ...]:
+def all_candidates(
+    thetas: Sequence[Theta], together: Sequence[tuple[Theta, ...]] = (), left_out: Collection[str] = ()
+) -> tuple[Candidate, ...]:
     """All that is searched: each theta by itself, the sets of thetas that are `together`, and no theta at all.
 
     Of one theta each signal alone and all of a variant's, both also beside the classifier's weights; and these alone.
-    Of one and of several the means beside what the unpruned network answers; and that alone.
+    Of one and of several the means beside what the unpruned network answers; and that alone. No candidate takes a
+    signal that is `left_out`.
     """
-    alone = [*((signal,) for signal in per_variant()), per_variant()]
-    several = [Candidate(some, signals, Reduction.MEAN) for some in together for signals in SIGNALS_TOGETHER]
+    of_variants = tuple(signal for signal in per_variant() if signal not in left_out)
+    alone = [*((signal,) for signal in of_variants), of_variants]
+    sets = (*SIGNALS_TOGETHER, of_variants)
+    several = [Candidate(some, signals, Reduction.MEAN) for some in together for signals in sets]
     beside = [
         Candidate(some, signals, Reduction.MEAN)
         for some in (*((theta,) for theta in thetas), *together)
@@ -92,15 +101,16 @@ def all_candidates(thetas: Sequence[Theta], together: Sequence[tuple[Theta, ...]
     ]
     measured = [Candidate((theta,), signals, how) for theta in thetas for signals in alone for how in Reduction]
     both = [
-        replace(candidate, signals=(*candidate.signals, "classifier_weights"))
+        replace(candidate, signals=(*candidate.signals, *SIGNALS_OF_WEIGHTS))
         for candidate in measured
         if candidate.reduction is Reduction.SUMMARY
     ]
     network = (
-        Candidate((_cheapest(thetas),), ("classifier_weights",), Reduction.SUMMARY),
+        Candidate((_cheapest(thetas),), SIGNALS_OF_WEIGHTS, Reduction.SUMMARY),
         Candidate((_cheapest(_alike(thetas)),), SIGNALS_UNPRUNED, Reduction.SUMMARY),
     )
-    return (*network, *measured, *both, *several, *beside)
+    candidates = dict.fromkeys((*network, *measured, *both, *several, *beside))
+    return tuple(one for one in candidates if one.signals and not set(one.signals) & set(left_out))
 
 
 def _cheapest(thetas: Sequence[Theta]) -> Theta:

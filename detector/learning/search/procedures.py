@@ -20,6 +20,7 @@ from detector.learning.search.candidate_features import CandidateFeatures
 from detector.learning.search.candidates import (
     PRUNING,
     SIGNALS_BESIDE,
+    SIGNALS_OF_WEIGHTS,
     SIGNALS_TOGETHER,
     SIGNALS_UNPRUNED,
     Candidate,
@@ -27,6 +28,7 @@ from detector.learning.search.candidates import (
     all_candidates,
     paper_candidates,
     sets_together,
+    signals_left_out,
 )
 from detector.learning.search.crossvalidation import CrossValidated, better, cross_validate
 from detector.learning.search.logistic import LogisticSearch
@@ -36,7 +38,7 @@ from detector.pruning.theta import PruningMethod
 from detector.signals.features import Reduction
 from detector.signals.registry import is_per_variant
 from detector.sweep.covariates import HISTORY
-from detector.sweep.readings import ArchitectureReadings
+from detector.sweep.readings import ArchitectureReadings, MissingSignalError
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -105,7 +107,7 @@ _MEMBERS: Mapping[Family, Callable[[Candidate], bool]] = MappingProxyType(
         Family.PRUNING: lambda candidate: _under(candidate, *PRUNING),
         Family.AMPLIFICATION: lambda candidate: _under(candidate, PruningMethod.AMPLIFY),
         Family.STIMULATION: lambda candidate: _under(candidate, PruningMethod.STIMULATE),
-        Family.CLASSIFIER: lambda candidate: candidate.signals == ("classifier_weights",),
+        Family.CLASSIFIER: lambda candidate: candidate.signals == SIGNALS_OF_WEIGHTS,
         Family.UNPRUNED: lambda candidate: candidate.signals == SIGNALS_UNPRUNED,
         Family.ONE_THETA: lambda candidate: candidate.pruned and len(candidate.thetas) == 1,
         Family.EVERYTHING: lambda _: True,
@@ -121,9 +123,10 @@ def _under(candidate: Candidate, *methods: PruningMethod) -> bool:
 def families(candidates: Sequence[Candidate]) -> dict[str, Mask]:
     """Which of the candidates are in each family that has any."""
     most = max(map(_variety, candidates))
+    of_variants = tuple(dict.fromkeys(name for one in candidates for name in one.signals if is_per_variant(name)))
     members: Mapping[Family, Callable[[Candidate], bool]] = {
         **_MEMBERS,
-        Family.TOGETHER: partial(_together, most),
+        Family.TOGETHER: partial(_together, most, of_variants),
         Family.BESIDE: partial(_beside, most),
     }
     masks = {
@@ -136,9 +139,9 @@ def _variety(candidate: Candidate) -> tuple[int, int]:
     return len({theta.pruning_method for theta in candidate.thetas}), len(candidate.thetas)
 
 
-def _together(most: tuple[int, int], candidate: Candidate) -> bool:
+def _together(most: tuple[int, int], of_variants: tuple[str, ...], candidate: Candidate) -> bool:
     """Of single thetas, where no more than one fits the time, those with signals and reduction as of several."""
-    means = candidate.reduction is Reduction.MEAN and candidate.signals in SIGNALS_TOGETHER
+    means = candidate.reduction is Reduction.MEAN and candidate.signals in (*SIGNALS_TOGETHER, of_variants)
     return means and _variety(candidate) == most
 
 
@@ -154,9 +157,12 @@ def searched_features(readings: Sequence[ArchitectureReadings]) -> CandidateFeat
 
 
 def published_candidates(readings: Sequence[ArchitectureReadings]) -> list[Candidate]:
-    """What the published procedure chooses among."""
+    """What the published procedure chooses among; raises MissingSignalError if its signals were not measured."""
     candidates = _candidates(readings)
-    return list(compress(candidates, families(candidates)[Family.BESIDE]))
+    beside = families(candidates).get(Family.BESIDE)
+    if beside is None:
+        raise MissingSignalError("; ".join(signals_left_out(readings).values()), readings[0].architecture)
+    return list(compress(candidates, beside))
 
 
 def cheaper_candidates(readings: Sequence[ArchitectureReadings]) -> list[Candidate]:
@@ -171,7 +177,7 @@ def cheaper_candidates(readings: Sequence[ArchitectureReadings]) -> list[Candida
 
 def _candidates(readings: Sequence[ArchitectureReadings]) -> tuple[Candidate, ...]:
     thetas = affordable(readings)
-    return all_candidates(thetas, sets_together(readings, thetas))
+    return all_candidates(thetas, sets_together(readings, thetas), signals_left_out(readings))
 
 
 def _logistic_parts(readings: Sequence[ArchitectureReadings]) -> dict[Family, list[Candidate]]:

@@ -12,6 +12,7 @@ import pytest
 from detector.learning.evaluation.metrics import Chance, Difference, Metrics
 from detector.learning.search.candidates import SIGNALS_BESIDE
 from detector.learning.search.procedures import LEAK, PUBLISHED, Procedure
+from detector.signals.registry import SIGNALS, VariantSignal
 from detector.sweep.readings import ArchitectureReadings
 from laboratory.results.analysis import Results
 from laboratory.results.page import page, tried_table
@@ -166,3 +167,13 @@ def test_the_parts_are_told_and_what_variants_add(found: Results) -> None:
     summary = text(found).split("## What was measured")[0]
     assert "| L2 logistic: thetas together |" in summary
     assert "The thetas that the default bundle measures are of Amplify" in summary
+
+
+def test_signals_that_were_not_measured_are_told(found: Results) -> None:
+    assert "Left out of the search" not in text(found)
+    with SIGNALS.with_entry(VariantSignal("later", 1, lambda answers: answers.logits[:, 0, 0])):
+        shown = text(found)
+    assert "Left out of the search: the signal 'later' is not among what was measured." in shown
+    assert shown.replace("Left out of the search: the signal 'later' is not among what was measured. ", "") == text(
+        found
+    )

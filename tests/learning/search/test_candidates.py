@@ -8,16 +8,18 @@ from dataclasses import replace
 import numpy as np
 
 from detector.learning.search.candidates import (
+    SIGNALS_TOGETHER,
     SIGNALS_UNPRUNED,
     Candidate,
     affordable,
     all_candidates,
     paper_candidates,
     sets_together,
+    signals_left_out,
 )
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.signals.features import Reduction
-from detector.signals.registry import per_variant
+from detector.signals.registry import SIGNALS, VariantSignal, per_variant
 from detector.sweep.readings import ArchitectureReadings
 
 Make = Callable[..., ArchitectureReadings]
@@ -72,3 +74,28 @@ def test_what_takes_longer_than_the_budget_is_left_out(make_readings: Make) -> N
     slow = tuple(np.where(np.arange(30) == 0, 99.0, seconds) for seconds in readings.seconds)
     assert affordable([replace(readings, seconds=slow)], 16.0) == GRID
     assert affordable([readings, make_readings("vgg11bn", 0, (TRIM, LARGE))], 60.0) == (TRIM, LARGE)
+
+
+def test_signals_that_are_no_reading_of_the_measurements_are_left_out_and_told(make_readings: Make) -> None:
+    """A new one, one of another version, and a network's own: the search is that of the others."""
+    before = all_candidates(GRID, [GRID[:2]])
+    readings = make_readings("resnet18", 0, GRID)
+    assert signals_left_out([readings]) == {}
+    older = replace(make_readings("vgg11bn", 0, GRID), versions={**readings.versions, "margin": 7, "attraction": 7})
+    with SIGNALS.with_entry(VariantSignal("later", 1, lambda answers: answers.logits[:, 0, 0])):
+        left_out = signals_left_out([readings, older])
+        assert list(left_out) == ["margin", "later", "attraction"]
+        assert "'later' is not among what was measured" in left_out["later"]
+        assert "'margin' was read by its version 7, it is version 1 now" in left_out["margin"]
+        assert all_candidates(GRID, [GRID[:2]], ["later"]) == before
+        candidates = all_candidates(GRID, [GRID[:2]], left_out)
+        for candidate in candidates:
+            assert np.isfinite(candidate.features(older)).all()
+    rest = tuple(name for name in per_variant() if name != "margin")
+    assert {one.signals for one in candidates if len(one.thetas) > 1} == {("accuracy",), SIGNALS_TOGETHER[2], rest}
+    assert len(candidates) == 2 - 1 + 4 * (6 * 3 + 6) + 3
+
+
+def test_nothing_is_left_where_no_signal_was_measured() -> None:
+    """Of no signal there is no candidate."""
+    assert all_candidates(GRID, [GRID[:2]], [*per_variant(), *SIGNALS_UNPRUNED, "classifier_weights"]) == ()

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +14,12 @@ from typing import NoReturn
 from detector.base.clock import SystemClock, process_started
 from detector.base.errors import DetectorError, ExitCode, UsageError, printable
 from detector.base.files import NEUTRAL, write_probability
-from detector.base.process import keep_freed_memory, leave, use_one_thread_a_call
+from detector.base.interrupts import release_interrupts
+from detector.base.log import log_to_stderr
+from detector.base.process import keep_freed_memory, leave, leave_deleted_directory, use_one_thread_a_call
 from detector.base.resources import data_directory
 from detector.commands.cli import Command, InferCommand, named_result, parse
+from detector.commands.outputs import begin_outputs
 
 CONSOLE_SCRIPT = "trojan-detector"
 _INTERRUPTED = 130  # as shells report Ctrl-C
@@ -36,24 +38,26 @@ def program(name: str = CONSOLE_SCRIPT) -> NoReturn:
 
 def main(arguments: Sequence[str], name: str = CONSOLE_SCRIPT) -> int:
     """Run one command line and return its exit code."""
-    logging.basicConfig(format="%(levelname)s: %(message)s")
+    log_to_stderr()
     try:
         command = _parsed(arguments, name)
         if isinstance(command, InferCommand):
-            _leave_neutral(command.result_filepath)
+            with contextlib.suppress(UsageError):  # `run` tells it
+                begin_outputs(command)
+        release_interrupts()
+        _leave_deleted_directory(command)
         # Imported here, for it takes most of a second: whoever is killed in it has left a neutral answer.
         from detector.commands.run import run
 
-        text = run(command, SystemClock(), process_started())
+        _show(run(command, SystemClock(), process_started()))
     except DetectorError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
         return _INTERRUPTED
     except Exception as error:  # a fault of ours: one line for the log, the result file keeps its 0.5
-        print(f"error: internal fault: {printable(repr(error))}; please report it with report.json", file=sys.stderr)
+        _complain(f"internal fault: {printable(repr(error))}; please report it with report.json")
         return ExitCode.INTERNAL
-    _show(text)
     return ExitCode.ANSWERED
 
 
@@ -64,14 +68,27 @@ def _parsed(arguments: Sequence[str], name: str) -> Command:
     except DetectorError:
         result = named_result(arguments)
         if result is not None:
-            _leave_neutral(result)
+            with contextlib.suppress(UsageError):  # the first error is the one to tell
+                write_probability(result, NEUTRAL)
         raise
 
 
-def _leave_neutral(result: Path) -> None:
-    """0.5 in the result file, where that can be written; `run` tells where it cannot."""
-    with contextlib.suppress(UsageError):
-        write_probability(result, NEUTRAL)
+def _leave_deleted_directory(command: Command) -> None:
+    relative = [value for value in vars(command).values() if isinstance(value, Path) and not value.is_absolute()]
+    if leave_deleted_directory() and relative:
+        raise UsageError(
+            "the working directory has been deleted",
+            where=relative[0],
+            expected="absolute paths, or a working directory that exists",
+            next_step="change to a directory that exists",
+        )
+
+
+def _complain(text: str) -> None:
+    """An error in one line; that it cannot be printed (a full disk, a closed pipe) changes no exit code."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):
+            print(f"error: {text}", file=sys.stderr, flush=True)
 
 
 def _show(text: str) -> None:

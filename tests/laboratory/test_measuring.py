@@ -1,4 +1,4 @@
-"""`python -m detector.commands.measure measure`: a file of readings an architecture, and what is left out."""
+"""`python -m laboratory.measuring measure`: a file of readings an architecture, and what is left out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector.commands.measure import main
 from detector.mapping.bundles import Bundle, write_bundle
 from detector.mapping.configuration import Clip, Configuration
 from detector.mapping.parameters import LearnedParameters, Provenance
@@ -19,6 +18,7 @@ from detector.signals.registry import per_variant
 from detector.sweep import grids
 from detector.sweep.grids import Grid, execution_ladder
 from detector.sweep.readings import read_readings
+from laboratory.measuring import main
 
 THETA = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.3, 2, 2)
 

@@ -1,7 +1,7 @@
 """A fresh torchvision network with the tensors of a file: the oracle that the measuring engine is tested against.
 
-The network is built by our own table of architectures; from the file come numbers alone, copied into memory of our
-own, so that neither read-only bytes nor hidden sharing reaches torch.
+The network is built by the detector's table of architectures; from the file come numbers alone, copied into memory of
+our own, so that neither read-only bytes nor hidden sharing reaches torch.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from detector.commands import program
+from detector import program
 
 
 @pytest.mark.parametrize(
