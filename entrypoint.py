@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detector.start import main, program
+from detector.launch import main, program
 
 __all__ = ["main", "program"]
 

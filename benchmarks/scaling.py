@@ -8,13 +8,12 @@ configurations (NIST's Rounds 1 and 2, and the configurations of the paper) take
 from __future__ import annotations
 
 import argparse
+import pickle
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-
-import cloudpickle
 
 from benchmarks import machine
 from benchmarks.process import ROOT
@@ -108,7 +107,7 @@ def _overhead() -> float:
 
 def _bytes(round_: Path) -> int:
     judge = partial(judge_member, learned=LEARNED, settings=SETTINGS, clock=SystemClock())
-    return len(cloudpickle.dumps((judge, read_members(round_).members[0])))
+    return len(pickle.dumps((judge, read_members(round_).members[0])))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -21,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from detector.base.clock import Budget, SystemClock
+from detector.base.budget import Budget
+from detector.base.clock import SystemClock
 from detector.base.errors import ExamplesError, UsageError
 from detector.base.findings import Finding, Json
 from detector.base.resources import LEARNED_PARAMETERS, METAPARAMETERS, METAPARAMETERS_SCHEMA, data_directory
@@ -32,8 +34,9 @@ from detector.commands.inspect import Inspection, inspect_model
 from detector.commands.settings import Settings, load_settings
 from detector.commands.train_settings import TrainSettings, load_train_settings
 from detector.model_file import SavedModel
-from detector.report.html import report_html
-from detector.report.report import Report, report_text, to_document
+from detector.report.document import to_document
+from detector.report.report import Report
+from detector.report.summary import summary_text
 from detector.report.verdict import Judgement, judgement
 
 if TYPE_CHECKING:
@@ -117,13 +120,15 @@ class Verdict:
         """What `infer` writes as report.json."""
         return to_document(self.data)
 
-    def to_html(self) -> str:
-        """A self-contained page."""
-        return report_html(self.data)
+    def to_html(self, examples: StrPath | None = None) -> str:
+        """A self-contained page; with the images in it where the folder of examples is given."""
+        from detector.report.html import page
+
+        return page(self.report(), None if examples is None else Path(examples))
 
     def __str__(self) -> str:
         """What `infer` prints."""
-        return report_text(self.data)
+        return summary_text(self.report())
 
 
 def detect(
@@ -164,7 +169,7 @@ def detect(
         An argument is not of this kind.
     """
     clock = SystemClock()
-    started = clock.now()
+    started, date = clock.now(), datetime.now(UTC).isoformat(timespec="seconds")
     if not (math.isfinite(seconds) and seconds > 0):
         raise UsageError(f"{seconds} seconds", where="seconds", expected="a positive number", next_step="give one")
     directory, settings = _learned(bundle)
@@ -173,7 +178,8 @@ def detect(
         request = Request(_saved(model), folder, directory)
         detection = Detection(request, settings, Budget(clock, started, settings.max_seconds), progress)
         report = detection.run()
-    return Verdict(replace(report, timings={**report.timings, "total": clock.now() - started}))
+    timings = {**report.timings, "total": clock.now() - started}
+    return Verdict(replace(report, timings=timings, date=date, settings=settings.metaparameters))
 
 
 def inspect(model: Model) -> Inspection:
@@ -193,6 +199,7 @@ def configure(
     *,
     scratch: StrPath | None = None,
     automatic: bool = False,
+    start_from: StrPath | None = None,
     settings: TrainSettings | None = None,
 ) -> Outcome:
     """Learn from a folder of labelled models; the bundle `configured` in `learned_parameters` is replaced as a whole.
@@ -207,18 +214,25 @@ def configure(
         Where measurements are kept, so that an interrupted run goes on. None: nowhere.
     automatic
         Search theta, signals and mapping over a grid, instead of fitting the ones of the settings.
+    start_from
+        Learn on from the mapping of a bundle for any architecture, such as "universal", instead: its name, in
+        `learned_parameters` or among the shipped ones, or its folder.
     settings
         How to measure and what to fit. None: the shipped metaparameters.
 
     Raises
     ------
     UsageError
-        The folder of models cannot be read.
+        The folder of models cannot be read, or a search and a start are asked for at once.
     ParametersError
-        The bundle cannot be written there, or nothing can be learned from the models.
+        The bundle cannot be written there, nothing can be learned from the models, or there is no such start.
     """
     request = ConfigureRequest(
-        Path(models), Path(learned_parameters), None if scratch is None else Path(scratch), automatic
+        Path(models),
+        Path(learned_parameters),
+        None if scratch is None else Path(scratch),
+        automatic,
+        None if start_from is None else str(start_from),
     )
     return _configure(request, settings or load_train_settings(*_shipped_metaparameters()), SystemClock())
 

@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,10 +18,12 @@ from detector.base.clock import SystemClock, process_started
 from detector.base.errors import DetectorError, ExitCode, UsageError, printable
 from detector.base.files import NEUTRAL, write_probability
 from detector.base.interrupts import release_interrupts
-from detector.base.log import log_to_stderr
 from detector.base.process import keep_freed_memory, leave, leave_deleted_directory, use_one_thread_a_call
 from detector.base.resources import data_directory
-from detector.commands.cli import Command, InferCommand, named_result, parse
+from detector.commands.arguments import Output
+from detector.commands.cli import Command, ConfigureCommand, InferCommand, named_log_format, named_result, parse
+from detector.commands.evaluate_arguments import EvaluateCommand
+from detector.commands.logs import set_up_logs, tell_error
 from detector.commands.outputs import begin_outputs
 
 CONSOLE_SCRIPT = "trojan-detector"
@@ -38,27 +43,57 @@ def program(name: str = CONSOLE_SCRIPT) -> NoReturn:
 
 def main(arguments: Sequence[str], name: str = CONSOLE_SCRIPT) -> int:
     """Run one command line and return its exit code."""
-    log_to_stderr()
+    log_format, command = named_log_format(arguments), None
     try:
         command = _parsed(arguments, name)
+        set_up_logs(log_format, _level(command.output))
         if isinstance(command, InferCommand):
             with contextlib.suppress(UsageError):  # `run` tells it
                 begin_outputs(command)
         release_interrupts()
         _leave_deleted_directory(command)
         # Imported here, for it takes most of a second: whoever is killed in it has left a neutral answer.
-        from detector.commands.run import run
+        from detector.commands.run import Circumstances, run
 
-        _show(run(command, SystemClock(), process_started()))
+        date = datetime.now(UTC).isoformat(timespec="seconds")
+        words = (name, *arguments)
+        told = run(command, Circumstances(SystemClock(), process_started(), date, words, colour=_colours()))
+        if told.text and not command.output.quiet:
+            _show(told.text)
+        if told.error is not None:
+            raise told.error
+        return told.code
     except DetectorError as error:
-        _complain(str(error))
+        tell_error(str(error), log_format)
         return error.exit_code
     except KeyboardInterrupt:
+        tell_error(_interrupted(command), log_format)
         return _INTERRUPTED
     except Exception as error:  # a fault of ours: one line for the log, the result file keeps its 0.5
-        _complain(f"internal fault: {printable(repr(error))}; please report it with report.json")
+        tell_error(f"internal fault: {printable(repr(error))}; please report it with report.json", log_format)
         return ExitCode.INTERNAL
-    return ExitCode.ANSWERED
+
+
+def _interrupted(command: Command | None) -> str:
+    if isinstance(command, EvaluateCommand):
+        return f"interrupted; the same command continues, the answers are in {printable(command.output_dirpath)}"
+    if not isinstance(command, ConfigureCommand):
+        return "interrupted"
+    if command.scratch_dirpath is None:
+        return "interrupted; nothing is kept, for no --scratch_dirpath was given"
+    return f"interrupted; the same command continues, what was measured is in {printable(command.scratch_dirpath)}"
+
+
+def _level(output: Output) -> int:
+    if output.quiet:
+        return logging.ERROR
+    return logging.INFO if output.verbose else logging.WARNING
+
+
+def _colours() -> bool:
+    """Whether stdout is a terminal that shows colours, and nobody has asked for none (https://no-color.org)."""
+    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return wanted and sys.stdout is not None and sys.stdout.isatty()
 
 
 def _parsed(arguments: Sequence[str], name: str) -> Command:
@@ -82,13 +117,6 @@ def _leave_deleted_directory(command: Command) -> None:
             expected="absolute paths, or a working directory that exists",
             next_step="change to a directory that exists",
         )
-
-
-def _complain(text: str) -> None:
-    """An error in one line; that it cannot be printed (a full disk, a closed pipe) changes no exit code."""
-    if sys.stderr is not None:
-        with contextlib.suppress(OSError, ValueError):
-            print(f"error: {text}", file=sys.stderr, flush=True)
 
 
 def _show(text: str) -> None:

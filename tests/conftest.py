@@ -171,7 +171,7 @@ class Outcome:
     @property
     def error_line(self) -> str:
         """The only line on stderr that is no warning."""
-        (line,) = [line for line in self.stderr.splitlines() if not line.startswith("WARNING: ")]
+        (line,) = [line for line in self.stderr.splitlines() if " WARNING: " not in line]
         return line
 
 

@@ -17,7 +17,7 @@ HOME = Path(__file__).resolve().parents[1]
 
 # Rooms of the detector, from the roof down. A room imports from lower floors only, never from its own or a higher one.
 FLOORS = (
-    ("detector.start",),
+    ("detector.launch",),
     ("detector.api", "detector.program"),
     ("detector.commands",),
     ("detector.scoring",),

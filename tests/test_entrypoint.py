@@ -32,7 +32,10 @@ NEUTRAL = "0.5\n"
 
 def failed(outcome: Any, code: int, *, wrote: frozenset[str] = frozenset({"result.txt", "scratch/report.json"})) -> str:
     """The one line on stderr of a run that failed as the table says, leaving 0.5, a report and nothing else."""
-    assert (outcome.code, outcome.stdout) == (code, "")
+    assert outcome.code == code
+    told = outcome.stdout.splitlines()
+    assert told[:1] == (["REFUSED  0.500 stands for no answer"] if code == 3 else [])
+    assert len(told) <= 12
     line: str = outcome.error_line
     assert LINE.fullmatch(line), line
     files = {str(path.relative_to(outcome.output)) for path in outcome.output.rglob("*") if path.is_file()}
@@ -106,7 +109,8 @@ def test_options_of_every_generation(
 def test_unknown_options_are_a_warning(tampered_case: Any, run_process: Run, output: Path) -> None:
     outcome = run_process([*tampered_case.options(output), "--gpu", "3", "--new=\x1b[2J"], output)
     assert (outcome.code, outcome.result) == (0, "0.95\n")
-    assert outcome.stderr == "WARNING: ignored unknown options: --gpu 3 --new=\\x1b[2J\n"
+    line = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ WARNING: ignored unknown options: --gpu 3 --new=\\x1b\[2J\n"
+    assert re.fullmatch(line, outcome.stderr)
 
 
 def test_a_tampered_model_is_answered_and_its_deviation_spelled_out(
@@ -119,6 +123,35 @@ def test_a_tampered_model_is_answered_and_its_deviation_spelled_out(
     for place in (json.dumps(finding["evidence"]), " ".join(outcome.stdout.split())):
         assert "features.0" in place
         assert "stride" in place
+
+
+def test_how_much_is_told(tampered_case: Any, run_here: Run, output: Path) -> None:
+    options = tampered_case.options(output)
+    verdict = run_here(options, output).stdout
+    assert verdict.startswith("TAMPERED  0.950") and len(verdict.splitlines()) <= 12
+    assert run_here([*options, "--quiet"], output).stdout == ""
+    everything = run_here([*options, "--verbose"], output).stdout
+    assert everything.startswith("TAMPERED") and "\nFindings  tampered: " in everything
+    printed = json.loads(run_here([*options, "--json"], output).stdout)
+    assert printed == json.loads((output / "scratch" / "report.json").read_text())
+    jsonschema.validate(printed, REPORT_SCHEMA)
+
+
+def test_a_page_at_once_and_later(tampered_case: Any, run_here: Run, output: Path) -> None:
+    first, second = output / "first.html", output / "second.html"
+    assert run_here([*tampered_case.options(output), "--html", str(first)], output).code == 0
+    told = run_here(["report", str(output / "scratch" / "report.json"), "--html", str(second)], output)
+    assert (told.code, told.stdout.splitlines()[-1].split()) == (0, ["Report", str(second)])
+    assert first.read_text() == second.read_text() and '<h1 class="alarming">TAMPERED</h1>' in first.read_text()
+    broken = run_here([*tampered_case.options(output), "--html", str(first), "--model_filepath", "none.pt"], output)
+    assert broken.code == 3 and "REFUSED" in first.read_text()
+    assert run_here(["report", str(output / "result.txt")], output).code == 2
+
+
+def test_errors_as_json(run_process: Run, output: Path, tmp_path: Path) -> None:
+    outcome = run_process(["inspect", str(tmp_path / "none.pt"), "--log_format", "json"], output)
+    line = json.loads(outcome.stderr)
+    assert (outcome.code, line["level"]) == (3, "error") and "none.pt" in line["message"]
 
 
 def test_nobody_reading_takes_nothing_from_the_answer(tampered_case: Any, output: Path) -> None:
@@ -361,7 +394,7 @@ def test_scratch_that_cannot_be_written_does_not_hide_the_reason(
     outcome = run_process(options, output)
     failed(outcome, 3, wrote=frozenset({"result.txt", "scratch"}))
     warning, error = outcome.stderr.splitlines()
-    assert warning.startswith("WARNING: no report: ")
+    assert " WARNING: no report: " in warning
     assert str(tmp_path / "none.pt") in error
 
 

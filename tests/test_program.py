@@ -1,10 +1,12 @@
 """What the program prints, whatever the alphabet of the terminal."""
 
 import io
+from pathlib import Path
 
 import pytest
 
 from detector import program
+from detector.commands.cli import parse
 
 
 @pytest.mark.parametrize(
@@ -24,3 +26,57 @@ def test_names_that_the_alphabet_lacks_are_escaped(
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(buffer, encoding=encoding))
     program._show("mod\u00e8le-\u6a21.pt \u2603")
     assert buffer.getvalue().decode(encoding) == f"{expected}\n"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "environment", "coloured"),
+    [
+        (Terminal(), {}, True),
+        (Terminal(), {"NO_COLOR": "1"}, False),
+        (Terminal(), {"NO_COLOR": ""}, True),
+        (Terminal(), {"TERM": "dumb"}, False),
+        (io.StringIO(), {}, False),
+        (None, {}, False),
+    ],
+)
+def test_colours_are_for_terminals_that_want_them(
+    stream: io.StringIO | None, environment: dict[str, str], coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.stdout", stream)
+    assert program._colours() is coloured
+
+
+CONFIGURE = ["configure", "--configure_models_dirpath", "r", "--learned_parameters_dirpath", "l"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (None, "interrupted"),
+        (["--model_filepath", "m", "--result_filepath", "r", "--scratch_dirpath", "s"], "interrupted"),
+        (CONFIGURE, "nothing is kept"),
+        (
+            [
+                "configure",
+                "--configure_models_dirpath",
+                "r",
+                "--learned_parameters_dirpath",
+                "l",
+                "--scratch_dirpath",
+                "s",
+            ],
+            "the same command continues, what was measured is in s",
+        ),
+    ],
+)
+def test_ctrl_c_says_what_is_kept(words: list[str] | None, told: str) -> None:
+    assert told in program._interrupted(None if words is None else parse(words, Path("/home")))

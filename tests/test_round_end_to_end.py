@@ -63,13 +63,14 @@ def test_the_round_is_one(generated: Path) -> None:
 
 
 def test_it_is_learned_from(configured: Any) -> None:
-    assert configured.code == 0, configured.stderr
+    assert configured.code in (0, 7), configured.stderr
     assert "8 of 8 models" in configured.stderr
     assert load_bundle(configured.output / "learned", "configured").base_rate == 0.5
     path = configured.output / "learned" / "configured" / f"{NAME}.json"
     if not path.exists():  # an honest answer to eight networks that have learned next to nothing
-        assert "Nothing could be learned" in configured.stdout
+        assert configured.code == 7 and "Nothing could be learned" in configured.stdout
         return
+    assert configured.code == 0
     configurations = json.loads(path.read_text())["configurations"]
     costs = [one["cost"] for one in configurations]
     assert costs == sorted(costs, reverse=True)
@@ -95,7 +96,7 @@ def test_infer_works_at_once(number: int, configured: Any, generated: Path, run_
 
 def test_readings_for_the_repository(configured: Any, generated: Path, tmp_path: Path) -> None:
     """The store of `configure` serves `measure` too: nothing is measured again, and little is written."""
-    command = [
+    command: list[str | Path] = [
         sys.executable,
         "-m",
         "laboratory.measuring",
@@ -105,7 +106,7 @@ def test_readings_for_the_repository(configured: Any, generated: Path, tmp_path:
         "--grid",
         "paper-round2",
     ]
-    paths = ["--scratch", configured.output / "scratch", "--output", tmp_path / "readings"]
+    paths: list[str | Path] = ["--scratch", configured.output / "scratch", "--output", tmp_path / "readings"]
     before = set((configured.output / "scratch").rglob("*.npz"))
     subprocess.run([*command, *paths], cwd=HOME, check=True, timeout=120, capture_output=True)
     assert set((configured.output / "scratch").rglob("*.npz")) == before

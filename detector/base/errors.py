@@ -12,7 +12,7 @@ from detector.base.text import printable as printable  # of old, text is cleaned
 
 
 class ExitCode(IntEnum):
-    """What the process tells its caller. The result file holds 0.5 for every code but ANSWERED."""
+    """What the process tells its caller. The result file holds 0.5 for every code of `infer` but ANSWERED."""
 
     ANSWERED = 0
     INTERNAL = 1
@@ -21,6 +21,7 @@ class ExitCode(IntEnum):
     EXAMPLES_UNUSABLE = 4
     PARAMETERS_INVALID = 5
     DEADLINE = 6
+    NOTHING_LEARNED = 7  # `configure` has written a bundle that knows nothing but the base rate
 
 
 class DetectorError(Exception):

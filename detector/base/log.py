@@ -17,11 +17,9 @@ class OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of a record."""
-        return f"{record.levelname}: {printable(record.getMessage(), _LONGEST_LINE)}"
+        return f"{record.levelname}: {one_line(record.getMessage())}"
 
 
-def log_to_stderr() -> None:
-    """Every message of this process goes to stderr as one line, unless it has been arranged otherwise before."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(OneLine())
-    logging.basicConfig(handlers=[handler])
+def one_line(message: str) -> str:
+    """The message as harmless text on one line."""
+    return printable(message, _LONGEST_LINE)

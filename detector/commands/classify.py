@@ -14,6 +14,8 @@ from detector.mapping.configuration import Configuration
 from detector.mapping.parameters import LearnedParameters
 from detector.mapping.predict import beyond_experience, predict
 from detector.measurement.model_under_test import MeasuredLogits, ModelUnderTest
+from detector.report.answers import example_answers
+from detector.report.contributions import contributions
 from detector.report.report import Basis
 from detector.signals.features import feature_vector
 from detector.signals.probe_readings import kept_images
@@ -51,8 +53,16 @@ def classify(
         "features": configuration.features,
         "signal_vector": tuple(vector),
         "prediction": prediction,
+        "contributions": contributions(configuration, vector, prediction),
+        **_answers(logits, configuration),
     }
     return Answer(findings, known)
+
+
+def _answers(logits: MeasuredLogits, configuration: Configuration) -> dict[str, Any]:
+    answers, strongest = example_answers(logits.names, logits.labels, logits.unpruned, logits.probed)
+    probe = None if strongest is None else configuration.probes[strongest].to_document()
+    return {"answers": answers, "strongest_probe": probe}
 
 
 def wrongly_answered(configuration: Configuration, logits: MeasuredLogits) -> tuple[Finding, ...]:

@@ -18,13 +18,25 @@ from detector.base.cpus import usable_cpus
 from detector.base.errors import UsageError
 from detector.base.resources import LEARNED_PARAMETERS, METAPARAMETERS
 from detector.base.workers import Workers
-from detector.commands.arguments import Parser, add_metaparameters, add_workers, workers_named
+from detector.commands.arguments import (
+    THE_VERDICT,
+    Change,
+    Output,
+    Parser,
+    add_metaparameters,
+    add_output,
+    add_workers,
+    changes_named,
+    output_named,
+    workers_named,
+)
 from detector.commands.compare_arguments import CompareCommand, parse_compare
 from detector.commands.evaluate_arguments import EvaluateCommand, MergeCommand, parse_evaluate, parse_merge
-from detector.rounds.names import ImageFormat
+from detector.commands.logs import LogFormat
+from detector.rounds.example_names import ImageFormat
 from detector.rounds.registry import FOLDERS
 
-SUBCOMMANDS = ("infer", "configure", "inspect", "evaluate", "merge", "compare")
+SUBCOMMANDS = ("infer", "configure", "inspect", "report", "evaluate", "merge", "compare")
 
 # Options of some generation of the API that this detector has no use for; accepted so that they are never "unknown".
 _UNUSED_PATHS = (
@@ -37,17 +49,21 @@ _UNUSED_PATHS = (
 _UNUSED_FLAGS = ("cls_token_is_first",)
 _ONLY_INFER_PATHS = ("model_filepath", "result_filepath", "examples_dirpath", "features_filepath")
 
+_WITH_DEFAULTS = ("metaparameters_filepath", "learned_parameters_dirpath")
 _INPUTS = ("model_filepath", "metaparameters_filepath", "schema_filepath", "examples_dirpath")
 
 _EPILOG = """
 exit codes: 0 answered, 1 internal error, 2 usage, 3 model refused, 4 examples unusable, 5 parameters invalid,
-6 deadline before any measurement. The result file holds 0.5 after every code but 0.
+6 deadline before any measurement. The result file holds 0.5 after every code but 0. 7 of configure: nothing learned.
 """
 
 
 @dataclass(frozen=True)
 class InferCommand:
     """Estimate the probability that one model is poisoned."""
+
+    # `bundle` is a name or a path, `changes` are metaparameters set by `--set`, `given` names the options of paths that
+    # the caller has given and that have defaults.
 
     model_filepath: Path
     result_filepath: Path
@@ -58,6 +74,12 @@ class InferCommand:
     learned_parameters_dirpath: Path
     features_filepath: Path | None
     unknown_options: tuple[str, ...]
+    as_json: bool = False
+    html_filepath: Path | None = None
+    bundle: str | None = None
+    changes: tuple[Change, ...] = ()
+    given: frozenset[str] = frozenset()
+    output: Output = THE_VERDICT
 
 
 @dataclass(frozen=True)
@@ -66,6 +88,17 @@ class InspectCommand:
 
     model_filepath: Path
     as_json: bool
+    output: Output = THE_VERDICT
+
+
+@dataclass(frozen=True)
+class ReportCommand:
+    """Show a report.json that `infer` has written: on the terminal, and as a page of HTML."""
+
+    report_filepath: Path
+    html_filepath: Path | None
+    examples_dirpath: Path | None
+    output: Output = THE_VERDICT
 
 
 @dataclass(frozen=True)
@@ -82,11 +115,16 @@ class ConfigureCommand:
     metaparameters_given: bool
     schema_filepath: Path
     automatic_configuration: bool
-    unknown_options: tuple[str, ...]
+    start_from: str | None
     workers: Workers
+    unknown_options: tuple[str, ...]
+    changes: tuple[Change, ...] = ()
+    output: Output = THE_VERDICT
 
 
-Command = InferCommand | InspectCommand | ConfigureCommand | EvaluateCommand | MergeCommand | CompareCommand
+Command = (
+    InferCommand | InspectCommand | ConfigureCommand | ReportCommand | EvaluateCommand | MergeCommand | CompareCommand
+)
 
 
 def parse(arguments: Sequence[str], home: Path, name: str = "entrypoint.py") -> Command:
@@ -106,6 +144,8 @@ def parse(arguments: Sequence[str], home: Path, name: str = "entrypoint.py") -> 
     rest = arguments[1:] if arguments and arguments[0] in SUBCOMMANDS else arguments
     if subcommand == "inspect":
         return _parse_inspect(rest, name)
+    if subcommand == "report":
+        return _parse_report(rest, name)
     if subcommand == "evaluate":
         return parse_evaluate(rest, home, name)
     if subcommand == "merge":
@@ -121,8 +161,29 @@ def _parse_inspect(arguments: Sequence[str], name: str) -> InspectCommand:
     parser = Parser(prog=f"{name} inspect", description=InspectCommand.__doc__, allow_abbrev=False)
     parser.add_argument("model", type=Path, help="the model file")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_output(parser)
     options = parser.parse_args(arguments)
-    return InspectCommand(options.model, options.json)
+    return InspectCommand(options.model, options.json, output_named(options))
+
+
+def _parse_report(arguments: Sequence[str], name: str) -> ReportCommand:
+    parser = Parser(prog=f"{name} report", description=ReportCommand.__doc__, allow_abbrev=False)
+    parser.add_argument("report", type=Path, help="the report.json of a scratch folder")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write it as one self-contained page")
+    parser.add_argument("--examples_dirpath", type=Path, metavar="DIR", help="show these images on the page")
+    add_output(parser)
+    options = parser.parse_args(arguments)
+    return ReportCommand(options.report, options.html, options.examples_dirpath, output_named(options))
+
+
+def named_log_format(arguments: Sequence[str]) -> LogFormat:
+    """The format that the arguments ask for, whatever else is wrong with them."""
+    parser = Parser(add_help=False, allow_abbrev=False)
+    add_output(parser)
+    try:
+        return output_named(parser.parse_known_args(list(arguments))[0]).log_format
+    except UsageError:
+        return LogFormat.TEXT
 
 
 def _infer_parser(home: Path, name: str) -> Parser:
@@ -130,6 +191,7 @@ def _infer_parser(home: Path, name: str) -> Parser:
         prog=name,
         usage="%(prog)s [infer] --model_filepath FILE --result_filepath FILE --scratch_dirpath DIR [options]\n"
         "       %(prog)s inspect MODEL [--json]\n"
+        "       %(prog)s report REPORT.JSON [--html FILE]\n"
         "       %(prog)s configure --configure_models_dirpath DIR --learned_parameters_dirpath DIR [options]\n"
         "       %(prog)s evaluate ROUND --output DIR [options]\n"
         "       %(prog)s compare A B [--json]",
@@ -150,11 +212,15 @@ def _infer_parser(home: Path, name: str) -> Parser:
     add(
         "--learned_parameters_dirpath",
         type=Path,
-        default=home / LEARNED_PARAMETERS,
         metavar="DIR",
-        help="bundles of learned parameters, or one bundle (default: the shipped learned_params)",
+        help="bundles of learned parameters, or one bundle; a metaparameters.json there is used, too (default: the "
+        "shipped learned_params)",
     )
+    add("--bundle", metavar="NAME_OR_PATH", help="a bundle there, or any other one by the path of its folder")
     add("--features_filepath", type=Path, metavar="FILE", help="also write the signal vector there, as a two-row CSV")
+    add("--html", type=Path, metavar="FILE", help="also write the report there, as one self-contained page")
+    add("--json", action="store_true", help="print the report as JSON instead of the verdict")
+    add_output(parser)
     _accept(parser, (*_UNUSED_PATHS, "configure_models_dirpath"), (*_UNUSED_FLAGS, "automatic_configuration"))
     return parser
 
@@ -169,12 +235,12 @@ def _accept(parser: Parser, paths: Sequence[str], flags: Sequence[str]) -> None:
 
 def _parse_infer(arguments: Sequence[str], home: Path, name: str) -> InferCommand:
     options, unknown = _infer_parser(home, name).parse_known_args(list(arguments))
-    for output in (options.result_filepath, options.features_filepath):
+    for output in (options.result_filepath, options.features_filepath, options.html):
         if output is not None and _is_input(output, options):
             raise UsageError(
                 "an answer would overwrite an input",
                 where=output,
-                expected="a result and features file apart from the model, its examples and the settings",
+                expected="a result, features and HTML file apart from the model, its examples and the settings",
                 next_step="name another file",
             )
     return InferCommand(
@@ -184,9 +250,15 @@ def _parse_infer(arguments: Sequence[str], home: Path, name: str) -> InferComman
         examples_dirpath=options.examples_dirpath or _examples_beside(options.model_filepath),
         metaparameters_filepath=options.metaparameters_filepath or home / METAPARAMETERS,
         schema_filepath=options.schema_filepath,
-        learned_parameters_dirpath=options.learned_parameters_dirpath,
+        learned_parameters_dirpath=options.learned_parameters_dirpath or home / LEARNED_PARAMETERS,
         features_filepath=options.features_filepath,
         unknown_options=tuple(unknown),
+        as_json=options.json,
+        html_filepath=options.html,
+        bundle=options.bundle,
+        changes=changes_named(options),
+        given=frozenset(name for name in _WITH_DEFAULTS if getattr(options, name) is not None),
+        output=output_named(options),
     )
 
 
@@ -197,7 +269,7 @@ def _configure_parser(home: Path, name: str) -> Parser:
         f"       {name} --configure_mode ... (the same, as Rounds 9 and later have it)",
         description="Learn from a folder of labelled models how to tell poisoned ones, for `infer` to use.",
         epilog="exit codes: 0 configured, 1 internal error, 2 usage, 5 parameters or models that nothing can be "
-        "learned from",
+        "learned from, 7 a bundle was written, and nothing was learned but the base rate",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -222,7 +294,14 @@ def _configure_parser(home: Path, name: str) -> Parser:
         action="store_true",
         help="search theta, signals and mapping over the grid train_grid instead of fitting the given ones",
     )
-    add_workers(parser, count=usable_cpus())
+    add(
+        "--start_from",
+        metavar="BUNDLE",
+        help="learn on from the mapping of this bundle for any architecture instead, such as `universal`: the name of "
+        "a bundle in the learned parameters or of a shipped one, or its folder",
+    )
+    add_workers(parser, usable_cpus())
+    add_output(parser)
     _accept(parser, (*_UNUSED_PATHS, *_ONLY_INFER_PATHS), (*_UNUSED_FLAGS, "configure_mode"))
     return parser
 
@@ -237,8 +316,11 @@ def _parse_configure(arguments: Sequence[str], home: Path, name: str) -> Configu
         metaparameters_given=options.metaparameters_filepath is not None,
         schema_filepath=options.schema_filepath,
         automatic_configuration=options.automatic_configuration,
-        unknown_options=tuple(unknown),
+        start_from=options.start_from,
         workers=workers_named(options),
+        unknown_options=tuple(unknown),
+        changes=changes_named(options),
+        output=output_named(options),
     )
 
 

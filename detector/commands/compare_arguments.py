@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector.commands.arguments import Parser
+from detector.commands.arguments import THE_VERDICT, Output, Parser, add_output, output_named
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,7 @@ class CompareCommand:
     first: Path
     second: Path
     as_json: bool
+    output: Output = THE_VERDICT
 
 
 def parse_compare(arguments: Sequence[str], name: str) -> CompareCommand:
@@ -30,5 +31,6 @@ def parse_compare(arguments: Sequence[str], name: str) -> CompareCommand:
     parser.add_argument("first", type=Path, metavar="A", help="the --output of one evaluation")
     parser.add_argument("second", type=Path, metavar="B", help="that of the other one")
     parser.add_argument("--json", action="store_true", help="print the comparison as JSON")
+    add_output(parser)
     options = parser.parse_args(arguments)
-    return CompareCommand(options.first, options.second, options.json)
+    return CompareCommand(options.first, options.second, options.json, output_named(options))

@@ -7,24 +7,29 @@ replaced as a whole and last, so that whatever happens before leaves the old one
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from detector.base.clock import Clock
 from detector.base.cpus import usable_cpus
-from detector.base.errors import ParametersError, printable
+from detector.base.errors import ExamplesError, ParametersError, UsageError
 from detector.base.temporary import run_folder
 from detector.base.workers import Workers
+from detector.commands.start import StartBundle, find_start
 from detector.commands.train_settings import TrainSettings
+from detector.examples.images import list_examples, takes_any
+from detector.examples.profile_choice import candidate_profiles
+from detector.learning.adaptation import Adaptation, Adapted, RoundFeatures, adapt
 from detector.learning.given import Recipe, learn
 from detector.learning.learned import Learned
 from detector.mapping.bundles import Bundle, write_bundle
-from detector.mapping.configuration import Configuration
-from detector.pruning.theta import Theta
+from detector.probing.probe import Probe
+from detector.rounds.preprocessing import Preprocessing
 from detector.rounds.reading import LeftOut, Round, read_round
 from detector.sweep.grids import execution_ladder, thetas
 from detector.sweep.store import Store
@@ -34,25 +39,38 @@ from detector.sweep.workers import MeasuredRound, measure_round
 BUNDLE = "configured"
 _VERSION = "1"
 _MEASURING = ".measuring-"  # begins the name of the folder of measurements where no scratch is given
-
-_ROW = "{:<16}{:>7}{:>10}{:>13}{:>14}{:>16}{:>14}"
-_HEADER = ("architecture", "models", "poisoned", "held-out CE", "held-out AUC", "held-out error", "in-sample CE")
-_NOTHING = "Nothing could be learned: whatever the model, the answer is the base rate."
+_FIRST_MODELS = 3  # whose images are looked at before anything is measured
 
 
 @dataclass(frozen=True)
 class ConfigureRequest:
     """Where the models are, where the bundle goes, and where measurements are kept (None: nowhere).
 
-    `automatic` asks for the search over the whole grid; otherwise the theta of the settings is only fitted. `workers`
-    measure the models, by default one for each CPU.
+    `automatic` asks for the search over the whole grid; otherwise the theta of the settings is only fitted.
+    `start_from` names a bundle for any architecture, or its folder, whose mapping is learned on instead.
+    `workers` measure the models, by default one for each CPU.
+
+    Raises
+    ------
+    UsageError
+        Both are asked for.
     """
 
     models_dirpath: Path
     learned_parameters_dirpath: Path
     scratch_dirpath: Path | None
     automatic: bool = False
+    start_from: str | None = None
     workers: Workers = field(default_factory=lambda: Workers(usable_cpus()))
+
+    def __post_init__(self) -> None:
+        if self.automatic and self.start_from is not None:
+            raise UsageError(
+                "a search over the grid and a start at once",
+                where="--start_from",
+                expected="--automatic_configuration or --start_from",
+                next_step="leave one of them out",
+            )
 
 
 @dataclass(frozen=True)
@@ -77,23 +95,84 @@ def configure(request: ConfigureRequest, settings: TrainSettings, clock: Clock) 
     UsageError
         The folder of models cannot be read.
     ParametersError
-        The learned parameters cannot be written there, or nothing can be learned from the models.
+        The learned parameters cannot be written there, nothing can be learned from the models, or there is no such
+        bundle to start from.
     """
     found = read_round(request.models_dirpath)
     check_target(request.learned_parameters_dirpath)
+    way = _way(request)
+    _check_profile(found, settings.preprocessing)
     with ExitStack() as stack:
         scratch = request.scratch_dirpath or stack.enter_context(
             run_folder(request.learned_parameters_dirpath, _MEASURING)
         )
-        learn_from = _search if request.automatic else _refit
-        measured, learned = learn_from(found, settings, Store(scratch), clock, request.workers)
+        measured, learned = way.learn(found, settings, Store(scratch), clock, request.workers)
     left_out = (*found.left_out, *found.misnamed, *measured.left_out)
     poisoned = [label for readings in measured.readings for label in readings.poisoned.tolist()]
-    base_rate = float(np.mean(poisoned))
-    bundle = Bundle(BUNDLE, _VERSION, _description(found, len(poisoned), settings, request.automatic), base_rate)
+    base_rate = _base_rate(learned, poisoned)
+    description = (
+        f"Learned by `configure` from {len(poisoned)} models of {found.name}: {way.in_words(settings)}. Each file says "
+        "what its figures are worth."
+    )
+    bundle = Bundle(BUNDLE, _VERSION, description, base_rate)
     parameters = [one.parameters for one in learned if one.parameters is not None]
     folder = write_bundle(request.learned_parameters_dirpath, bundle, parameters)
     return Outcome(folder, base_rate, tuple(learned), left_out, measured.doubtful)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One of the ways to learn, and how a bundle tells of it."""
+
+    learn: Callable[[Round, TrainSettings, Store, Clock, Workers], tuple[MeasuredRound, Sequence[Learned]]]
+    in_words: Callable[[TrainSettings], str]
+
+
+def _way(request: ConfigureRequest) -> _Way:
+    if request.start_from is not None:
+        start = find_start(request.start_from, request.learned_parameters_dirpath)
+        return _Way(partial(_adapt, start), lambda _: f"the mapping of {start.bundle.name}, learned on")
+    if request.automatic:
+        return _Way(_search, lambda settings: f"by a search over the grid {settings.grid}")
+    return _Way(_refit, _given_in_words)
+
+
+def _given_in_words(settings: TrainSettings) -> str:
+    return f"{settings.fit_method} per architecture on {', '.join(settings.signals)}, theta as given"
+
+
+def _base_rate(learned: Sequence[Learned], poisoned: Sequence[int]) -> float:
+    """The share of poisoned models; that of a start that is kept."""
+    kept = [one.parameters.base_rate for one in learned if isinstance(one, Adapted) and one.parameters]
+    return kept[0] if kept else float(np.mean(poisoned))
+
+
+def _check_profile(found: Round, preprocessing: Preprocessing) -> None:
+    """Raise ParametersError if the images of the first models are not of the size that is asked for: once for all.
+
+    Models whose images cannot be listed are left out later, with the reason.
+    """
+    fitting: dict[str, None] = {}
+    for model in found.models[:_FIRST_MODELS]:
+        try:
+            listing = list_examples(model.examples_dirpath)
+        except ExamplesError:
+            continue
+        if takes_any(listing, preprocessing):
+            return
+        fitting |= dict.fromkeys(profile.name for profile in candidate_profiles(listing))
+    if fitting:
+        raise _other_profile(found, preprocessing, list(fitting))
+
+
+def _other_profile(found: Round, preprocessing: Preprocessing, fitting: list[str]) -> ParametersError:
+    sides = " or ".join(f"{side} x {side}" for side in sorted({preprocessing.crop, preprocessing.uncropped}))
+    return ParametersError(
+        f"the images are not of the size that train_preprocessing {preprocessing.name} takes",
+        where=found.directory,
+        expected=f"images of {sides} pixels, or another train_preprocessing: {', '.join(fitting)} would fit",
+        next_step=f"run it again with --set train_preprocessing={fitting[0]}",
+    )
 
 
 def check_target(directory: Path) -> None:
@@ -121,7 +200,7 @@ def _refit(
     found: Round, settings: TrainSettings, store: Store, clock: Clock, workers: Workers
 ) -> tuple[MeasuredRound, list[Learned]]:
     """The given theta, signals and mapping."""
-    measured = _measured(found, (settings.theta,), settings, store, clock, workers)
+    measured = _measured(found, Sweep((settings.theta,), settings.preprocessing), store, clock, workers)
     recipe = Recipe(
         settings.theta,
         settings.signals,
@@ -143,17 +222,45 @@ def _search(
     from detector.learning.automatic import Search, learn_automatically, winners
 
     points = thetas(settings.grid, settings.seed)
-    measured = _measured(found, points, settings, store, clock, workers)
+    measured = _measured(found, Sweep(points, settings.preprocessing), store, clock, workers)
     search = Search(settings.preprocessing, settings.min_models, settings.seed, found.name, measured.doubtful)
     rungs = [rung for theta in winners(measured.readings, search) for rung in execution_ladder(theta)]
-    measured = _measured(found, tuple(dict.fromkeys((*points, *rungs))), settings, store, clock, workers)
+    measured = _measured(
+        found, Sweep(tuple(dict.fromkeys((*points, *rungs))), settings.preprocessing), store, clock, workers
+    )
     return measured, learn_automatically(measured.readings, replace(search, doubtful=measured.doubtful))
 
 
-def _measured(
-    found: Round, points: Sequence[Theta], settings: TrainSettings, store: Store, clock: Clock, workers: Workers
-) -> MeasuredRound:
-    sweep = Sweep(tuple(points), settings.preprocessing)
+def _adapt(
+    start: StartBundle, found: Round, settings: TrainSettings, store: Store, clock: Clock, workers: Workers
+) -> tuple[MeasuredRound, list[Learned]]:
+    """The probes of the start, the costliest configuration first: what cheaper ones ask for is mostly a part of it."""
+    configurations = start.parameters.configurations
+    by_probes: dict[tuple[Probe, ...], MeasuredRound] = {}
+    for probes in dict.fromkeys(one.probes for one in sorted(configurations, key=lambda one: -one.cost)):
+        images = tuple(one.images for one in configurations if one.probes == probes)
+        by_probes[probes] = _measured(found, Sweep((), settings.preprocessing, probes, images), store, clock, workers)
+    measured = _together(tuple(by_probes.values()))
+    models = RoundFeatures.of(configurations, [by_probes[one.probes].readings for one in configurations])
+    adaptation = Adaptation(
+        start.bundle.name,
+        start.parameters,
+        settings.preprocessing,
+        settings.min_models,
+        settings.seed,
+        found.name,
+        measured.doubtful,
+    )
+    return measured, [adapt(models, adaptation)]
+
+
+def _together(measured: Sequence[MeasuredRound]) -> MeasuredRound:
+    """The first, and what is left out of any."""
+    left_out = {one.name: one for some in measured for one in some.left_out}
+    return replace(measured[0], left_out=tuple(left_out[name] for name in sorted(left_out)))
+
+
+def _measured(found: Round, sweep: Sweep, store: Store, clock: Clock, workers: Workers) -> MeasuredRound:
     measured = measure_round(found.models, sweep, store, clock, workers)
     if len({label for readings in measured.readings for label in readings.poisoned.tolist()}) < 2:
         raise _nothing_to_learn(found, measured)
@@ -172,57 +279,3 @@ def _nothing_to_learn(found: Round, measured: MeasuredRound) -> ParametersError:
         expected="both clean and poisoned models, in folders id-00000000 and so on, with examples and labels",
         next_step="give the folder of a round; the old bundle is untouched",
     )
-
-
-def _description(found: Round, models: int, settings: TrainSettings, automatic: bool) -> str:
-    how = (
-        f"by a search over the grid {settings.grid}"
-        if automatic
-        else f"{settings.fit_method} per architecture on {', '.join(settings.signals)}, theta as given"
-    )
-    learned = f"Learned by `configure` from {models} models of {found.name}"
-    return f"{learned}: {how}. Each file says what its figures are worth."
-
-
-def outcome_text(outcome: Outcome) -> str:
-    """A page for people: a row for each architecture, and what was left out."""
-    lines = [_ROW.format(*_HEADER), *map(_row, outcome.learned)]
-    lines += [_chosen(one) for one in outcome.learned if one.parameters is not None]
-    if not any(one.parameters for one in outcome.learned):
-        lines.append(_NOTHING)
-    lines.append(f"Architectures without a regression are answered with the base rate, {outcome.base_rate:.3f}.")
-    if outcome.doubtful:
-        failing = f"{len(outcome.doubtful)} models fail at their clean examples even before pruning"
-        lines.append(f"{failing}, {outcome.doubtful[0]} is the first: is train_preprocessing right?")
-    lines.append(f"Left out: {len(outcome.left_out) or 'none'}")
-    lines += [f"  {one.name}: {one.reason}" for one in outcome.left_out]
-    return "\n".join(map(printable, [*lines, f"Written: {outcome.bundle}"]))
-
-
-def _row(one: Learned) -> str:
-    counts = one.architecture, one.num_models, one.num_poisoned
-    if one.parameters is None:
-        return f"{_ROW.format(*counts, '', '', '', '').rstrip()}   base rate only: {one.reason}"
-    configuration = one.parameters.configurations[0]
-    held_out, in_sample = configuration.held_out, configuration.in_sample
-    assert held_out is not None and in_sample is not None  # of what was learned here
-    auc, error = f"{held_out.roc_auc:.3f}", f"{held_out.error_rate:.1%}"
-    return _ROW.format(*counts, f"{held_out.cross_entropy:.3f}", auc, error, f"{in_sample.cross_entropy:.3f}")
-
-
-def _chosen(one: Learned) -> str:
-    assert one.parameters is not None
-    best, *cheaper = one.parameters.configurations
-    behind = f", {len(cheaper)} cheaper behind it" if cheaper else ""
-    return f"{one.architecture}: {_in_words(best)}{behind}"
-
-
-def _in_words(configuration: Configuration) -> str:
-    read = f"{configuration.reduction} of {', '.join(configuration.signals)}"
-    theta, *others = configuration.thetas
-    if others:
-        sizes = f"|S|={sum(configuration.num_pruned_models)} in all, |D|={configuration.num_images}"
-        return f"{len(configuration.thetas)} thetas together, {sizes}, {read}"
-    selected = f"{theta.pruning_method} {theta.sampling_method} {theta.ranking_method} p={theta.p:g}"
-    sizes = f"|S|={theta.num_pruned_models} |D|={theta.num_images}"
-    return f"{selected} in {theta.layers} layers, {sizes}, {read}"

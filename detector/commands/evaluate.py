@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from detector import __version__
-from detector.base.clock import Budget, Clock
+from detector.base.budget import Budget
+from detector.base.clock import Clock
 from detector.base.errors import DetectorError, ExitCode, UsageError, printable
 from detector.base.files import NEUTRAL
 from detector.base.pool import Died, run_tasks

@@ -10,7 +10,18 @@ from pathlib import Path
 
 from detector.base.resources import LEARNED_PARAMETERS, METAPARAMETERS
 from detector.base.workers import Workers
-from detector.commands.arguments import Parser, add_metaparameters, add_workers, workers_named
+from detector.commands.arguments import (
+    THE_VERDICT,
+    Change,
+    Output,
+    Parser,
+    add_metaparameters,
+    add_output,
+    add_workers,
+    changes_named,
+    output_named,
+    workers_named,
+)
 
 _ROUND_HELP = "a round: folders id-<8 digits> with model.pt and examples; labels and METADATA.csv where there are any"
 
@@ -31,6 +42,8 @@ class EvaluateCommand:
     seconds: float | None
     workers: Workers
     shard: str | None
+    changes: tuple[Change, ...] = ()
+    output: Output = THE_VERDICT
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,7 @@ class MergeCommand:
 
     round_dirpath: Path
     output_dirpath: Path
+    output: Output = THE_VERDICT
 
 
 def parse_evaluate(arguments: Sequence[str], home: Path, name: str) -> EvaluateCommand:
@@ -50,17 +64,18 @@ def parse_evaluate(arguments: Sequence[str], home: Path, name: str) -> EvaluateC
         An argument is missing, unknown or not of its kind.
     """
     options = _evaluate_parser(home, name).parse_args(arguments)
-    directory, bundle = _bundle(options.bundle, options.learned_parameters_dirpath)
     return EvaluateCommand(
         round_dirpath=options.round,
         output_dirpath=options.output,
         metaparameters_filepath=options.metaparameters_filepath or home / METAPARAMETERS,
         schema_filepath=options.schema_filepath,
-        learned_parameters_dirpath=directory,
-        bundle=bundle,
+        learned_parameters_dirpath=options.learned_parameters_dirpath,
+        bundle=options.bundle,
         seconds=options.seconds,
         workers=workers_named(options),
         shard=options.shard,
+        changes=changes_named(options),
+        output=output_named(options),
     )
 
 
@@ -87,6 +102,7 @@ def _evaluate_parser(home: Path, name: str) -> Parser:
         help="where bundles are looked for by name (default: the shipped learned_params)",
     )
     add_metaparameters(parser, home)
+    add_output(parser)
     return parser
 
 
@@ -101,16 +117,9 @@ def parse_merge(arguments: Sequence[str], name: str) -> MergeCommand:
     parser = Parser(prog=f"{name} merge", description=MergeCommand.__doc__, allow_abbrev=False)
     parser.add_argument("round", type=Path, metavar="ROUND", help=_ROUND_HELP)
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="that of the shards")
+    add_output(parser)
     options = parser.parse_args(arguments)
-    return MergeCommand(options.round, options.output)
-
-
-def _bundle(named: str | None, directory: Path) -> tuple[Path, str | None]:
-    """The folder to look in, and the bundle's name: a path to a bundle is both."""
-    if named is None:
-        return directory, None
-    path = Path(named)
-    return (path, path.resolve().name) if path.is_dir() else (directory, named)
+    return MergeCommand(options.round, options.output, output_named(options))
 
 
 def _positive(text: str) -> float:

@@ -13,7 +13,8 @@ from detector.base.findings import Finding
 from detector.model_file import ModelRecord, SavedModel
 from detector.quality.checked_model import CheckedModel
 from detector.quality.structure import Deviation
-from detector.report.report import ModelSummary, finding_lines, model_lines, section
+from detector.report.report import ModelSummary
+from detector.report.text import finding_lines, model_lines, section
 
 
 @dataclass(frozen=True)

@@ -31,5 +31,5 @@ def begin_outputs(command: InferCommand) -> None:
 
 
 def _earlier(command: InferCommand) -> list[Path]:
-    features = [command.features_filepath] if command.features_filepath else []
-    return [command.scratch_dirpath / REPORT, command.scratch_dirpath / LOGITS, *features]
+    asked = [path for path in (command.features_filepath, command.html_filepath) if path]
+    return [command.scratch_dirpath / REPORT, command.scratch_dirpath / LOGITS, *asked]

@@ -12,90 +12,146 @@ import csv
 import io
 import json
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from detector.base.clock import Budget, Clock
+from detector.base.budget import Budget
+from detector.base.clock import Clock
 from detector.base.errors import DetectorError, ExitCode, ParametersError, UsageError, printable
 from detector.base.files import NEUTRAL, write_file, write_probability
-from detector.commands.cli import Command, ConfigureCommand, InferCommand, InspectCommand
+from detector.commands.cli import Command, ConfigureCommand, InferCommand, InspectCommand, ReportCommand
 from detector.commands.compare_arguments import CompareCommand
 from detector.commands.detect import Detection, Request
 from detector.commands.evaluate_arguments import EvaluateCommand, MergeCommand
 from detector.commands.inspect import inspect_model, inspection_text
 from detector.commands.outputs import LOGITS, REPORT, begin_outputs
-from detector.commands.settings import load_settings, metaparameters_with_bundle
+from detector.commands.settings import Settings, load_settings, metaparameters_with_bundle
+from detector.commands.sources import bundle_of, metaparameters_of, named_bundle
 from detector.measurement.model_under_test import MeasuredLogits
-from detector.report.report import Basis, Report, report_text, to_plain, write_report
+from detector.report.document import Document, read_report, to_document, to_plain, write_report
+from detector.report.report import Basis, Report
+from detector.report.summary import summary_text
+from detector.report.text import report_text
 
 _log = logging.getLogger(__name__)
 
 _METAPARAMETERS = "metaparameters.json"
 
 
-def run(command: Command, clock: Clock, started: float) -> str:
-    """Carry out the command and return what to print. `started` is when the process began, on `clock`.
+@dataclass(frozen=True)
+class Circumstances:
+    """What a run is told of its surroundings.
+
+    `started` is when the process began, on `clock`; `date` the same for people; `words` are those of the command line;
+    `colour` says whether the terminal shows colours.
+    """
+
+    clock: Clock
+    started: float
+    date: str
+    words: tuple[str, ...]
+    colour: bool = False
+
+
+@dataclass(frozen=True)
+class Told:
+    """What to print, and how the run ended: with an error, if there is one, else with the exit code."""
+
+    text: str
+    error: Exception | None = None
+    code: ExitCode = ExitCode.ANSWERED
+
+
+def run(command: Command, around: Circumstances) -> Told:
+    """Carry out the command.
 
     Raises
     ------
     DetectorError
-        With the exit code that the process should end with.
+        With the exit code that the process should end with. `infer` tells its errors in what is returned, beside what
+        there is to print of them.
     """
-    if isinstance(command, InspectCommand):
-        inspection = inspect_model(command.model_filepath)
-        return json.dumps(to_plain(inspection), indent=2) if command.as_json else inspection_text(inspection)
-    if isinstance(command, ConfigureCommand):
-        return _configure(command, clock)
-    if isinstance(command, EvaluateCommand | MergeCommand):
-        return _evaluate(command, clock)
-    if isinstance(command, CompareCommand):
-        return _compare(command)
-    return _infer(command, clock, started)
+    match command:
+        case InspectCommand():
+            inspection = inspect_model(command.model_filepath)
+            return Told(json.dumps(to_plain(inspection), indent=2) if command.as_json else inspection_text(inspection))
+        case ReportCommand():
+            return Told(_report(command, around))
+        case ConfigureCommand():
+            return _configure(command, around.clock)
+        case InferCommand():
+            return _infer(command, around)
+        case EvaluateCommand():
+            return Told(_evaluate(command, around.clock))
+        case MergeCommand():
+            return Told(_merge(command))
+        case CompareCommand():
+            return Told(_compare(command))
 
 
-def _configure(command: ConfigureCommand, clock: Clock) -> str:
-    from detector.commands.configure import BUNDLE, ConfigureRequest, configure, outcome_text
+def _report(command: ReportCommand, around: Circumstances) -> str:
+    document = read_report(command.report_filepath)
+    if command.html_filepath is None:
+        return summary_text(document, colour=around.colour)
+    write_file(command.html_filepath, _page(document, command.examples_dirpath))
+    return summary_text(document, report=str(command.html_filepath), colour=around.colour)
+
+
+def _page(document: Document, examples: Path | None) -> bytes:
+    from detector.report.html import page  # the template engine is not loaded where nobody asks for a page
+
+    return page(document, examples).encode()
+
+
+def _configure(command: ConfigureCommand, clock: Clock) -> Told:
+    from detector.commands.configure import BUNDLE, ConfigureRequest, configure
+    from detector.commands.outcome_text import outcome_text
     from detector.commands.train_settings import load_train_settings
 
-    logging.getLogger("detector").setLevel(logging.INFO)  # it may take hours: progress is told
+    if not command.output.quiet:
+        logging.getLogger("detector").setLevel(logging.INFO)  # it may take hours: progress is told
     _warn_of_unknown(command.unknown_options)
     files = command.metaparameters_filepath, command.schema_filepath
-    settings = load_train_settings(*files)
-    metaparameters = metaparameters_with_bundle(*files, BUNDLE)
+    settings = load_train_settings(*files, command.changes)
+    metaparameters = metaparameters_with_bundle(*files, BUNDLE, command.changes)
     learned = command.learned_parameters_dirpath
     request = ConfigureRequest(
         command.configure_models_dirpath,
         learned,
         command.scratch_dirpath,
         command.automatic_configuration,
+        command.start_from,
         command.workers,
     )
     outcome = configure(request, settings, clock)
     _write_metaparameters(learned / _METAPARAMETERS, metaparameters)
     if command.metaparameters_given:
         _save(command.metaparameters_filepath, metaparameters)
-    return outcome_text(outcome)
+    learned_something = any(one.parameters is not None for one in outcome.learned)
+    return Told(outcome_text(outcome), code=ExitCode.ANSWERED if learned_something else ExitCode.NOTHING_LEARNED)
 
 
-def _evaluate(command: EvaluateCommand | MergeCommand, clock: Clock) -> str:
-    from detector.commands.evaluate import EvaluateRequest, Shard, evaluate, evaluation_text, merge
+def _evaluate(command: EvaluateCommand, clock: Clock) -> str:
+    from detector.commands.evaluate import EvaluateRequest, Shard, evaluate, evaluation_text
 
-    if isinstance(command, MergeCommand):
-        return evaluation_text(merge(command.round_dirpath, command.output_dirpath))
-    logging.getLogger("detector").setLevel(logging.INFO)  # it may take hours: progress is told
-    settings = load_settings(command.metaparameters_filepath, command.schema_filepath)
-    settings = replace(
-        settings, bundle=command.bundle or settings.bundle, max_seconds=command.seconds or settings.max_seconds
-    )
+    if not command.output.quiet:
+        logging.getLogger("detector").setLevel(logging.INFO)  # it may take hours: progress is told
+    settings = load_settings(command.metaparameters_filepath, command.schema_filepath, command.changes)
+    settings = replace(settings, max_seconds=command.seconds or settings.max_seconds)
+    learned = command.learned_parameters_dirpath
+    if command.bundle is not None:
+        learned, settings = named_bundle(command.bundle, learned, settings)
     shard = Shard.parse(command.shard) if command.shard else None
-    request = EvaluateRequest(command.round_dirpath, command.output_dirpath, command.learned_parameters_dirpath, shard)
-    try:
-        return evaluation_text(evaluate(request, settings, command.workers, clock))
-    except KeyboardInterrupt:
-        _log.warning("interrupted: the same command goes on where it stopped")
-        raise
+    request = EvaluateRequest(command.round_dirpath, command.output_dirpath, learned, shard)
+    return evaluation_text(evaluate(request, settings, command.workers, clock))
+
+
+def _merge(command: MergeCommand) -> str:
+    from detector.commands.evaluate import evaluation_text, merge
+
+    return evaluation_text(merge(command.round_dirpath, command.output_dirpath))
 
 
 def _compare(command: CompareCommand) -> str:
@@ -118,29 +174,60 @@ def _warn_of_unknown(options: tuple[str, ...]) -> None:
         _log.warning("ignored unknown options: %s", printable(" ".join(options)))
 
 
-def _infer(command: InferCommand, clock: Clock, started: float) -> str:
+def _infer(command: InferCommand, around: Circumstances) -> Told:
     detection: Detection | None = None
+    settings: Settings | None = None
     try:
         begin_outputs(command)
         _warn_of_unknown(command.unknown_options)
-        settings = load_settings(command.metaparameters_filepath, command.schema_filepath)
-        request = Request(command.model_filepath, command.examples_dirpath, command.learned_parameters_dirpath)
-        detection = Detection(request, settings, Budget(clock, started, settings.max_seconds))
-        report = detection.run()
-        report = replace(report, timings={**report.timings, "total": clock.now() - started})
-        text = report_text(report)
-        _save_report(command.scratch_dirpath, report)
-        if settings.save_logits and detection.logits is not None:
-            _save(command.scratch_dirpath / LOGITS, _npz(detection.logits))
-        if command.features_filepath is not None and report.signal_vector is not None:
-            _save(command.features_filepath, _features(report))
+        settings = load_settings(metaparameters_of(command), command.schema_filepath, command.changes)
+        learned, settings = bundle_of(command, settings)
+        request = Request(command.model_filepath, command.examples_dirpath, learned)
+        detection = Detection(request, settings, Budget(around.clock, around.started, settings.max_seconds))
+        report = _stamped(detection.run(), around, settings)
+        report = replace(report, timings={**report.timings, "total": around.clock.now() - around.started})
+        text = _shown(report, command, around)
+        _save_all(command, report, detection.logits if settings.save_logits else None)
         write_probability(command.result_filepath, report.probability)  # last: nothing can fail after it
     except Exception as error:
+        known = Report(NEUTRAL, Basis.NEUTRAL)
         with contextlib.suppress(Exception):  # the first error is the one to tell
-            known = detection.report if detection else Report(NEUTRAL, Basis.NEUTRAL)
-            _save_report(command.scratch_dirpath, _failure(known, error))
-        raise
-    return text
+            known = detection.report if detection else known
+        failed = _failure(_stamped(known, around, settings), error)
+        with contextlib.suppress(Exception):
+            _save_all(command, failed, None)
+        return Told(_shown(failed, command, around) if _has_verdict(failed, command) else "", error)
+    return Told(text)
+
+
+def _stamped(report: Report, around: Circumstances, settings: Settings | None) -> Report:
+    told = None if settings is None else settings.metaparameters
+    return replace(report, date=around.date, command=around.words, settings=told)
+
+
+def _has_verdict(failed: Report, command: InferCommand) -> bool:
+    return command.as_json or failed.exit_code is ExitCode.MODEL_REFUSED
+
+
+def _shown(report: Report, command: InferCommand, around: Circumstances) -> str:
+    document = to_document(report)
+    if command.as_json:
+        return json.dumps(document, indent=2)
+    more = "" if command.output.verbose else "; --verbose tells all, --html FILE makes a page"
+    where = command.html_filepath or f"{command.scratch_dirpath / REPORT}{more}"
+    summary = summary_text(document, report=str(where), colour=around.colour)
+    return f"{summary}\n\n{report_text(report)}" if command.output.verbose else summary
+
+
+def _save_all(command: InferCommand, report: Report, logits: MeasuredLogits | None) -> None:
+    """All files but the result; one that cannot be written is a warning."""
+    _save_report(command.scratch_dirpath, report)
+    if logits is not None:
+        _save(command.scratch_dirpath / LOGITS, _npz(logits))
+    if command.features_filepath is not None and report.signal_vector is not None and report.error is None:
+        _save(command.features_filepath, _features(report))
+    if command.html_filepath is not None:
+        _save(command.html_filepath, _page(to_document(report), command.examples_dirpath))
 
 
 def _failure(report: Report, error: Exception) -> Report:

@@ -9,8 +9,8 @@ the caller names decides what is in range, and this module only refuses what it 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,8 +19,10 @@ from jsonschema.exceptions import best_match
 from referencing import Registry
 
 from detector.base.errors import ParametersError, UnreadableFileError
-from detector.base.strict_json import read_json
+from detector.base.findings import Json
+from detector.base.strict_json import parse_json, read_json
 from detector.base.time_limit import TimeLimitError, time_limit
+from detector.mapping.bundles import BUNDLE_NAME
 from detector.rounds.preprocessing import PROFILES
 
 _LARGEST_FILE = 1_000_000  # bytes; a metaparameters file is a few hundred
@@ -41,33 +43,47 @@ class Settings:
     tampered_probability: float
     threads: int  # 0: as many as the process may use
 
+    @property
+    def metaparameters(self) -> dict[str, Json]:
+        """The same by the names that metaparameters.json has."""
+        values: dict[str, Json] = {f"infer_{field.name}": getattr(self, field.name) for field in fields(self)}
+        return values | {"infer_preprocessing": self.preprocessing or _LEARNED}
 
-def load_settings(metaparameters_filepath: Path, schema_filepath: Path) -> Settings:
-    """Read the metaparameters and check them against the schema.
+
+def load_settings(
+    metaparameters_filepath: Path, schema_filepath: Path, changes: Sequence[tuple[str, str]] = ()
+) -> Settings:
+    """Read the metaparameters, with `changes` of some by name, and check them against the schema.
 
     Raises
     ------
     ParametersError
         If either file is missing, is not JSON, or the metaparameters break the schema.
     """
-    return load_checked(metaparameters_filepath, schema_filepath, _settings)
+    return load_checked(metaparameters_filepath, schema_filepath, _settings, changes)
 
 
-def metaparameters_with_bundle(metaparameters_filepath: Path, schema_filepath: Path, bundle: str) -> bytes:
+def metaparameters_with_bundle(
+    metaparameters_filepath: Path, schema_filepath: Path, bundle: str, changes: Sequence[tuple[str, str]] = ()
+) -> bytes:
     """The content of a metaparameters file like this one, but with that bundle for `infer`; valid by the same schema.
 
     Raises
     ------
     ParametersError
-        As `load_settings`, and if the schema does not know the bundle.
+        As `load_settings`, and if that is no name of a bundle.
     """
-    values = _read_json(metaparameters_filepath) | {"infer_bundle": bundle}
+    changed = {key: _value(text) for key, text in changes}
+    values = _read_json(metaparameters_filepath) | changed | {"infer_bundle": bundle}
     _validate(values, _read_json(schema_filepath), metaparameters_filepath, schema_filepath)
     return (json.dumps(values, indent=2) + "\n").encode()
 
 
 def load_checked(
-    metaparameters_filepath: Path, schema_filepath: Path, make: Callable[[dict[str, Any]], _Made]
+    metaparameters_filepath: Path,
+    schema_filepath: Path,
+    make: Callable[[dict[str, Any]], _Made],
+    changes: Sequence[tuple[str, str]] = (),
 ) -> _Made:
     """What `make` makes of the metaparameters, checked against the schema; for a command with settings of its own.
 
@@ -76,7 +92,7 @@ def load_checked(
     ParametersError
         As `load_settings`, and where `make` raises KeyError, TypeError, ValueError or OverflowError.
     """
-    values = _read_json(metaparameters_filepath)
+    values = _read_json(metaparameters_filepath) | {key: _value(text) for key, text in changes}
     _validate(values, _read_json(schema_filepath), metaparameters_filepath, schema_filepath)
     try:
         return make(values)
@@ -84,6 +100,14 @@ def load_checked(
         raise _unusable(metaparameters_filepath, f"metaparameter {error} is missing") from error
     except (TypeError, ValueError, OverflowError) as error:  # a schema of the caller's own let it through
         raise _unusable(metaparameters_filepath, f"a metaparameter cannot be used: {error}") from error
+
+
+def _value(text: str) -> Any:
+    """JSON where it is some, else the text itself: 300, true, universal."""
+    try:
+        return parse_json(text)
+    except ValueError:
+        return text
 
 
 def _settings(values: dict[str, Any]) -> Settings:
@@ -132,12 +156,23 @@ def _not_json(path: Path, what: str) -> ParametersError:
     )
 
 
+def _with_any_bundle(schema: dict[str, Any]) -> dict[str, Any]:
+    """The list of bundles is what ships: NIST's checker wants one. Whoever has learned another may name it, too."""
+    properties = schema.get("properties")
+    rule = properties.get("infer_bundle") if isinstance(properties, dict) else None
+    if not isinstance(rule, dict) or "enum" not in rule:
+        return schema
+    opened = {key: value for key, value in rule.items() if key != "enum"} | {"pattern": f"^{BUNDLE_NAME}$"}
+    return schema | {"properties": {**schema["properties"], "infer_bundle": opened}}
+
+
 def _validate(values: dict[str, Any], schema: dict[str, Any], values_path: Path, schema_path: Path) -> None:
     try:
         with time_limit(_MOST_SECONDS):
             jsonschema.Draft202012Validator.check_schema(schema)
             # A registry of its own, empty: a schema that refers to another one is not fetched from anywhere.
-            error = best_match(jsonschema.Draft202012Validator(schema, registry=Registry()).iter_errors(values))
+            opened = _with_any_bundle(schema)
+            error = best_match(jsonschema.Draft202012Validator(opened, registry=Registry()).iter_errors(values))
     except TimeLimitError as late:
         raise _no_schema(schema_path, f"it takes more than {_MOST_SECONDS:g} s to check values against it") from late
     except Exception as error:  # a keyword raises whatever comes of its operand: a pattern, a divisor, a reference

@@ -5,6 +5,7 @@ Apart from those of `infer`, which needs nothing that learns or sweeps.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,11 @@ class TrainSettings:
     seed: int
 
 
-def load_train_settings(metaparameters_filepath: Path, schema_filepath: Path) -> TrainSettings:
+def load_train_settings(
+    metaparameters_filepath: Path, schema_filepath: Path, changes: Sequence[tuple[str, str]] = ()
+) -> TrainSettings:
     """`load_settings` for the command `configure`."""
-    return load_checked(metaparameters_filepath, schema_filepath, _train_settings)
+    return load_checked(metaparameters_filepath, schema_filepath, _train_settings, changes)
 
 
 def _train_settings(values: dict[str, Any]) -> TrainSettings:

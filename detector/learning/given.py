@@ -93,7 +93,7 @@ def _parameters(readings: ArchitectureReadings, recipe: Recipe) -> LearnedParame
     fit, answers = fit_given(readings, candidate, recipe.method, design)
     held_out = judge(answers, design.labels, recipe.seed)
     in_sample = judge_alone(fit.probabilities(candidate.features(readings), _CLIP), labels, recipe.seed)
-    configuration = replace(candidate.configuration(fit), held_out=held_out.stored, in_sample=in_sample.stored)
+    configuration = replace(candidate.known_to(readings, fit), held_out=held_out.stored, in_sample=in_sample.stored)
     base_rate = float(labels.mean())
     provenance = _provenance(readings, recipe, held_out, folds)
     return LearnedParameters(
@@ -132,6 +132,7 @@ def _provenance(readings: ArchitectureReadings, recipe: Recipe, held_out: Metric
         evaluation=_in_words(held_out, recipe, folds),
         source=f"entrypoint.py configure, version {__version__}, {recipe.method} on given theta, seed {recipe.seed}",
         notes=doubtful_note(readings, recipe.doubtful),
+        architectures=(readings.architecture,),
     )
 
 

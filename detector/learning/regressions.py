@@ -70,7 +70,7 @@ def learn_all(readings: Sequence[ArchitectureReadings], design: Design) -> tuple
     cheaper = [select(readings, [candidate], [], design, CLIP) for candidate in _smaller(selected)]
     return tuple(
         Regression(
-            own, selected, selected.fits[number].shortened(), len(design.labels), tuple(_useful(number, cheaper))
+            own, selected, selected.fits[number].shortened(), len(design.labels), tuple(_useful(own, number, cheaper))
         )
         for number, own in enumerate(readings)
     )
@@ -88,9 +88,9 @@ def _smaller(selected: SelectedFit) -> list[Candidate]:
     return found
 
 
-def _useful(number: int, selected: Iterable[SelectedFit]) -> Iterator[Configuration]:
+def _useful(own: ArchitectureReadings, number: int, selected: Iterable[SelectedFit]) -> Iterator[Configuration]:
     """The configurations of one architecture, without those that say nothing but the base rate."""
-    return (each.candidate.configuration(each.fits[number].shortened()) for each in selected if each.useful)
+    return (each.candidate.known_to(own, each.fits[number].shortened()) for each in selected if each.useful)
 
 
 def make_parameters(
@@ -110,7 +110,9 @@ def make_parameters(
     candidate, labels = regression.selected.candidate, regression.readings.poisoned
     in_sample = judge_alone(regression.probabilities(regression.readings), labels, 0)
     best = replace(
-        candidate.configuration(regression.fit), held_out=_published(held_out), in_sample=_published(in_sample)
+        candidate.known_to(regression.readings, regression.fit),
+        held_out=_published(held_out),
+        in_sample=_published(in_sample),
     )
     return LearnedParameters(
         regression.readings.architecture,
@@ -158,4 +160,5 @@ def _provenance(
         evaluation=evaluation,
         source=source,
         notes=(*notes, *_pooled_note(regression), *([_NOTE] if regression.cheaper else [])),
+        architectures=(regression.readings.architecture,),
     )

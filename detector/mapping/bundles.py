@@ -30,7 +30,10 @@ from detector.mapping.parameters import (
     to_document,
 )
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+BUNDLE_NAME = "[a-z0-9][a-z0-9._-]{0,63}"
+"""What bundles can be called, as a regular expression."""
+
+_NAME = re.compile(BUNDLE_NAME)
 _BUNDLE_FILE = "bundle.json"
 
 
@@ -101,8 +104,13 @@ def load_parameters(directory: Path, bundle: str, architecture: str) -> LearnedP
     return replace(parameters, architecture=architecture)
 
 
+def is_bundle(directory: Path) -> bool:
+    """Whether the directory is itself a bundle."""
+    return (directory / _BUNDLE_FILE).is_file()
+
+
 def _bundle_directory(directory: Path, name: str) -> Path:
-    if (directory / _BUNDLE_FILE).is_file():
+    if is_bundle(directory):
         return directory
     _check_name(directory, name)
     folder = next((place for place in (directory / name, _aside(directory / name)) if place.is_dir()), None)
@@ -110,7 +118,7 @@ def _bundle_directory(directory: Path, name: str) -> Path:
         raise ParametersError(
             f"no bundle {name!r}",
             where=directory,
-            expected=f"one of: {', '.join(_bundle_names(directory)) or 'none there'}",
+            expected=f"one of: {', '.join(bundle_names(directory)) or 'none there'}",
             next_step="name another bundle, or the directory that holds it",
         )
     return folder
@@ -126,7 +134,8 @@ def _aside(place: Path) -> Path:
     return place.with_name(f".{place.name}.old")
 
 
-def _bundle_names(directory: Path) -> list[str]:
+def bundle_names(directory: Path) -> list[str]:
+    """Of the bundles in a directory; none where it is itself a bundle, or cannot be read."""
     return sorted(path.parent.name for path in directory.glob(f"*/{_BUNDLE_FILE}"))
 
 

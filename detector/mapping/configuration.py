@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from detector.examples.choice import ImageChoice
+from detector.mapping.known import KnownNetworks
 from detector.mapping.port import MAPPINGS, FittedMapping
 from detector.mapping.weighted_sum import WeightedSum
 from detector.probing.probe import Probe
@@ -60,6 +61,8 @@ class Configuration:
         Figures from models that took no part in the fit, and from those of the fit; None says that there are none.
     experience
         Pairs of a feature's name and the lowest and highest value of it in training; of any features, or of none.
+    known
+        What the networks of training read, to show where another one stands; no answer depends on it.
     """
 
     images: ImageChoice
@@ -70,6 +73,7 @@ class Configuration:
     held_out: Figures | None = None
     in_sample: Figures | None = None
     experience: tuple[tuple[str, tuple[float, float]], ...] = ()
+    known: KnownNetworks = ()
 
     def __post_init__(self) -> None:
         if len(set(self.thetas)) < len(self.thetas) or len(set(self.probes)) < len(self.probes):
@@ -83,6 +87,9 @@ class Configuration:
         for name, (low, high) in self.experience:
             if name not in self.features or not low <= high or not all(map(math.isfinite, (low, high))):
                 raise ValueError(f"expected low <= high of a feature in experience, got {name!r}: {low}, {high}")
+        strangers = sorted({name for name, _ in self.known} - set(self.features))
+        if strangers:
+            raise ValueError(f"expected known networks of the features alone, got {strangers[0]!r}")
 
     def _check(self, feature: Feature) -> None:
         if isinstance(feature, VariantFeature):

@@ -15,6 +15,7 @@ from detector.base.findings import Json
 from detector.examples.choice import ImageChoice
 from detector.mapping.configuration import Clip, Configuration, Figures
 from detector.mapping.documents import Document
+from detector.mapping.known import known_from_document, known_to_document
 from detector.mapping.port import mapping_from_document, mapping_to_document
 from detector.probing.probe import Probe
 from detector.pruning.theta import SelectionRule, theta_from_document, theta_to_document
@@ -33,7 +34,10 @@ OLDER_SCHEMAS = {3: "learned_parameters_3.schema.json"}
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the coefficients come from; `evaluation` says in words how they were evaluated and what that is worth."""
+    """Where the coefficients come from; `evaluation` says in words how they were evaluated and what that is worth.
+
+    `architectures` are those of the models; empty where that is not known, as in older bundles.
+    """
 
     round: str
     num_models: int
@@ -41,6 +45,7 @@ class Provenance:
     evaluation: str
     source: str
     notes: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ def to_document(parameters: LearnedParameters) -> Document:
         "base_rate": parameters.base_rate,
         "clip": [parameters.clip.low, parameters.clip.high],
         "configurations": [_configuration_document(configuration) for configuration in parameters.configurations],
-        "provenance": _jsonable(asdict(parameters.provenance)),
+        "provenance": _provenance_document(parameters.provenance),
     }
 
 
@@ -88,14 +93,18 @@ def _configuration_document(configuration: Configuration) -> Document:
         "features": [asdict(feature) for feature in configuration.inputs],
         "mapping": mapping_to_document(configuration.mapping),
         "experience": {name: list(bounds) for name, bounds in configuration.experience},
+        **({"known": known_to_document(configuration.known)} if configuration.known else {}),
         "cost": configuration.cost,
         "held_out": asdict(configuration.held_out) if configuration.held_out else None,
         "in_sample": asdict(configuration.in_sample) if configuration.in_sample else None,
     }
 
 
-def _jsonable(fields: dict[str, Any]) -> dict[str, Json]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()}
+def _provenance_document(provenance: Provenance) -> dict[str, Json]:
+    """Without architectures that are not known, as before there were any."""
+    fields: dict[str, Any] = asdict(provenance)
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()}
+    return plain if provenance.architectures else {key: plain[key] for key in plain if key != "architectures"}
 
 
 def from_document(document: Document) -> LearnedParameters:
@@ -111,6 +120,7 @@ def from_document(document: Document) -> LearnedParameters:
     if document["preprocessing"] not in PROFILES:
         raise ValueError(f"expected one of the profiles {', '.join(PROFILES)}, got {document['preprocessing']!r}")
     provenance = document["provenance"]
+    lists = {name: tuple(provenance.get(name, ())) for name in ("notes", "architectures")}
     read = _configuration if document["format_version"] == FORMAT_VERSION else _configuration_of_format_3
     return LearnedParameters(
         architecture=document["architecture"],
@@ -118,7 +128,7 @@ def from_document(document: Document) -> LearnedParameters:
         base_rate=float(document["base_rate"]),
         clip=Clip(*map(float, document["clip"])),
         configurations=tuple(map(read, document["configurations"])),
-        provenance=Provenance(**provenance | {"notes": tuple(provenance["notes"])}),
+        provenance=Provenance(**provenance | lists),
     )
 
 
@@ -140,6 +150,7 @@ def _configuration(document: Document) -> Configuration:
         held_out=_figures(document["held_out"]),
         in_sample=_figures(document["in_sample"]),
         experience=tuple((name, (float(low), float(high))) for name, (low, high) in document["experience"].items()),
+        known=known_from_document(document.get("known", {})),
     )
     return _with_cost(configuration, document["cost"])
 

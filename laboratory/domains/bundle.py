@@ -10,9 +10,11 @@ import numpy as np
 
 from detector.examples.choice import ImageChoice
 from detector.learning.evaluation.metrics import cross_entropies, error_rate, roc_auc
+from detector.learning.experience import seen
 from detector.mapping.any_of import AnyOf
 from detector.mapping.bundles import Bundle, write_bundle
 from detector.mapping.configuration import Clip, Configuration, Figures
+from detector.mapping.known import known_networks
 from detector.mapping.parameters import ANY_ARCHITECTURE, LearnedParameters, Provenance
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import ModelFeature
@@ -22,8 +24,6 @@ from laboratory.domains.readings import Domains, domains_of
 from laboratory.domains.restriction import LADDER, PROBES, Cost, restricted
 
 NAME = "universal"
-_MARGIN = 0.25  # of the range that was seen: so far beyond it a reading may lie and still be no stranger
-_DIGITS = 6
 _EVALUATION = (
     "Nested five-fold cross-validation over the models; docs/domains.md has the figures of every domain that was left "
     "out of the fit, which are what counts for networks of somebody else's making."
@@ -42,6 +42,7 @@ def write_universal(answers: Sequence[ModelAnswers], directory: Path) -> Path:
         evaluation=_EVALUATION,
         source="python -m laboratory.domains",
         notes=(f"Fitted on images of {_sizes(answers)} pixels a side.",),
+        architectures=tuple(sorted({one.architecture for one in answers})),
     )
     base_rate = 0.5  # of rounds of NIST's, which are balanced; ours lose more poisoned models than clean ones
     parameters = LearnedParameters(
@@ -75,7 +76,10 @@ def configuration(answers: Sequence[ModelAnswers], cost: Cost) -> Configuration:
         inputs=inputs,
         mapping=_renamed(made.mapping),
         held_out=_figures(domains),
-        experience=tuple((one.name, _seen(domains, name)) for one, name in zip(inputs, made.features, strict=True)),
+        experience=tuple(
+            (one.name, seen(domains.column(name))) for one, name in zip(inputs, made.features, strict=True)
+        ),
+        known=known_networks([one.name for one in inputs], domains.columns(made.features), domains.labels),
     )
 
 
@@ -98,10 +102,3 @@ def _figures(domains: Domains) -> Figures:
         cross_entropy=round(float(cross_entropies(probabilities, domains.labels).mean()), 4),
         roc_auc=round(float(roc_auc(probabilities, domains.labels)), 4),
     )
-
-
-def _seen(domains: Domains, name: str) -> tuple[float, float]:
-    values = domains.column(name)
-    low, high = float(values.min()), float(values.max())
-    margin = _MARGIN * (high - low)
-    return float(f"{low - margin:.{_DIGITS}g}"), float(f"{high + margin:.{_DIGITS}g}")

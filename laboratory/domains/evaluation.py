@@ -43,7 +43,7 @@ FACTORS = (
 )  # fmt: skip
 PENALTIES = (0.1, 0.03, 0.01, 0.003)
 CLIP = (0.02, 0.98)
-FEWEST = 3  # models of each kind that a domain is judged by
+FEWEST = 5  # models of each kind that a domain is judged by
 _FOLDS = 5
 
 

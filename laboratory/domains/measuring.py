@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from detector.base.clock import Budget, SystemClock
+from detector.base.budget import Budget
+from detector.base.clock import SystemClock
 from detector.base.errors import DetectorError
 from detector.examples.images import Examples, Listing, decode, list_examples, select, takes_any
 from detector.graph.reference import load_references, reference_graph

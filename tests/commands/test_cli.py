@@ -6,7 +6,17 @@ import pytest
 
 from detector import __version__
 from detector.base.errors import UsageError
-from detector.commands.cli import SUBCOMMANDS, ConfigureCommand, InferCommand, InspectCommand, parse
+from detector.commands.arguments import Output
+from detector.commands.cli import (
+    SUBCOMMANDS,
+    ConfigureCommand,
+    InferCommand,
+    InspectCommand,
+    ReportCommand,
+    named_log_format,
+    parse,
+)
+from detector.commands.logs import LogFormat
 
 HOME = Path("/opt/detector")
 FOUR = ["--model_filepath", "m/model.pt", "--result_filepath", "out/result.txt", "--scratch_dirpath", "scratch"]
@@ -98,7 +108,12 @@ def test_configure() -> None:
     assert command.scratch_dirpath is None
     assert (command.metaparameters_filepath, command.metaparameters_given) == (HOME / "metaparameters.json", False)
     assert command.schema_filepath == HOME / "metaparameters_schema.json"
-    assert (command.automatic_configuration, command.unknown_options) == (False, ())
+    assert (command.automatic_configuration, command.start_from, command.unknown_options) == (False, None, ())
+
+
+def test_configure_from_a_start() -> None:
+    command = configure("configure", *TWO, "--start_from", "universal")
+    assert (command.automatic_configuration, command.start_from) == (False, "universal")
 
 
 def test_configure_with_every_option_of_the_template() -> None:
@@ -124,6 +139,53 @@ def test_configure_needs_its_two_folders_and_is_never_taken_for_infer(arguments:
 def test_inspect() -> None:
     assert parse(["inspect", "a b/model.pt"], HOME) == InspectCommand(Path("a b/model.pt"), as_json=False)
     assert parse(["inspect", "--json", "x"], HOME) == InspectCommand(Path("x"), as_json=True)
+
+
+def test_report() -> None:
+    assert parse(["report", "r.json"], HOME) == ReportCommand(Path("r.json"), None, None)
+    told = parse(["report", "r.json", "--html", "p.html", "--examples_dirpath", "e", "--quiet"], HOME)
+    assert told == ReportCommand(Path("r.json"), Path("p.html"), Path("e"), Output(quiet=True))
+
+
+_COMMANDS = [[*FOUR], ["inspect", "m"], ["configure", *TWO], ["report", "r"], ["compare", "a", "b"]]
+_COMMANDS += [[name, "round", "--output", "out"] for name in ("evaluate", "merge")]
+
+
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_every_command_says_how_much_it_tells(command: list[str]) -> None:
+    assert parse(command, HOME).output == Output()
+    assert parse([*command, "--verbose", "--log_format", "json"], HOME).output == Output(
+        verbose=True, log_format=LogFormat.JSON
+    )
+    for wrong in (["--quiet", "--verbose"], ["--log_format", "xml"]):
+        with pytest.raises(UsageError):
+            parse([*command, *wrong], HOME)
+
+
+def test_infer_prints_json_and_writes_a_page_where_it_is_told_to() -> None:
+    assert (infer(*FOUR).as_json, infer(*FOUR).html_filepath) == (False, None)
+    command = infer(*FOUR, "--json", "--html", "page.html")
+    assert (command.as_json, command.html_filepath) == (True, Path("page.html"))
+    with pytest.raises(UsageError, match="overwrite"):
+        infer(*FOUR, "--html", "m/model.pt")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [([], LogFormat.TEXT), (["--log_format", "json"], LogFormat.JSON), (["--log_format"], LogFormat.TEXT)],
+)
+def test_the_format_of_the_log_is_known_whatever_else_is_wrong(arguments: list[str], expected: LogFormat) -> None:
+    assert named_log_format(["--unknown", *arguments]) is expected
+
+
+def test_bundle_and_settings() -> None:
+    assert (infer(*FOUR).bundle, infer(*FOUR).changes, infer(*FOUR).given) == (None, (), frozenset())
+    command = infer(*FOUR, "--bundle", "small", "--set", "a=1", "--set", "b=x=y", "--learned_parameters_dirpath", "l")
+    assert (command.bundle, command.changes) == ("small", (("a", "1"), ("b", "x=y")))
+    assert command.given == {"learned_parameters_dirpath"}
+    assert configure("configure", *TWO, "--set", "train_seed=3").changes == (("train_seed", "3"),)
+    with pytest.raises(UsageError, match="--set"):
+        parse([*FOUR, "--set", "infer_threads"], HOME)
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["infer", "--version"]])

@@ -186,10 +186,21 @@ def test_too_few_models_leave_the_base_rate(
 ) -> None:
     words = options(small_round, tmp_path / "learned", "--scratch_dirpath", str(configured.output / "scratch"))
     outcome = run_here([*words, *metaparameters(**QUICK, train_min_models=9)], tmp_path)
-    assert outcome.code == 0
+    assert outcome.code == 7
+    assert outcome.stdout.startswith("NOTHING LEARNED. ")
     assert files(tmp_path / "learned").keys() == {"metaparameters.json", "configured/bundle.json"}
     assert outcome.stdout.count("fewer than 9 models") == 2
     assert "Nothing could be learned" in outcome.stdout
+
+
+def test_images_of_another_size_are_told_once_with_the_profile_that_fits(
+    small_round: Path, run_here: Run, metaparameters: Run, tmp_path: Path
+) -> None:
+    given = metaparameters(**QUICK | {"train_preprocessing": "small"})
+    outcome = run_here([*options(small_round, tmp_path / "learned"), *given], tmp_path)
+    assert outcome.code == 5
+    assert outcome.error_line.count("train_preprocessing small") == 1
+    assert "--set train_preprocessing=round" in outcome.error_line and "left out" not in outcome.stderr
 
 
 def failed(outcome: Any, code: int, learned: Path, before: dict[str, bytes]) -> str:

@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 
 from detector.architectures import ARCHITECTURES, build
-from detector.base.clock import Budget
+from detector.base.budget import Budget
 from detector.base.errors import DeadlineError, ExamplesError, ExitCode, ModelRefusedError, ParametersError
 from detector.base.findings import Severity
 from detector.commands.detect import SMALLEST_INPUT, Detection, Request

@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from detector.base.clock import Budget, SystemClock
+from detector.base.budget import Budget
+from detector.base.clock import SystemClock
 from detector.base.errors import ParametersError
 from detector.base.registry import Registry
 from detector.base.workers import Workers
@@ -30,7 +31,9 @@ from detector.mapping.port import MAPPINGS, Applied, FittedMapping, MappingType
 from detector.probing import Probe
 from detector.pruning.method import UnsupportedNetworkError
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
-from detector.report.report import Basis, Report, report_text, to_document
+from detector.report.document import to_document
+from detector.report.report import Basis, Report
+from detector.report.text import report_text
 from detector.rounds.preprocessing import PROFILES
 from detector.rounds.reading import LabelledModel, LeftOut
 from detector.signals.answers import Answers

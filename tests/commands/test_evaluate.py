@@ -234,7 +234,7 @@ def test_a_bundle_that_is_not_there_is_told_once(members: Path, here: list[str],
 
 
 def test_progress_is_told(members: Path, here: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="detector"):
         judged(members, tmp_path)
     assert "6 of 6: id-00000005" in caplog.text
 

@@ -82,6 +82,29 @@ def test_naming_another_bundle_changes_nothing_else(tmp_path: Path) -> None:
         metaparameters_with_bundle(SHIPPED, SCHEMA, "nobody's")
 
 
+def test_any_name_of_a_bundle_will_do_but_nothing_that_is_none() -> None:
+    assert load_settings(SHIPPED, SCHEMA, [("infer_bundle", "mine-2")]).bundle == "mine-2"
+    with pytest.raises(ParametersError, match="infer_bundle"):
+        load_settings(SHIPPED, SCHEMA, [("infer_bundle", "no/name")])
+
+
+def test_settings_can_be_changed_one_by_one() -> None:
+    changes = [("infer_max_seconds", "300"), ("infer_save_logits", "false"), ("infer_preprocessing", "small")]
+    settings = load_settings(SHIPPED, SCHEMA, changes)
+    assert (settings.max_seconds, settings.save_logits, settings.preprocessing) == (300.0, False, "small")
+    assert settings.metaparameters == {
+        key: value for key, value in (json.loads(SHIPPED.read_text()) | {
+            "infer_max_seconds": 300.0, "infer_save_logits": False, "infer_preprocessing": "small"
+        }).items() if key.startswith("infer_")
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("change", [("infer_threads", "many"), ("infer_threads", ""), ("nothing_like_it", "1")])
+def test_changes_obey_the_schema(change: tuple[str, str]) -> None:
+    with pytest.raises(ParametersError, match=change[0]):
+        load_settings(SHIPPED, SCHEMA, [change])
+
+
 def test_every_enumerated_bundle_ships() -> None:
     schema = json.loads(SCHEMA.read_text())
     for bundle in schema["properties"]["infer_bundle"]["enum"]:

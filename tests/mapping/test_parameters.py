@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from detector.base.errors import ParametersError
 from detector.examples.choice import ImageChoice
 from detector.mapping.configuration import Clip, Configuration, Figures
 from detector.mapping.documents import check_document
+from detector.mapping.known import Known
 from detector.mapping.logistic import Logistic
 from detector.mapping.parameters import LearnedParameters, Provenance, from_document, to_document
 from detector.mapping.port import MAPPINGS
@@ -87,7 +89,7 @@ def test_cost_is_the_number_of_forward_passes() -> None:
         (("theta", "layers"), LayerRange),
     ],
 )
-def test_the_schema_knows_the_same_words(where: tuple[str, str], vocabulary: type) -> None:
+def test_the_schema_knows_the_same_words(where: tuple[str, str], vocabulary: type[StrEnum]) -> None:
     assert SCHEMA["$defs"][where[0]]["properties"][where[1]]["enum"] == [word.value for word in vocabulary]
 
 
@@ -230,6 +232,30 @@ def test_coefficients_match_the_signal_and_are_finite(coefficients: tuple[float,
         ({"base_rate": math.nan}, "base rate"),
     ],
 )
-def test_parameters_are_valid_by_construction(change: dict, message: str) -> None:
+def test_parameters_are_valid_by_construction(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(PARAMETERS, **change)
+
+
+KNOWN = (("accuracy_00", Known((0.25, 0.5), (0.75,))),)
+
+
+def test_known_networks_are_optional_and_survive_a_round_trip() -> None:
+    provenance = dataclasses.replace(PARAMETERS.provenance, architectures=("resnet18",))
+    told = dataclasses.replace(
+        PARAMETERS,
+        configurations=(configured(), dataclasses.replace(CONFIGURATION, known=KNOWN)),
+        provenance=provenance,
+    )
+    document = json.loads(json.dumps(to_document(told)))
+    check_document(document, "learned_parameters.schema.json", "here")
+    assert from_document(document) == told
+    bare, full = document["configurations"]
+    assert "known" not in bare and full["known"] == {"accuracy_00": {"clean": [0.25, 0.5], "poisoned": [0.75]}}
+    assert "architectures" not in to_document(PARAMETERS)["provenance"]  # as bundles of before have it
+
+
+@pytest.mark.parametrize("known", [(("no such feature", Known((), ())),)])
+def test_known_networks_of_other_features_are_an_error(known: Any) -> None:
+    with pytest.raises(ValueError, match="known networks of the features"):
+        dataclasses.replace(CONFIGURATION, known=known)

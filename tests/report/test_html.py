@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
+from base64 import b64decode
 from html.parser import HTMLParser
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from detector.base.findings import Finding, Severity
-from detector.report.html import report_html
+from detector.base.errors import ExitCode
+from detector.base.findings import Finding, Json, Severity
+from detector.report.answers import ExampleAnswer
+from detector.report.document import to_document
+from detector.report.html import page
 from detector.report.report import Basis, ModelSummary, Report
+from detector.rounds.preprocessing import PROFILES
+from tests.report.test_explanation import CLEAN, POISONED
 
-HOSTILE = "<script>alert(1)</script>\" onload='x' &amp;"
+HOSTILE = "<script>alert(1)</script>\" onload='x' &amp; {{ 7 * 7 }} \u202e"
 VOID = {"meta", "link", "img", "br"}
+SHAPES = {"svg", "line", "path", "circle", "rect", "text"}
+TEXTS = {"h1", "h2", "p", "ul", "li", "dl", "dt", "dd", "div", "span", "code", "figure", "figcaption", "title"}
+TABLE = {"table", "thead", "tbody", "tr", "th", "td"}
 
 
 class Page(HTMLParser):
     """Every element and text of a page; an end without its beginning fails."""
 
-    def __init__(self, page: str) -> None:
+    def __init__(self, report: Report, examples: Path | None = None) -> None:
         super().__init__()
         self.open: list[str] = []
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.texts: dict[str, list[str]] = {}
-        self.feed(page)
+        self.source = page(to_document(report), examples)
+        self.feed(self.source)
         self.close()
         assert self.open == []
 
@@ -31,42 +46,99 @@ class Page(HTMLParser):
         if tag not in VOID:
             self.open.append(tag)
 
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self.open:
+        if self.open and data.strip():
             self.texts.setdefault(self.open[-1], []).append(data)
 
 
 @pytest.fixture
-def page() -> Page:
+def hostile() -> Page:
     model = ModelSummary(HOSTILE, "0" * 64, 10, "zip", "module", "resnet18", 5)
     findings = (Finding(Severity.INFO, "a", f"note {HOSTILE}"), Finding(Severity.TAMPERED, "b", "the stride is odd"))
-    return Page(report_html(Report(0.95, Basis.TAMPERED, model=model, findings=findings)))
+    answers = (ExampleAnswer(HOSTILE, 0, 1, 2),)
+    report = dataclasses.replace(
+        POISONED, basis=Basis.TAMPERED, model=model, findings=findings, answers=answers, error=HOSTILE,
+        command=("infer", HOSTILE), settings={HOSTILE: HOSTILE}, strongest_probe={"kind": HOSTILE},
+    )  # fmt: skip
+    return Page(report)
 
 
-def test_the_verdict_comes_first(page: Page) -> None:
-    assert page.texts["h1"] == [f"{HOSTILE}: tampered"]
-    assert page.texts["p"][0].startswith("0.950 is the probability")
+def test_the_verdict_comes_first() -> None:
+    found = Page(POISONED)
+    assert found.texts["h1"] == ["LIKELY POISONED"]
+    assert found.texts["p"][1].startswith(f"{POISONED.probability:.3f} is the probability")
+    assert found.source.index("<h1") < found.source.index("<h2")
 
 
-def test_findings_stand_in_order_of_gravity(page: Page) -> None:
-    assert page.texts["li"] == ["tampered: the stride is odd", f"info: note {HOSTILE}"]
+def test_findings_stand_in_order_of_gravity(hostile: Page) -> None:
+    assert hostile.texts["span"][:2] == ["tampered", "info"]
 
 
-def test_nothing_hostile_becomes_an_element(page: Page) -> None:
-    tags = {tag for tag, _ in page.elements}
-    assert tags <= {"html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "ul", "li", "pre"}
-    assert all(
-        name in {"lang", "charset", "content", "http-equiv", "name"} for _, pairs in page.elements for name in pairs
-    )
+@pytest.mark.hostile
+def test_nothing_hostile_becomes_an_element_or_is_computed(hostile: Page) -> None:
+    frame = {"html", "head", "meta", "style", "body", "main"}
+    assert {tag for tag, _ in hostile.elements} <= frame | SHAPES | TEXTS | TABLE
+    assert not any(name.startswith("on") for _, pairs in hostile.elements for name in pairs)
+    assert "49" not in "".join(text for text in hostile.texts["dd"]) and "{{ 7 * 7 }}" in hostile.source
+    assert "\u202e" not in hostile.source and "<script" not in hostile.source
 
 
-def test_the_page_loads_nothing(page: Page) -> None:
-    policies = [pairs["content"] for _, pairs in page.elements if pairs.get("http-equiv") == "Content-Security-Policy"]
-    assert policies == ["default-src 'none'; style-src 'unsafe-inline'"]
+def test_the_page_loads_nothing(hostile: Page) -> None:
+    policies = [
+        pairs["content"] for _, pairs in hostile.elements if pairs.get("http-equiv") == "Content-Security-Policy"
+    ]
+    assert policies == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
+    assert not any(tag in ("script", "link", "iframe") or "href" in pairs for tag, pairs in hostile.elements)
+    assert "http" not in hostile.source.replace("http-equiv", "")
+
+
+def test_known_networks_are_drawn_by_their_labels_with_words_for_those_who_see_nothing() -> None:
+    found = Page(CLEAN)
+    drawn = [pairs.get("class") for tag, pairs in found.elements if tag in ("circle", "path")]
+    contributions = CLEAN.contributions or ()
+    assert drawn.count("clean") == 1 + sum(len(one.clean) for one in contributions)  # and once in the legend
+    assert drawn.count("poisoned") == 1 + sum(len(one.poisoned) for one in contributions)
+    labels = [pairs["aria-label"] for tag, pairs in found.elements if pairs.get("role") == "img"]
+    assert len(labels) == 1 + len(contributions)
+    below = sum(value < contributions[0].value for value in contributions[0].clean)
+    assert any(f"{below} of 18 clean and" in str(label) for label in labels)
+
+
+def test_pruned_variants_have_a_bar_each() -> None:
+    from tests.report.test_report import _full
+
+    found = Page(_full())
+    assert [tag for tag, _ in found.elements].count("rect") == 15
+    assert "variant 3: 90.0%" in found.texts["title"]
+
+
+def test_images_are_shown_where_their_folder_is_given(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for label in range(2):
+        pixels = rng.integers(0, 256, (54, 54, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"class_{label}_example_0.png")
+    answers = tuple(ExampleAnswer(f"class_{label}_example_0.png", label, 0, 1) for label in (0, 1, 2))
+    probe: dict[str, Json] = {"kind": "inversion", "version": 1, "parameters": {"strength": 1.0}}
+    report = dataclasses.replace(CLEAN, preprocessing=PROFILES["small"], answers=answers, strongest_probe=probe)
+    images = [pairs for tag, pairs in Page(report, tmp_path).elements if tag == "img"]
+    assert len(images) == 4 and all(pairs["alt"] for pairs in images)  # two images, each as it is and inverted
+    plain, inverted = (_pixels(str(pairs["src"])) for pairs in images[:2])
+    np.testing.assert_array_equal(plain, 255 - inverted)
+    assert not [tag for tag, _ in Page(report).elements if tag == "img"]
+    assert not [tag for tag, _ in Page(report, tmp_path / "gone").elements if tag == "img"]
+
+
+def _pixels(uri: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(b64decode(uri.partition(",")[2]))).convert("RGB")).astype(int)
 
 
 def test_a_report_of_nothing_has_a_page_too() -> None:
-    assert Page(report_html(Report(0.5, Basis.NEUTRAL))).texts["h1"] == ["no model: not measured"]
+    found = Page(Report(0.5, Basis.NEUTRAL, ExitCode.MODEL_REFUSED, error="model.pt: a tar file"))
+    assert found.texts["h1"] == ["REFUSED"]
+    assert "role" not in found.source.partition("<main>")[2]  # nothing is drawn

@@ -19,7 +19,11 @@ from detector.mapping.configuration import Figures
 from detector.mapping.predict import predict
 from detector.model_file.records import ContentKind, FileFormat, ModelRecord
 from detector.pruning.theta import THETA_KEYS, LayerRange, PruningMethod, theta_schema
-from detector.report.report import Basis, MappingSummary, ModelSummary, Report, Versions, report_text, write_report
+from detector.report.answers import ExampleAnswer
+from detector.report.contributions import contributions
+from detector.report.document import read_report, write_report
+from detector.report.report import Basis, MappingSummary, ModelSummary, Report, Versions
+from detector.report.text import report_text
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import Reduction
 from detector.signals.registry import SIGNALS, model_signal, per_model, per_variant
@@ -58,9 +62,15 @@ def _full() -> Report:
         features=configuration.features,
         signal_vector=vector,
         prediction=prediction,
+        contributions=contributions(configuration, vector, prediction),
+        answers=(ExampleAnswer("class_0_example_0.png", 0, 0), ExampleAnswer("class_1_example_0.png", 1, None, 2)),
+        strongest_probe={"kind": "gamma", "version": 1, "parameters": {"exponent": 0.5}},
         mapping=MappingSummary.of(load_bundle(SHIPPED, "nist-round1"), parameters, configuration),
         timings={"load": 0.5, "measure": 12.25},
         budget_seconds=60.0,
+        date="2026-01-31T12:00:00+00:00",
+        command=("entrypoint.py", "--model_filepath", "model.pt"),
+        settings={"infer_bundle": "nist-round1", "infer_max_seconds": 60.0},
     )
 
 
@@ -103,7 +113,7 @@ def test_a_full_report_holds_everything(tmp_path: Path) -> None:
     assert document["mapping"]["held_out"] is None
     assert document["exit_code"] == 0
     assert document["timings"] == {"load": 0.5, "measure": 12.25}
-    assert set(document) == {field.name for field in dataclasses.fields(Report)} | {"format_version"}
+    assert set(document) == {field.name for field in dataclasses.fields(Report)} | {"format_version", "verdict"}
 
 
 def test_a_failed_run_is_reported_with_what_is_known(tmp_path: Path) -> None:
@@ -217,11 +227,11 @@ def test_of_several_thetas_the_text_shows_means_and_of_the_network_itself_named_
 @pytest.mark.parametrize(
     ("probability", "basis", "words"),
     [
-        (0.99, Basis.MEASURED, "clearly taken for poisoned"),
+        (0.99, Basis.MEASURED, "likely poisoned"),
         (0.7, Basis.MEASURED, "rather poisoned"),
         (0.5, Basis.MEASURED, "undecided"),
         (0.3, Basis.MEASURED, "rather clean"),
-        (0.01, Basis.MEASURED, "clearly taken for clean"),
+        (0.01, Basis.MEASURED, "likely clean"),
         (0.9, Basis.TAMPERED, "not what it should be"),
         (0.53, Basis.UNKNOWN_ARCHITECTURE, "its architecture is not known"),
         (0.53, Basis.BASE_RATE, "no pruned model was measured"),
@@ -274,6 +284,25 @@ def test_hostile_text_stays_harmless(tmp_path: Path) -> None:
     assert not any(line.startswith("Answer    0.000") for line in text.splitlines())
     assert len(text) < 2 * 20 * 125 + 1000  # two hostile entries of 20 lines
     assert _written(report, tmp_path)["findings"][0]["message"] == hostile
+
+
+def test_what_is_read_back_is_what_was_written(tmp_path: Path) -> None:
+    written = _written(_full(), tmp_path)
+    assert read_report(tmp_path / "report.json") == written
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", "[1]", '{"format_version": 3}', '{"a": NaN}'])
+def test_what_is_no_report_is_an_error(content: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UsageError, match=r"format 4"):
+        read_report(path)
+
+
+def test_the_text_lists_what_decided_in_plain_words() -> None:
+    text = " ".join(report_text(_full()).split())
+    assert "share of images answered correctly, after Reset, variant 2 of 15 [accuracy_01]: 0.95 (adds" in text
 
 
 def test_profiles_fit_the_schema(tmp_path: Path) -> None:

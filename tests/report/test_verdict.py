@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from detector.base.errors import ExitCode
 from detector.base.findings import Finding, Severity
+from detector.mapping.predict import Prediction
 from detector.report.report import Basis, Report
 from detector.report.verdict import Judgement, judgement
 
@@ -25,6 +27,9 @@ ERROR = (Finding(Severity.ERROR, "any", "it does not classify its examples"),)
         (Report(0.5, Basis.UNKNOWN_ARCHITECTURE), Judgement.UNKNOWN_ARCHITECTURE),
         (Report(0.99, Basis.BASE_RATE), Judgement.NOT_MEASURED),
         (Report(0.5, Basis.NEUTRAL), Judgement.NOT_MEASURED),
+        (Report(0.5, Basis.BASE_RATE, prediction=Prediction(0.9, 2.2, ())), Judgement.UNDECIDED),
+        (Report(0.5, Basis.NEUTRAL, ExitCode.MODEL_REFUSED), Judgement.REFUSED),
+        (Report(0.5, Basis.NEUTRAL, ExitCode.DEADLINE), Judgement.NOT_MEASURED),
     ],
 )
 def test_words(report: Report, word: Judgement) -> None:

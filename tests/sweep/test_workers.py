@@ -91,8 +91,24 @@ def test_a_fault_of_ours_is_not_swallowed(small_round: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
 def test_workers_end_with_their_parent(sent: signal.Signals, small_round: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "laboratory.measuring", "measure", "--models", small_round, "--workers", "2"]
-    paths = ["--output", tmp_path / "out", "--scratch", tmp_path / "scratch", "--preprocessing", "rgb_minmax"]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "laboratory.measuring",
+        "measure",
+        "--models",
+        small_round,
+        "--workers",
+        "2",
+    ]
+    paths: list[str | Path] = [
+        "--output",
+        tmp_path / "out",
+        "--scratch",
+        tmp_path / "scratch",
+        "--preprocessing",
+        "rgb_minmax",
+    ]
     process = subprocess.Popen([*command, *paths], cwd=HOME, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         _wait(lambda: any(tmp_path.rglob("*.npz")))

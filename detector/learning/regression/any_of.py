@@ -19,10 +19,10 @@ from detector.mapping.any_of import AnyOf, Cause
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
-_LEAST_SPREAD = 1e-3  # readings are shares
+LEAST_SPREAD = 1e-3  # readings are shares
+LEAST_HAZARD = 1e-9
 _START = np.array([0.1, -3.0, 0.7])  # background, offset, slope
 _BOUNDS = ((0.0, 10.0), (-30.0, 30.0), (0.0, 30.0))
-_LEAST_HAZARD = 1e-9
 _DIGITS = 6  # significant ones of what is kept: the last of all differ between processors
 
 
@@ -39,7 +39,7 @@ class Scale:
     def of(cls, features: Array, labels: Labels) -> Scale:
         """Of models (M, F), labels (M,) with 1 for poisoned; the median and the standard deviation of clean ones."""
         clean = features[labels == 0]
-        centre, spread = np.median(clean, axis=0), np.maximum(clean.std(axis=0), _LEAST_SPREAD)
+        centre, spread = np.median(clean, axis=0), np.maximum(clean.std(axis=0), LEAST_SPREAD)
         deviations = (features - centre) / spread
         return cls(centre, spread, deviations.min(axis=0), deviations.max(axis=0))
 
@@ -63,16 +63,17 @@ def fit_any_of(names: Sequence[str], features: Array, labels: Labels, penalty: f
     scale = Scale.of(features, labels)
     data = scale(features), labels.astype(np.float64), penalty
     found = minimize(_loss, _START, data, jac=True, bounds=_BOUNDS, method="L-BFGS-B").x
-    background, offset, slope = map(_told, found)
+    background, offset, slope = map(shortened, found)
     numbers = zip(names, scale.centre, scale.spread, scale.low, scale.high, strict=True)
     causes = (
-        Cause(name, _told(centre), _told(spread), _told(low), _told(high), offset, slope)
+        Cause(name, shortened(centre), shortened(spread), shortened(low), shortened(high), offset, slope)
         for name, centre, spread, low, high in numbers
     )
     return AnyOf(background, tuple(causes))
 
 
-def _told(number: float) -> float:
+def shortened(number: float) -> float:
+    """With the digits that are kept."""
     return float(f"{number:.{_DIGITS}g}")
 
 
@@ -80,7 +81,7 @@ def _loss(parameters: Array, inputs: Array, labels: Array, penalty: float) -> tu
     """Mean cross-entropy and penalty, with their gradient; parameters: background, offset, slope."""
     background, offset, slope = parameters
     scores = offset + slope * inputs
-    hazard = np.maximum(background + np.logaddexp(0.0, scores).sum(axis=1), _LEAST_HAZARD)
+    hazard = np.maximum(background + np.logaddexp(0.0, scores).sum(axis=1), LEAST_HAZARD)
     poisoned = -np.expm1(-hazard)
     loss = float(np.mean(np.where(labels == 1, -np.log(poisoned), hazard)) + penalty * slope**2)
     by_hazard = np.where(labels == 1, -np.exp(-hazard) / poisoned, 1.0) / len(labels)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from detector.learning.regression.fit import Fit
 from detector.mapping.configuration import Configuration
+from detector.mapping.known import known_networks
 from detector.pruning.theta import PruningMethod, SelectionRule, Theta
 from detector.signals.features import Reduction, make_features
 from detector.signals.registry import is_per_variant, per_variant
@@ -50,6 +51,12 @@ class Candidate:
     def configuration(self, fit: Fit) -> Configuration:
         """With the regression that was fitted on the features, and no figures yet."""
         return Configuration.of(self.thetas, self.signals, self.reduction, fit.kind, fit.intercept, fit.coefficients)
+
+    def known_to(self, readings: ArchitectureReadings, fit: Fit) -> Configuration:
+        """The same, with what these models read, to show where another one stands among them."""
+        configuration = self.configuration(fit)
+        known = known_networks(configuration.features, self.features(readings), readings.poisoned)
+        return replace(configuration, known=known)
 
     @property
     def cost(self) -> int:
