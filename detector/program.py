@@ -18,12 +18,12 @@ from detector.base.clock import SystemClock, process_started
 from detector.base.errors import DetectorError, ExitCode, UsageError, printable
 from detector.base.files import NEUTRAL, write_probability
 from detector.base.interrupts import release_interrupts
+from detector.base.log import log_to_stderr, tell_error
 from detector.base.process import keep_freed_memory, leave, leave_deleted_directory, use_one_thread_a_call
 from detector.base.resources import data_directory
 from detector.commands.arguments import Output
 from detector.commands.cli import Command, ConfigureCommand, InferCommand, named_log_format, named_result, parse
 from detector.commands.evaluate_arguments import EvaluateCommand
-from detector.commands.logs import set_up_logs, tell_error
 from detector.commands.outputs import begin_outputs
 
 CONSOLE_SCRIPT = "trojan-detector"
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str], name: str = CONSOLE_SCRIPT) -> int:
     log_format, command = named_log_format(arguments), None
     try:
         command = _parsed(arguments, name)
-        set_up_logs(log_format, _level(command.output))
+        log_to_stderr(log_format, _level(command.output))
         if isinstance(command, InferCommand):
             with contextlib.suppress(UsageError):  # `run` tells it
                 begin_outputs(command)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from detector.base.errors import UsageError
+from detector.base.log import LogFormat
 from detector.base.resources import METAPARAMETERS_SCHEMA
 from detector.base.workers import Backend, Workers
-from detector.commands.logs import LogFormat
 
 Change = tuple[str, str]
 """A metaparameter and its value, as JSON or as plain text."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from detector import __version__
 from detector.base.cpus import usable_cpus
 from detector.base.errors import UsageError
+from detector.base.log import LogFormat
 from detector.base.resources import LEARNED_PARAMETERS, METAPARAMETERS
 from detector.base.workers import Workers
 from detector.commands.arguments import (
@@ -32,7 +33,6 @@ from detector.commands.arguments import (
 )
 from detector.commands.compare_arguments import CompareCommand, parse_compare
 from detector.commands.evaluate_arguments import EvaluateCommand, MergeCommand, parse_evaluate, parse_merge
-from detector.commands.logs import LogFormat
 from detector.rounds.example_names import ImageFormat
 from detector.rounds.registry import FOLDERS
 

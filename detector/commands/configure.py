@@ -17,19 +17,17 @@ import numpy as np
 
 from detector.base.clock import Clock
 from detector.base.cpus import usable_cpus
-from detector.base.errors import ExamplesError, ParametersError, UsageError
+from detector.base.errors import ParametersError, UsageError
 from detector.base.temporary import run_folder
 from detector.base.workers import Workers
+from detector.commands.profile_check import check_profile
 from detector.commands.start import StartBundle, find_start
 from detector.commands.train_settings import TrainSettings
-from detector.examples.images import list_examples, takes_any
-from detector.examples.profile_choice import candidate_profiles
 from detector.learning.adaptation import Adaptation, Adapted, RoundFeatures, adapt
 from detector.learning.given import Recipe, learn
 from detector.learning.learned import Learned
 from detector.mapping.bundles import Bundle, write_bundle
 from detector.probing.probe import Probe
-from detector.rounds.preprocessing import Preprocessing
 from detector.rounds.reading import LeftOut, Round, read_round
 from detector.sweep.grids import execution_ladder, thetas
 from detector.sweep.store import Store
@@ -39,7 +37,6 @@ from detector.sweep.workers import MeasuredRound, measure_round
 BUNDLE = "configured"
 _VERSION = "1"
 _MEASURING = ".measuring-"  # begins the name of the folder of measurements where no scratch is given
-_FIRST_MODELS = 3  # whose images are looked at before anything is measured
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,8 @@ def configure(request: ConfigureRequest, settings: TrainSettings, clock: Clock) 
     found = read_round(request.models_dirpath)
     check_target(request.learned_parameters_dirpath)
     way = _way(request)
-    _check_profile(found, settings.preprocessing)
+    if request.start_from is None:  # a start brings its own
+        check_profile(found, settings.preprocessing)
     with ExitStack() as stack:
         scratch = request.scratch_dirpath or stack.enter_context(
             run_folder(request.learned_parameters_dirpath, _MEASURING)
@@ -145,34 +143,6 @@ def _base_rate(learned: Sequence[Learned], poisoned: Sequence[int]) -> float:
     """The share of poisoned models; that of a start that is kept."""
     kept = [one.parameters.base_rate for one in learned if isinstance(one, Adapted) and one.parameters]
     return kept[0] if kept else float(np.mean(poisoned))
-
-
-def _check_profile(found: Round, preprocessing: Preprocessing) -> None:
-    """Raise ParametersError if the images of the first models are not of the size that is asked for: once for all.
-
-    Models whose images cannot be listed are left out later, with the reason.
-    """
-    fitting: dict[str, None] = {}
-    for model in found.models[:_FIRST_MODELS]:
-        try:
-            listing = list_examples(model.examples_dirpath)
-        except ExamplesError:
-            continue
-        if takes_any(listing, preprocessing):
-            return
-        fitting |= dict.fromkeys(profile.name for profile in candidate_profiles(listing))
-    if fitting:
-        raise _other_profile(found, preprocessing, list(fitting))
-
-
-def _other_profile(found: Round, preprocessing: Preprocessing, fitting: list[str]) -> ParametersError:
-    sides = " or ".join(f"{side} x {side}" for side in sorted({preprocessing.crop, preprocessing.uncropped}))
-    return ParametersError(
-        f"the images are not of the size that train_preprocessing {preprocessing.name} takes",
-        where=found.directory,
-        expected=f"images of {sides} pixels, or another train_preprocessing: {', '.join(fitting)} would fit",
-        next_step=f"run it again with --set train_preprocessing={fitting[0]}",
-    )
 
 
 def check_target(directory: Path) -> None:

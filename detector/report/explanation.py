@@ -223,9 +223,7 @@ def _next_steps(report: Report, word: Judgement, doubts: list[str]) -> list[str]
         case Judgement.UNDECIDED | Judgement.NOT_MEASURED:
             return _when_undecided(report, like_it)
         case Judgement.UNKNOWN_ARCHITECTURE:
-            return [
-                "treat it as untested; `inspect` says what is in the file, the README which architectures are known"
-            ]
+            return ["treat it as untested; `inspect` tells what is in the file"]
         case Judgement.TAMPERED:
             return ["do not use it: compare it with a fresh copy from its source, and ask who has changed it"]
         case Judgement.REFUSED:

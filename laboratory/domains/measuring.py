@@ -67,7 +67,7 @@ def study_probes() -> tuple[Probe, ...]:
     """The bank that detections use, and the photo filters at further strengths."""
     further = [
         Probe.make("photo_filter", filter=name, strength=strength)
-        for strength in (0.25, 0.75)
+        for strength in (0.25, 0.5)
         for name in ("gotham", "nashville", "kelvin", "lomo", "toaster")
     ]
     return (*bank("standard"), *further)

@@ -6,6 +6,7 @@ import pytest
 
 from detector import __version__
 from detector.base.errors import UsageError
+from detector.base.log import LogFormat
 from detector.commands.arguments import Output
 from detector.commands.cli import (
     SUBCOMMANDS,
@@ -16,7 +17,6 @@ from detector.commands.cli import (
     named_log_format,
     parse,
 )
-from detector.commands.logs import LogFormat
 
 HOME = Path("/opt/detector")
 FOUR = ["--model_filepath", "m/model.pt", "--result_filepath", "out/result.txt", "--scratch_dirpath", "scratch"]

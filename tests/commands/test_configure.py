@@ -312,8 +312,8 @@ def test_a_read_only_metaparameters_file_is_a_warning(
     outcome = run_here([*words, *given, "--new"], tmp_path)
     assert outcome.code == 0
     assert json.loads((tmp_path / "learned" / "metaparameters.json").read_text())["infer_bundle"] == "configured"
-    for words in ("read-only", "unknown options: --new"):
-        assert words in caplog.text
+    for told in ("read-only", "unknown options: --new"):
+        assert told in caplog.text
 
 
 def test_infer_never_imports_scikit_learn() -> None:

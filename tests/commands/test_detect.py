@@ -269,7 +269,8 @@ def test_a_tampered_model_is_answered_as_configured(
 
 def vision_transformer() -> torch.nn.Module:
     sizes = {"image_size": 32, "patch_size": 16, "hidden_dim": 24, "num_heads": 2, "num_layers": 2, "mlp_dim": 8}
-    return torchvision_models().VisionTransformer(num_classes=5, **sizes)
+    network: torch.nn.Module = torchvision_models().VisionTransformer(num_classes=5, **sizes)
+    return network
 
 
 @pytest.mark.parametrize(

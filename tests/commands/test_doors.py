@@ -37,7 +37,7 @@ from detector.report.text import report_text
 from detector.rounds.preprocessing import PROFILES
 from detector.rounds.reading import LabelledModel, LeftOut
 from detector.signals.answers import Answers
-from detector.signals.features import ModelFeature, VariantFeature
+from detector.signals.features import Feature, ModelFeature, VariantFeature
 from detector.signals.registry import SIGNALS, Context, ModelSignal, Scope, VariantSignal
 from detector.sweep.readings import read_readings, write_readings
 from detector.sweep.store import Store
@@ -50,7 +50,7 @@ PROBES = (Probe.make("grey"), Probe.make("inversion"))
 
 
 def steepness(answers: Answers) -> np.ndarray:
-    return answers.logits.std(axis=(1, 2))
+    return np.asarray(answers.logits.std(axis=(1, 2)))
 
 
 def shown(context: Context) -> np.ndarray:
@@ -61,7 +61,7 @@ def shown(context: Context) -> np.ndarray:
 def moved(context: Context) -> np.ndarray:
     """How far the probes move logits, on average of each."""
     assert context.probed is not None
-    return np.abs(context.probed - context.unpruned).mean(axis=(1, 2))[:2].astype(np.float64)
+    return np.asarray(np.abs(context.probed - context.unpruned).mean(axis=(1, 2))[:2], np.float64)
 
 
 STEEPNESS = VariantSignal("steepness", 1, steepness, relative=False)
@@ -112,7 +112,11 @@ def configuration(
     limit: float, thetas: tuple[Theta, ...] = (THETA,), beyond: tuple[float, float] | None = None
 ) -> Configuration:
     of_variants = [VariantFeature("steepness_mean", "steepness", 0, "mean")] if thetas else []
-    inputs = (*of_variants, ModelFeature("arrays", "shown", "arrays"), ModelFeature("second", "moved", "second"))
+    inputs: tuple[Feature, ...] = (
+        *of_variants,
+        ModelFeature("arrays", "shown", "arrays"),
+        ModelFeature("second", "moved", "second"),
+    )
     seen = (("second", beyond or (0.0, 1e6)), ("arrays", (0.0, 1e6)))
     return Configuration(ImageChoice(4), thetas, PROBES, inputs, Threshold("second", limit), experience=seen)
 
@@ -193,6 +197,7 @@ def test_a_sweep_reads_the_same(small_case: Any, tmp_path: Path) -> None:
     read = read_readings(tmp_path / "readings.npz")
     assert read.probes == PROBES
     assert (read.versions["shown"], read.number_names["moved"]) == (4, ("first", "second"))
+    assert report.signal_vector is not None
     np.testing.assert_allclose(
         read.features(configuration(0.0).inputs, (THETA,))[0], report.signal_vector, rtol=1e-4, atol=1e-4
     )

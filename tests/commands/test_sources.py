@@ -41,7 +41,7 @@ def test_the_shipped_ones_are_the_default() -> None:
 
 
 def test_metaparameters_beside_the_bundles_are_used_unless_others_are_given(learned: Path) -> None:
-    words: list[str | Path] = ["--learned_parameters_dirpath", learned]
+    words = ["--learned_parameters_dirpath", str(learned)]
     assert metaparameters_of(infer(*words)) == HOME / "metaparameters.json"
     (learned / "metaparameters.json").touch()
     assert metaparameters_of(infer(*words)) == learned / "metaparameters.json"

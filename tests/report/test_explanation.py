@@ -3,42 +3,70 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from detector.base.errors import ExitCode
 from detector.base.findings import Finding, Severity
-from detector.mapping.bundles import load_bundle, load_parameters
+from detector.examples.choice import ImageChoice
+from detector.mapping.any_of import AnyOf, Cause
+from detector.mapping.bundles import Bundle
+from detector.mapping.configuration import Clip, Configuration, Figures
+from detector.mapping.known import Known
+from detector.mapping.parameters import LearnedParameters, Provenance
 from detector.mapping.predict import predict
+from detector.probing.probe import Probe
 from detector.report.contributions import contributions
 from detector.report.explanation import explanation, usual_range
 from detector.report.report import Basis, MappingSummary, ModelSummary, Report
+from detector.rounds.preprocessing import PROFILES
+from detector.signals.features import ModelFeature
 
-SHIPPED = Path(__file__).parents[2] / "learned_params"
+CAUSES = tuple(
+    Cause(name, centre, spread, -2.0, 4.0, -3.4, 2.8)
+    for name, centre, spread in (("lead", 0.024, 0.017), ("share", 0.30, 0.15), ("pair", 0.64, 0.21))
+)
+INPUTS = (
+    ModelFeature("lead", "polygon_probes", "soft_mean_lead"),
+    ModelFeature("share", "filter_probes", "soft_largest_share"),
+    ModelFeature("pair", "filter_probes", "soft_strongest_pair"),
+)
+KNOWN = (
+    ("lead", Known(tuple(0.01 + 0.002 * k for k in range(18)), tuple(0.02 + 0.01 * k for k in range(15)))),
+    ("share", Known(tuple(0.1 + 0.03 * k for k in range(18)), tuple(0.2 + 0.05 * k for k in range(15)))),
+    ("pair", Known(tuple(0.2 + 0.04 * k for k in range(18)), tuple(0.5 + 0.03 * k for k in range(15)))),
+)
+CONFIGURATION = Configuration(
+    ImageChoice(40), (), (Probe.make("gamma"),), INPUTS, AnyOf(0.0, CAUSES), Figures(33, 0.18, 0.45, 0.87), known=KNOWN
+)
+PARAMETERS = LearnedParameters(
+    "any",
+    PROFILES["small"],
+    0.5,
+    Clip(0.02, 0.98),
+    (CONFIGURATION,),
+    Provenance("made up", 33, 15, "by hand", "a test", architectures=("mobilenetv2", "squeezenetv1_1")),
+)
 SIZE = Finding(Severity.WARNING, "other_image_size", "224, learned on 48: the answer is not validated for this size")
 OUTSIDE = Finding(
     Severity.WARNING,
     "beyond_experience",
     "undecided: unlike anything",
-    {"features": {"polygon_probes_soft_mean_lead": {"value": 0.58, "low": -0.05, "high": 0.28}}},
+    {"features": {"lead": {"value": 0.58, "low": -0.05, "high": 0.28}}},
 )
 
 
 def measured(*vector: float, architecture: str = "squeezenetv1_1", **changes: Any) -> Report:
-    """A report of the default bundle's answer to these readings: lead under polygons, share and pair under filters."""
-    parameters = load_parameters(SHIPPED, "universal", architecture)
-    assert parameters is not None
-    configuration = parameters.configurations[0]
-    prediction = predict(configuration, vector, parameters.clip)
+    """A report of what the mapping says of these readings: lead under polygons, share and pair under filters."""
+    prediction = predict(CONFIGURATION, vector, PARAMETERS.clip)
     report = Report(
         prediction.probability,
         Basis.MEASURED,
         model=ModelSummary("model.pt", "0" * 64, 10, "zip", "module", architecture, 5),
         prediction=prediction,
-        contributions=contributions(configuration, vector, prediction),
-        mapping=MappingSummary.of(load_bundle(SHIPPED, "universal"), parameters, configuration),
+        contributions=contributions(CONFIGURATION, vector, prediction),
+        mapping=MappingSummary.of(Bundle("mine", "1", "made up", 0.5), PARAMETERS, CONFIGURATION),
     )
     return dataclasses.replace(report, **changes)
 
@@ -53,7 +81,7 @@ def test_a_poisoned_network_is_told_with_its_readings_among_known_networks() -> 
     first, *_ = told.reasons
     assert first.startswith("raises it: ") and "clean 0." in first and "poisoned 0." in first
     assert {one.split(": ")[1] for one in told.reasons} == {one.name for one in POISONED.contributions or ()}
-    assert "universal: of 33 networks that it had not seen" in told.trust[0]
+    assert "mine: of 33 networks that it had not seen" in told.trust[0]
     assert "do not use it" in told.next_steps[0]
 
 

@@ -7,13 +7,14 @@ import io
 from base64 import b64decode
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from detector.base.errors import ExitCode
-from detector.base.findings import Finding, Json, Severity
+from detector.base.findings import Finding, Severity
 from detector.report.answers import ExampleAnswer
 from detector.report.document import to_document
 from detector.report.html import page
@@ -124,7 +125,7 @@ def test_images_are_shown_where_their_folder_is_given(tmp_path: Path) -> None:
         pixels = rng.integers(0, 256, (54, 54, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"class_{label}_example_0.png")
     answers = tuple(ExampleAnswer(f"class_{label}_example_0.png", label, 0, 1) for label in (0, 1, 2))
-    probe: dict[str, Json] = {"kind": "inversion", "version": 1, "parameters": {"strength": 1.0}}
+    probe: dict[str, Any] = {"kind": "inversion", "version": 1, "parameters": {"strength": 1.0}}
     report = dataclasses.replace(CLEAN, preprocessing=PROFILES["small"], answers=answers, strongest_probe=probe)
     images = [pairs for tag, pairs in Page(report, tmp_path).elements if tag == "img"]
     assert len(images) == 4 and all(pairs["alt"] for pairs in images)  # two images, each as it is and inverted

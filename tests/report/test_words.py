@@ -41,7 +41,7 @@ def test_what_has_no_words_is_called_by_its_name() -> None:
     assert plain_name(ModelFeature("x", "toy_signal", "steep_ness"), ()) == "toy signal steep ness"
 
 
-@pytest.mark.parametrize("bundle", ["universal", "small", "nist-round2"])
+@pytest.mark.parametrize("bundle", ["small", "nist-round2"])
 def test_names_tell_the_features_of_a_bundle_apart(bundle: str) -> None:
     found = [load_parameters(SHIPPED, bundle, name) for name in ARCHITECTURES]
     for configuration in [one for parameters in found if parameters for one in parameters.configurations]:

@@ -129,6 +129,7 @@ def slow_readings(table: Table, rows: list[int]) -> dict[str, float]:
             (earliest(one, lambda k: max(table[k][b][c] for b, c in pairs)) for one in ladders), default=0
         ),
         "mean_gap": max(ahead(ks) for ks in kinds.values()),
+        "usual_gap": sum(gap(k) for k in rows) / len(rows),
     }
 
 

@@ -17,6 +17,7 @@ from detector.base.clock import SystemClock
 from detector.base.workers import Workers
 from detector.examples.choice import ImageChoice
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
+from detector.quality.checked_model import CheckedModel
 from detector.rounds.preprocessing import PROFILES
 from detector.rounds.reading import LeftOut, read_round
 from detector.signals.attraction import ATTRACTION_STATISTICS
@@ -87,6 +88,34 @@ def test_a_fault_of_ours_is_not_swallowed(small_round: Path, tmp_path: Path) -> 
     models = read_round(small_round).models
     with pytest.raises(AttributeError):
         measure_round(models, Sweep(THETAS, None), Store(None), SystemClock(), Workers(2))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("scratch")
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize(
+    "fault", [KeyError("int64"), MemoryError(), RecursionError("deep"), AssertionError(), OverflowError("evil\nline")]
+)
+def test_a_fault_at_one_model_leaves_that_one_out(
+    fault: Exception, small_round: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = read_round(small_round).models[:3]
+    read = CheckedModel.read
+
+    def faulty(path: Path) -> CheckedModel:
+        if path == models[1].model_filepath:
+            raise fault
+        return read(path)
+
+    monkeypatch.setattr(CheckedModel, "read", faulty)
+    result = measure_round(models, SWEEP, Store(scratch), SystemClock(), Workers(1))
+    assert [readings.names for readings in result.readings] == [(models[0].name, models[2].name)]
+    (left_out,) = result.left_out
+    assert left_out.name == models[1].name
+    assert left_out.reason.startswith(f"internal fault: {type(fault).__name__}")
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])

@@ -37,7 +37,7 @@ from detector.pruning.method import (
 )
 from detector.pruning.theta import LayerRange, all_parameters, theta_from_document, theta_schema, theta_to_document
 from detector.pruning.variant import Rows
-from detector.report.report import to_plain
+from detector.report.document import to_plain
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import Reduction
 
