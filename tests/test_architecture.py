@@ -20,6 +20,7 @@ FLOORS = (
     ("detector.launch",),
     ("detector.api", "detector.program"),
     ("detector.commands",),
+    ("detector.scoring",),
     ("detector.learning",),
     ("detector.sweep", "detector.report"),
     ("detector.mapping",),

@@ -37,7 +37,7 @@ def files(folder: Path) -> dict[str, bytes]:
 def one_process() -> Iterator[None]:
     """Models are measured in this process, where a test can watch; `test_workers` has the others."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("detector.commands.configure.usable_cpus", lambda: 1)
+        patch.setattr("detector.commands.cli.usable_cpus", lambda: 1)
         yield
 
 

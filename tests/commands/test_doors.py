@@ -20,6 +20,7 @@ from detector.base.budget import Budget
 from detector.base.clock import SystemClock
 from detector.base.errors import ParametersError
 from detector.base.registry import Registry
+from detector.base.workers import Workers
 from detector.commands.detect import Detection, Request
 from detector.commands.settings import Settings
 from detector.examples.choice import ImageChoice
@@ -191,7 +192,7 @@ def test_a_sweep_reads_the_same(small_case: Any, tmp_path: Path) -> None:
     model = LabelledModel("id-00000000", small_case.model, small_case.examples, poisoned=True)
     sweep = Sweep((THETA,), PROFILES["rgb_minmax"], PROBES)
     store = Store(tmp_path / "scratch")
-    (readings,) = measure_round([model], sweep, store, SystemClock(), 1).readings
+    (readings,) = measure_round([model], sweep, store, SystemClock(), Workers(1)).readings
     write_readings(tmp_path / "readings.npz", readings)
     read = read_readings(tmp_path / "readings.npz")
     assert read.probes == PROBES
@@ -220,7 +221,7 @@ def test_a_theta_that_cannot_be_done_is_left_out_and_the_model_stays(
     model = LabelledModel("id-00000000", small_case.model, small_case.examples, poisoned=True)
     sweep = Sweep((removing, THETA), PROFILES["rgb_minmax"])
     with caplog.at_level(logging.WARNING):
-        (readings,) = measure_round([model], sweep, Store(None), SystemClock(), 1).readings
+        (readings,) = measure_round([model], sweep, Store(None), SystemClock(), Workers(1)).readings
     assert readings.thetas == (THETA,)
     assert len(readings.variants) == len(readings.seconds) == 1
     assert "Remove is left out for squeezenetv1_1: grouped" in caplog.text

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from detector.base.clock import SystemClock
+from detector.base.workers import Workers
 from detector.examples.choice import ImageChoice
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.quality.checked_model import CheckedModel
@@ -35,7 +36,7 @@ HOME = Path(__file__).resolve().parents[2]
 
 
 def measured(folder: Path, scratch: Path | None = None, workers: int = 1) -> MeasuredRound:
-    return measure_round(read_round(folder).models, SWEEP, Store(scratch), SystemClock(), workers)
+    return measure_round(read_round(folder).models, SWEEP, Store(scratch), SystemClock(), Workers(workers))
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def test_a_fault_of_ours_is_not_swallowed(small_round: Path, tmp_path: Path) -> 
     """No model is to blame for a preprocessing that cannot be, not even in a process of its own."""
     models = read_round(small_round).models
     with pytest.raises(AttributeError):
-        measure_round(models, Sweep(THETAS, None), Store(None), SystemClock(), 2)  # type: ignore[arg-type]
+        measure_round(models, Sweep(THETAS, None), Store(None), SystemClock(), Workers(2))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +111,7 @@ def test_a_fault_at_one_model_leaves_that_one_out(
         return read(path)
 
     monkeypatch.setattr(CheckedModel, "read", faulty)
-    result = measure_round(models, SWEEP, Store(scratch), SystemClock(), 1)
+    result = measure_round(models, SWEEP, Store(scratch), SystemClock(), Workers(1))
     assert [readings.names for readings in result.readings] == [(models[0].name, models[2].name)]
     (left_out,) = result.left_out
     assert left_out.name == models[1].name
