@@ -67,18 +67,18 @@ def main(arguments: Sequence[str], name: str = CONSOLE_SCRIPT) -> int:
         tell_error(str(error), log_format)
         return error.exit_code
     except KeyboardInterrupt:
-        tell_error(_interrupted(command), log_format)
+        if isinstance(command, ConfigureCommand | EvaluateCommand):
+            tell_error(_interrupted(command), log_format)
         return _INTERRUPTED
     except Exception as error:  # a fault of ours: one line for the log, the result file keeps its 0.5
         tell_error(f"internal fault: {printable(repr(error))}; please report it with report.json", log_format)
         return ExitCode.INTERNAL
 
 
-def _interrupted(command: Command | None) -> str:
+def _interrupted(command: ConfigureCommand | EvaluateCommand) -> str:
+    """What is kept of hours of measuring."""
     if isinstance(command, EvaluateCommand):
         return f"interrupted; the same command continues, the answers are in {printable(command.output_dirpath)}"
-    if not isinstance(command, ConfigureCommand):
-        return "interrupted"
     if command.scratch_dirpath is None:
         return "interrupted; nothing is kept, for no --scratch_dirpath was given"
     return f"interrupted; the same command continues, what was measured is in {printable(command.scratch_dirpath)}"

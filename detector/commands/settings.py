@@ -29,6 +29,7 @@ _LARGEST_FILE = 1_000_000  # bytes; a metaparameters file is a few hundred
 _MOST_SECONDS = 5.0  # to check the values: the shortest budget that the shipped schema allows has 8
 _MOST_THREADS = 4096  # more than any machine has; the system would refuse them, late and one by one
 _LEARNED = "learned"
+_LEARNED_HERE = "configured"  # the bundle that `configure` writes
 _Made = TypeVar("_Made")
 
 
@@ -157,10 +158,13 @@ def _not_json(path: Path, what: str) -> ParametersError:
 
 
 def _with_any_bundle(schema: dict[str, Any]) -> dict[str, Any]:
-    """The list of bundles is what ships: NIST's checker wants one. Whoever has learned another may name it, too."""
+    """The list of bundles is what ships, for NIST's checker wants one; whoever has learned another may name it, too.
+
+    A list without `configured` is a caller's own, who wants no learned bundle: it stays closed.
+    """
     properties = schema.get("properties")
     rule = properties.get("infer_bundle") if isinstance(properties, dict) else None
-    if not isinstance(rule, dict) or "enum" not in rule:
+    if not isinstance(rule, dict) or _LEARNED_HERE not in (rule.get("enum") or ()):
         return schema
     opened = {key: value for key, value in rule.items() if key != "enum"} | {"pattern": f"^{BUNDLE_NAME}$"}
     return schema | {"properties": {**schema["properties"], "infer_bundle": opened}}

@@ -46,7 +46,7 @@ def summary_text(document: Mapping[str, Any], *, report: str | None = None, colo
     lines = [
         _headline(verdict, colour=colour),
         *_section("File", [file_line(document)], 1),
-        *_section("Why", verdict["reasons"][:3], 3),
+        *_section("Why", verdict["reasons"][:3], 4),
         *_section("Trust", verdict["trust"][:3], 3),
         *_section("Next", verdict["next_steps"][:2], 2),
     ]

@@ -20,7 +20,7 @@ _PROBES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         signal_name(Family.FILTER): ("a photo filter", "photo filters"),
         signal_name(Family.COLOUR): ("a change of colours", "changes of colours"),
-        signal_name(Family.POLYGON): ("a coloured polygon", "coloured polygons"),
+        signal_name(Family.POLYGON): ("a polygon", "polygons"),
         signal_name(Family.CONTROL): ("a harmless change", "harmless changes"),
     }
 )
@@ -29,8 +29,8 @@ _UNDER_PROBES: Mapping[str, str] = MappingProxyType(
         "largest_share": "images that {one} drives into one class",
         "mean_share": "images that {all} drive into one class, on average",
         "mean_lead": "lead of one class among images with {all}",
-        "mean_gap": "lead of the first class over the next with {all}",
-        "usual_gap": "usual lead of a class over the next with {one}",
+        "mean_gap": "lead of one class over the next with {all}",
+        "usual_gap": "usual lead of one class over the next with {one}",
         "share_gap": "largest lead of a class over the next with {one}",
         "strongest_pair": "images of one class that {one} makes another",
         "mean_pair": "images of one class that {all} make another",

@@ -115,7 +115,7 @@ def test_what_is_unlike_known_networks_is_undecided_in_plain_words() -> None:
     told = explanation(measured(0.58, 0.5, 0.9, basis=Basis.BASE_RATE, probability=0.5, findings=(OUTSIDE,)))
     assert told.headline == "UNDECIDED"
     assert told.reasons[0].startswith(
-        "unlike any network known to the bundle: lead of one class among images with coloured polygons: 0.58 (clean"
+        "unlike any network known to the bundle: lead of one class among images with polygons: 0.58 (clean"
     )
     assert "configure" in told.next_steps[0]
 
