@@ -134,6 +134,12 @@ def test_a_scheduler_that_goes_away_is_told(cluster: Cluster, tmp_path: Path, mo
     assert isinstance(running.error, UsageError) and "went away" in str(running.error)
 
 
+@pytest.mark.slow
+def test_without_a_scheduler_one_is_started_on_this_machine() -> None:
+    ended = list(run_on_cluster(abs, [-1, -2, -3], Workers(2, Backend.DASK)))
+    assert sorted(ended, key=lambda one: one.task) == [Done(-3, 3), Done(-2, 2), Done(-1, 1)]
+
+
 def test_a_scheduler_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CONNECT_SECONDS", 1)
     with pytest.raises(UsageError, match=r"tcp://127\.0\.0\.1:9: no scheduler can be reached"):
