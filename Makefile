@@ -18,7 +18,7 @@ export PIP_EXTRA_INDEX_URL
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow coverage lint type format reference samples domains results clean image sif test-container sbom audit bench bench-engines bench-configure
+.PHONY: help setup demo test test-slow test-hostile fuzz test-faults test-load coverage lint type format reference samples domains results clean image sif test-container sbom audit bench bench-engines bench-configure
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,21 @@ test: $(READY) ## Run the tests (all but the slow ones)
 
 test-slow: $(READY) ## Run all tests, the slow ones too
 	$(TEST)
+
+test-hostile: $(READY) ## Run the tests with inputs made to harm
+	$(TEST) -m "hostile and not slow"
+
+FUZZ_CASES ?= 20000
+fuzz: $(READY) ## Mutate every kind of file that is read, FUZZ_CASES times each (docs/reliability.md)
+	OMP_NUM_THREADS=1 $(BIN)/python -m reliability.fuzz --cases $(FUZZ_CASES)
+
+KILLS ?= 200
+test-faults: $(READY) ## Kill infer and configure at KILLS random moments, on full disks too (docs/reliability.md)
+	OMP_NUM_THREADS=1 $(BIN)/python -m reliability.faults --kills $(KILLS)
+
+DETECTIONS ?= 100
+test-load: $(READY) ## DETECTIONS detections in one process: same answers, flat memory and descriptors
+	OMP_NUM_THREADS=1 $(BIN)/python -m reliability.load --detections $(DETECTIONS)
 
 coverage: $(READY) ## Run the same tests and say which share of the code they run (build/coverage)
 	$(TEST) -m "not slow" --cov --cov-report term:skip-covered --cov-report html:build/coverage

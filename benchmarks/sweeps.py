@@ -19,6 +19,7 @@ from benchmarks.process import ROOT, kept
 from benchmarks.random_models import random_model
 from detector.base.clock import SystemClock
 from detector.base.cpus import usable_cpus
+from detector.base.workers import Workers
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.rounds.preprocessing import PROFILES
 from detector.rounds.reading import LabelledModel
@@ -95,7 +96,7 @@ def _measure(name: str, case: Case, directory: Path) -> float:
     scratch = Path(tempfile.mkdtemp(dir=directory))
     began = time.perf_counter()
     sweep = Sweep((theta,), PROFILES["round2"])
-    measured = measure_round(models, sweep, Store(scratch), SystemClock(), usable_cpus())
+    measured = measure_round(models, sweep, Store(scratch), SystemClock(), Workers(usable_cpus()))
     seconds = time.perf_counter() - began
     shutil.rmtree(scratch)
     assert sum(len(one.names) for one in measured.readings) == count

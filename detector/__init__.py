@@ -10,10 +10,10 @@ version. They are loaded when they are first asked for: whoever imports one room
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # of typing, which every start of the program would wait for
 if TYPE_CHECKING:
     from detector.api import Images, Inspection, Judgement, Outcome, Verdict, configure, detect, inspect
     from detector.base.errors import (

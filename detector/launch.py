@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NoReturn
-
 from detector.base.interrupts import hold_interrupts
 
+TYPE_CHECKING = False  # importing typing, or collections, would take longer than all that comes before it
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def program(name: str = "trojan-detector") -> NoReturn:
-    """`detector.program.program`, with interrupts held from here on."""
+
+def program(name: str = "trojan-detector") -> None:
+    """`detector.program.program`, with interrupts held from here on: it ends the process."""
     hold_interrupts()
     from detector.program import program as run_program
 

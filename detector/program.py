@@ -21,11 +21,14 @@ from detector.base.interrupts import release_interrupts
 from detector.base.log import log_to_stderr, tell_error
 from detector.base.process import keep_freed_memory, leave, leave_deleted_directory, use_one_thread_a_call
 from detector.base.resources import data_directory
-from detector.commands.cli import Command, ConfigureCommand, InferCommand, Output, named_log_format, named_result, parse
+from detector.commands.arguments import Output
+from detector.commands.cli import Command, ConfigureCommand, InferCommand, named_log_format, named_result, parse
+from detector.commands.evaluate_arguments import EvaluateCommand
 from detector.commands.outputs import begin_outputs
 
 CONSOLE_SCRIPT = "trojan-detector"
 _INTERRUPTED = 130  # as shells report Ctrl-C
+_WITH_WORKERS = frozenset({"detector.base.pool", "detector.commands.configure"})
 
 
 def program(name: str = CONSOLE_SCRIPT) -> NoReturn:
@@ -33,7 +36,7 @@ def program(name: str = CONSOLE_SCRIPT) -> NoReturn:
     use_one_thread_a_call()
     keep_freed_memory()
     code = main(sys.argv[1:], name)
-    if "detector.commands.configure" in sys.modules:  # it has had worker processes: an end in order
+    if not sys.modules.keys().isdisjoint(_WITH_WORKERS):  # it has had worker processes: an end in order
         sys.exit(code)
     leave(code)
 
@@ -64,7 +67,7 @@ def main(arguments: Sequence[str], name: str = CONSOLE_SCRIPT) -> int:
         tell_error(str(error), log_format)
         return error.exit_code
     except KeyboardInterrupt:
-        if isinstance(command, ConfigureCommand):
+        if isinstance(command, ConfigureCommand | EvaluateCommand):
             tell_error(_interrupted(command), log_format)
         return _INTERRUPTED
     except Exception as error:  # a fault of ours: one line for the log, the result file keeps its 0.5
@@ -72,8 +75,10 @@ def main(arguments: Sequence[str], name: str = CONSOLE_SCRIPT) -> int:
         return ExitCode.INTERNAL
 
 
-def _interrupted(command: ConfigureCommand) -> str:
+def _interrupted(command: ConfigureCommand | EvaluateCommand) -> str:
     """What is kept of hours of measuring."""
+    if isinstance(command, EvaluateCommand):
+        return f"interrupted; the same command continues, the answers are in {printable(command.output_dirpath)}"
     if command.scratch_dirpath is None:
         return "interrupted; nothing is kept, for no --scratch_dirpath was given"
     return f"interrupted; the same command continues, what was measured is in {printable(command.scratch_dirpath)}"

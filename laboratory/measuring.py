@@ -16,6 +16,7 @@ from pathlib import Path
 from detector.architectures import ARCHITECTURES
 from detector.base.clock import SystemClock
 from detector.base.errors import DetectorError
+from detector.commands.arguments import add_workers, workers_named
 from detector.mapping.bundles import load_parameters
 from detector.pruning.theta import Theta
 from detector.rounds.preprocessing import PROFILES
@@ -51,7 +52,7 @@ def _measure(options: argparse.Namespace) -> tuple[MeasuredRound, tuple[LeftOut,
     points = [theta for name in options.grid for theta in thetas(Grid(name))]
     points += [rung for theta in _best(options.ladder_of) for rung in execution_ladder(theta)]
     sweep = Sweep(tuple(dict.fromkeys(points)), PROFILES[options.preprocessing])
-    measured = measure_round(found.models, sweep, Store(options.scratch), SystemClock(), options.workers)
+    measured = measure_round(found.models, sweep, Store(options.scratch), SystemClock(), workers_named(options))
     return measured, (*found.left_out, *found.misnamed)
 
 
@@ -79,14 +80,15 @@ def _write(folder: Path, measured: MeasuredRound, skipped: Sequence[LeftOut]) ->
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m laboratory.measuring", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    add = commands.add_parser("measure", help="measure the models of a round under all thetas of a grid").add_argument
+    sweep = commands.add_parser("measure", help="measure the models of a round under all thetas of a grid")
+    add = sweep.add_argument
     add("--models", type=Path, required=True, help="folder of the round")
     add("--output", type=Path, required=True, help="where the readings are written, a file per architecture")
     add("--scratch", type=Path, required=True, help="where the logits are kept")
     add("--grid", nargs="+", choices=[str(grid) for grid in Grid], default=[str(Grid.WIDE)], help="default: wide")
     add("--ladder-of", type=Path, metavar="BUNDLE", help="also other |S| and |D| of the thetas that this bundle holds")
     add("--preprocessing", choices=PROFILES, default="small", metavar="PROFILE", help="default: small")
-    add("--workers", type=int, default=1, help="models measured at the same time (default 1)")
+    add_workers(sweep)
     return parser
 
 

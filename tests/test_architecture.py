@@ -20,6 +20,7 @@ FLOORS = (
     ("detector.launch",),
     ("detector.api", "detector.program"),
     ("detector.commands",),
+    ("detector.scoring",),
     ("detector.learning",),
     ("detector.sweep", "detector.report"),
     ("detector.mapping",),
@@ -160,8 +161,8 @@ def test_no_import_runs_upward_or_across_a_floor() -> None:
 
 
 def test_the_detector_knows_nothing_of_the_laboratory() -> None:
-    """Nor of tests and benchmarks: none of them is where it runs."""
-    outside = re.compile(r"(laboratory|tests|benchmarks)(\.|$)")
+    """Nor of tests, benchmarks and the like: none of them is where it runs."""
+    outside = re.compile(r"(laboratory|tests|benchmarks|reliability)(\.|$)")
     found = {(module, target) for module, tree in trees().items() for target in targets(tree) if outside.match(target)}
     assert {pair for pair in found if pair[0].startswith("detector")} == set()
 

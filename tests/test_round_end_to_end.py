@@ -96,7 +96,7 @@ def test_infer_works_at_once(number: int, configured: Any, generated: Path, run_
 
 def test_readings_for_the_repository(configured: Any, generated: Path, tmp_path: Path) -> None:
     """The store of `configure` serves `measure` too: nothing is measured again, and little is written."""
-    command = [
+    command: list[str | Path] = [
         sys.executable,
         "-m",
         "laboratory.measuring",
@@ -106,7 +106,7 @@ def test_readings_for_the_repository(configured: Any, generated: Path, tmp_path:
         "--grid",
         "paper-round2",
     ]
-    paths = ["--scratch", configured.output / "scratch", "--output", tmp_path / "readings"]
+    paths: list[str | Path] = ["--scratch", configured.output / "scratch", "--output", tmp_path / "readings"]
     before = set((configured.output / "scratch").rglob("*.npz"))
     subprocess.run([*command, *paths], cwd=HOME, check=True, timeout=120, capture_output=True)
     assert set((configured.output / "scratch").rglob("*.npz")) == before

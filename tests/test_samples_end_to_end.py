@@ -23,7 +23,7 @@ def test_sample(model: Path, run_here: Callable[..., Any], tmp_path: Path) -> No
     assert (report["basis"], float(outcome.result) == 0.5) == (
         ("base_rate", True) if undecided else ("measured", False)
     )
-    assert report["mapping"]["bundle"] == "universal" and len(report["signal_vector"]) == 3
+    assert report["mapping"]["bundle"] == "universal" and len(report["signal_vector"]) >= 2
     assert report["timings"]["total"] < 60
     assert report["unpruned_accuracy"] >= 0.9
     assert {finding["severity"] for finding in report["findings"]} <= {"info", "warning"}, report["findings"]

@@ -7,7 +7,9 @@ packed engine, and, with the patches written into its parameters, for every prun
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -29,6 +31,7 @@ Oracle = Callable[..., np.ndarray]
 CLASSES = 10
 IMAGE = np.random.default_rng(1).random((1, 3, 96, 96), dtype=np.float32)
 NOISE = torch.rand(1_000_003, generator=torch.Generator().manual_seed(2)) * 2 - 1
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 def cheap_network(name: str) -> torch.nn.Module:
@@ -86,10 +89,13 @@ def thetas(name: str) -> Iterator[Theta]:
     for shift, method in enumerate(PruningMethod):
         if find_method(method).refusal(reference_graph(name)) is not None:
             continue
-        sampling, ranking, rule = (
-            list(choices)[(row + shift) % len(choices)] for choices in (SamplingMethod, RankingMethod, SelectionRule)
-        )
+        sampling, ranking = _in_turn(SamplingMethod, row + shift), _in_turn(RankingMethod, row + shift)
+        rule = _in_turn(SelectionRule, row + shift)
         yield Theta(method, sampling, ranking, p=0.1, num_pruned_models=3, num_images=1, rule=rule, seed=3)
+
+
+def _in_turn(choices: type[Choice], number: int) -> Choice:
+    return list(choices)[number % len(choices)]
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

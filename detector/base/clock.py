@@ -1,4 +1,4 @@
-"""Time as the detector sees it: a clock that can be injected, and the budget counted from the start of the process.
+"""Time as the detector sees it: a clock that can be injected, and when the process started.
 
 The caller's stopwatch starts with the process, not with our first line: importing torch may take seconds. What the
 kernel says about the start is checked for sense before it is believed, for a wrong start would eat the whole budget.
@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from threading import TIMEOUT_MAX
 from typing import Protocol
 
 _START_TIME_FIELD = 22  # of proc(5)'s stat, counted from 1
@@ -51,39 +49,3 @@ def _process_age(proc: Path) -> float | None:
         return None
     # Sandboxed kernels report 0, and some count from another moment than the clock does.
     return age if ticks > 0 and age >= 0 else None
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How long the answer may take.
-
-    Attributes
-    ----------
-    started
-        When the counting began, on `clock`.
-    seconds
-        The whole budget.
-    reserve
-        What of it is kept back for writing the answer.
-    """
-
-    clock: Clock
-    started: float
-    seconds: float
-    reserve: float = 1.0
-
-    def elapsed(self) -> float:
-        """Seconds since the start."""
-        return self.clock.now() - self.started
-
-    def remaining(self) -> float:
-        """Seconds left for work, the reserve taken off; negative when overdue."""
-        return self.seconds - self.reserve - self.elapsed()
-
-    def patience(self) -> float:
-        """The same for functions that wait at most so many seconds: never negative, never more than they can take."""
-        return min(max(self.remaining(), 0.0), TIMEOUT_MAX)
-
-    def allows(self, seconds_needed: float) -> bool:
-        """Whether work of that length still fits."""
-        return seconds_needed <= self.remaining()

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import secrets
 import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,6 +123,7 @@ def write_probability(path: Path, probability: float) -> None:
     if not 0 <= probability <= 1:  # false for NaN too
         raise ValueError(f"expected a probability in [0, 1], got {probability}")
     line = _line(probability)
+    _remove_abandoned(path)
     try:
         write_file(path, line)
     except UsageError as error:
@@ -131,6 +134,25 @@ def write_probability(path: Path, probability: float) -> None:
                 expected=error.expected,
                 next_step=error.next_step,
             ) from error
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove the unfinished files that killed writers of this file have left; those that are in use are locked."""
+    with contextlib.suppress(OSError, RuntimeError):
+        target = path.resolve()
+        for unfinished in target.parent.glob(f"{_unfinished(target)}*.tmp"):
+            with contextlib.suppress(OSError):
+                descriptor = os.open(unfinished, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    unfinished.unlink()
+                finally:
+                    os.close(descriptor)
+
+
+def _unfinished(target: Path) -> str:
+    """How the names of unfinished files for the target begin; short, for its own name may be as long as any."""
+    return f".{zlib.crc32(os.fsencode(target.name)):08x}-"
 
 
 def _line(probability: float) -> bytes:
@@ -208,9 +230,11 @@ def _require_regular(path: Path) -> None:
 
 
 def _replace(target: Path, content: bytes) -> None:
-    temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
+    temporary = target.parent / f"{_unfinished(target)}{secrets.token_hex(8)}.tmp"
     # 0o666 less the umask, as any program's output: whoever reads the answer may be another user.
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    with contextlib.suppress(OSError):  # a file system without locks
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
             file.write(content)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from detector.base.clock import Budget
+from detector.base.budget import Budget
 from detector.base.files import NEUTRAL
 from detector.base.findings import Finding
 from detector.report.report import Basis, Report

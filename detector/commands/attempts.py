@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from detector.base.clock import Budget
+from detector.base.budget import Budget
 from detector.base.cpus import usable_cpus
 from detector.base.errors import DeadlineError
 from detector.commands.account import Account

@@ -12,16 +12,31 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from detector import __version__
+from detector.base.cpus import usable_cpus
 from detector.base.errors import UsageError
 from detector.base.log import LogFormat
-from detector.base.resources import LEARNED_PARAMETERS, METAPARAMETERS, METAPARAMETERS_SCHEMA
-from detector.rounds.names import ImageFormat
+from detector.base.resources import LEARNED_PARAMETERS, METAPARAMETERS
+from detector.base.workers import Workers
+from detector.commands.arguments import (
+    THE_VERDICT,
+    Change,
+    Output,
+    Parser,
+    add_metaparameters,
+    add_output,
+    add_workers,
+    changes_named,
+    output_named,
+    workers_named,
+)
+from detector.commands.compare_arguments import CompareCommand, parse_compare
+from detector.commands.evaluate_arguments import EvaluateCommand, MergeCommand, parse_evaluate, parse_merge
+from detector.rounds.example_names import ImageFormat
 from detector.rounds.registry import FOLDERS
 
-SUBCOMMANDS = ("infer", "configure", "inspect", "report")
+SUBCOMMANDS = ("infer", "configure", "inspect", "report", "evaluate", "merge", "compare")
 
 # Options of some generation of the API that this detector has no use for; accepted so that they are never "unknown".
 _UNUSED_PATHS = (
@@ -41,19 +56,6 @@ _EPILOG = """
 exit codes: 0 answered, 1 internal error, 2 usage, 3 model refused, 4 examples unusable, 5 parameters invalid,
 6 deadline before any measurement. The result file holds 0.5 after every code but 0. 7 of configure: nothing learned.
 """
-
-
-Change = tuple[str, str]
-"""A metaparameter and its value, as JSON or as plain text."""
-
-
-@dataclass(frozen=True)
-class Output:
-    """How much is told, and in which form: nothing but errors (`quiet`), all (`verbose`), or the verdict."""
-
-    quiet: bool = False
-    verbose: bool = False
-    log_format: LogFormat = LogFormat.TEXT
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class InferCommand:
     bundle: str | None = None
     changes: tuple[Change, ...] = ()
     given: frozenset[str] = frozenset()
-    output: Output = Output()
+    output: Output = THE_VERDICT
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class InspectCommand:
 
     model_filepath: Path
     as_json: bool
-    output: Output = Output()
+    output: Output = THE_VERDICT
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class ReportCommand:
     report_filepath: Path
     html_filepath: Path | None
     examples_dirpath: Path | None
-    output: Output = Output()
+    output: Output = THE_VERDICT
 
 
 @dataclass(frozen=True)
@@ -114,22 +116,15 @@ class ConfigureCommand:
     schema_filepath: Path
     automatic_configuration: bool
     start_from: str | None
+    workers: Workers
     unknown_options: tuple[str, ...]
     changes: tuple[Change, ...] = ()
-    output: Output = Output()
+    output: Output = THE_VERDICT
 
 
-Command = InferCommand | InspectCommand | ConfigureCommand | ReportCommand
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(
-            message,
-            where=self.prog,
-            expected=" ".join(self.format_usage().split()),
-            next_step="run with --help for all options",
-        )
+Command = (
+    InferCommand | InspectCommand | ConfigureCommand | ReportCommand | EvaluateCommand | MergeCommand | CompareCommand
+)
 
 
 def parse(arguments: Sequence[str], home: Path, name: str = "entrypoint.py") -> Command:
@@ -151,73 +146,55 @@ def parse(arguments: Sequence[str], home: Path, name: str = "entrypoint.py") -> 
         return _parse_inspect(rest, name)
     if subcommand == "report":
         return _parse_report(rest, name)
+    if subcommand == "evaluate":
+        return parse_evaluate(rest, home, name)
+    if subcommand == "merge":
+        return parse_merge(rest, name)
+    if subcommand == "compare":
+        return parse_compare(rest, name)
     if subcommand == "configure" or "--configure_mode" in rest:
         return _parse_configure(rest, home, name)
     return _parse_infer(rest, home, name)
 
 
 def _parse_inspect(arguments: Sequence[str], name: str) -> InspectCommand:
-    parser = _Parser(prog=f"{name} inspect", description=InspectCommand.__doc__, allow_abbrev=False)
+    parser = Parser(prog=f"{name} inspect", description=InspectCommand.__doc__, allow_abbrev=False)
     parser.add_argument("model", type=Path, help="the model file")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    _add_output(parser)
+    add_output(parser)
     options = parser.parse_args(arguments)
-    return InspectCommand(options.model, options.json, _output(options))
+    return InspectCommand(options.model, options.json, output_named(options))
 
 
 def _parse_report(arguments: Sequence[str], name: str) -> ReportCommand:
-    parser = _Parser(prog=f"{name} report", description=ReportCommand.__doc__, allow_abbrev=False)
+    parser = Parser(prog=f"{name} report", description=ReportCommand.__doc__, allow_abbrev=False)
     parser.add_argument("report", type=Path, help="the report.json of a scratch folder")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write it as one self-contained page")
     parser.add_argument("--examples_dirpath", type=Path, metavar="DIR", help="show these images on the page")
-    _add_output(parser)
+    add_output(parser)
     options = parser.parse_args(arguments)
-    return ReportCommand(options.report, options.html, options.examples_dirpath, _output(options))
-
-
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    """The options of all commands that say how much is told."""
-    group = parser.add_mutually_exclusive_group()
-    group.add_argument("--quiet", action="store_true", help="tell nothing but errors")
-    group.add_argument("--verbose", action="store_true", help="tell all that the report says")
-    formats = [str(one) for one in LogFormat]
-    parser.add_argument("--log_format", choices=formats, default="text", help="of the log on stderr (default: text)")
-
-
-def _changes(options: argparse.Namespace) -> tuple[Change, ...]:
-    pairs = [text.partition("=") for text in options.set]
-    for key, sign, _ in pairs:
-        if not key or not sign:
-            raise UsageError(
-                f"{key!r} sets nothing",
-                where="--set",
-                expected="KEY=VALUE with a key of metaparameters.json, as infer_max_seconds=300",
-                next_step="write it like that",
-            )
-    return tuple((key, value) for key, _, value in pairs)
-
-
-def _output(options: argparse.Namespace) -> Output:
-    return Output(options.quiet, options.verbose, LogFormat(options.log_format))
+    return ReportCommand(options.report, options.html, options.examples_dirpath, output_named(options))
 
 
 def named_log_format(arguments: Sequence[str]) -> LogFormat:
     """The format that the arguments ask for, whatever else is wrong with them."""
-    parser = _Parser(add_help=False, allow_abbrev=False)
-    _add_output(parser)
+    parser = Parser(add_help=False, allow_abbrev=False)
+    add_output(parser)
     try:
-        return _output(parser.parse_known_args(list(arguments))[0]).log_format
+        return output_named(parser.parse_known_args(list(arguments))[0]).log_format
     except UsageError:
         return LogFormat.TEXT
 
 
-def _infer_parser(home: Path, name: str) -> _Parser:
-    parser = _Parser(
+def _infer_parser(home: Path, name: str) -> Parser:
+    parser = Parser(
         prog=name,
         usage="%(prog)s [infer] --model_filepath FILE --result_filepath FILE --scratch_dirpath DIR [options]\n"
         "       %(prog)s inspect MODEL [--json]\n"
         "       %(prog)s report REPORT.JSON [--html FILE]\n"
-        "       %(prog)s configure --configure_models_dirpath DIR --learned_parameters_dirpath DIR [options]",
+        "       %(prog)s configure --configure_models_dirpath DIR --learned_parameters_dirpath DIR [options]\n"
+        "       %(prog)s evaluate ROUND --output DIR [options]\n"
+        "       %(prog)s compare A B [--json]",
         description=InferCommand.__doc__,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -231,7 +208,7 @@ def _infer_parser(home: Path, name: str) -> _Parser:
     add(
         "--examples_dirpath", type=Path, metavar="DIR", help="clean PNG images (default: example_data beside the model)"
     )
-    _add_metaparameters(parser, home)
+    add_metaparameters(parser, home)
     add(
         "--learned_parameters_dirpath",
         type=Path,
@@ -243,35 +220,12 @@ def _infer_parser(home: Path, name: str) -> _Parser:
     add("--features_filepath", type=Path, metavar="FILE", help="also write the signal vector there, as a two-row CSV")
     add("--html", type=Path, metavar="FILE", help="also write the report there, as one self-contained page")
     add("--json", action="store_true", help="print the report as JSON instead of the verdict")
-    _add_output(parser)
+    add_output(parser)
     _accept(parser, (*_UNUSED_PATHS, "configure_models_dirpath"), (*_UNUSED_FLAGS, "automatic_configuration"))
     return parser
 
 
-def _add_metaparameters(parser: _Parser, home: Path) -> None:
-    parser.add_argument(
-        "--metaparameters_filepath",
-        type=Path,
-        metavar="FILE",
-        help="settings of the detector (default: the shipped metaparameters.json)",
-    )
-    parser.add_argument(
-        "--schema_filepath",
-        type=Path,
-        default=home / METAPARAMETERS_SCHEMA,
-        metavar="FILE",
-        help="JSON Schema of the metaparameters (default: the shipped one)",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a metaparameter other than in the file, as infer_max_seconds=300; several are allowed",
-    )
-
-
-def _accept(parser: _Parser, paths: Sequence[str], flags: Sequence[str]) -> None:
+def _accept(parser: Parser, paths: Sequence[str], flags: Sequence[str]) -> None:
     """Take options that play no part, so that they are not reported as unknown."""
     for name in paths:
         parser.add_argument(f"--{name}", metavar="PATH", help=argparse.SUPPRESS)
@@ -302,14 +256,14 @@ def _parse_infer(arguments: Sequence[str], home: Path, name: str) -> InferComman
         as_json=options.json,
         html_filepath=options.html,
         bundle=options.bundle,
-        changes=_changes(options),
+        changes=changes_named(options),
         given=frozenset(name for name in _WITH_DEFAULTS if getattr(options, name) is not None),
-        output=_output(options),
+        output=output_named(options),
     )
 
 
-def _configure_parser(home: Path, name: str) -> _Parser:
-    parser = _Parser(
+def _configure_parser(home: Path, name: str) -> Parser:
+    parser = Parser(
         prog=f"{name} configure",
         usage="%(prog)s --configure_models_dirpath DIR --learned_parameters_dirpath DIR [options]\n"
         f"       {name} --configure_mode ... (the same, as Rounds 9 and later have it)",
@@ -334,7 +288,7 @@ def _configure_parser(home: Path, name: str) -> _Parser:
         help="where the bundle `configured` and a metaparameters.json that names it are written",
     )
     add("--scratch_dirpath", type=Path, metavar="DIR", help="where measurements are kept, for a second run to go on")
-    _add_metaparameters(parser, home)
+    add_metaparameters(parser, home)
     add(
         "--automatic_configuration",
         action="store_true",
@@ -346,7 +300,8 @@ def _configure_parser(home: Path, name: str) -> _Parser:
         help="learn on from the mapping of this bundle for any architecture instead, such as `universal`: the name of "
         "a bundle in the learned parameters or of a shipped one, or its folder",
     )
-    _add_output(parser)
+    add_workers(parser, usable_cpus())
+    add_output(parser)
     _accept(parser, (*_UNUSED_PATHS, *_ONLY_INFER_PATHS), (*_UNUSED_FLAGS, "configure_mode"))
     return parser
 
@@ -362,15 +317,16 @@ def _parse_configure(arguments: Sequence[str], home: Path, name: str) -> Configu
         schema_filepath=options.schema_filepath,
         automatic_configuration=options.automatic_configuration,
         start_from=options.start_from,
+        workers=workers_named(options),
         unknown_options=tuple(unknown),
-        changes=_changes(options),
-        output=_output(options),
+        changes=changes_named(options),
+        output=output_named(options),
     )
 
 
 def named_result(arguments: Sequence[str]) -> Path | None:
     """The result file that the arguments name, whatever else is wrong with them."""
-    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser = Parser(add_help=False, allow_abbrev=False)
     for name in ("result_filepath", *_INPUTS):
         parser.add_argument(f"--{name}", type=Path)
     try:

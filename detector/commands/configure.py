@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from detector.base.clock import Clock
 from detector.base.cpus import usable_cpus
 from detector.base.errors import ParametersError, UsageError
 from detector.base.temporary import run_folder
+from detector.base.workers import Workers
 from detector.commands.profile_check import check_profile
 from detector.commands.start import StartBundle, find_start
 from detector.commands.train_settings import TrainSettings
@@ -44,6 +45,7 @@ class ConfigureRequest:
 
     `automatic` asks for the search over the whole grid; otherwise the theta of the settings is only fitted.
     `start_from` names a bundle for any architecture, or its folder, whose mapping is learned on instead.
+    `workers` measure the models, by default one for each CPU.
 
     Raises
     ------
@@ -56,6 +58,7 @@ class ConfigureRequest:
     scratch_dirpath: Path | None
     automatic: bool = False
     start_from: str | None = None
+    workers: Workers = field(default_factory=lambda: Workers(usable_cpus()))
 
     def __post_init__(self) -> None:
         if self.automatic and self.start_from is not None:
@@ -101,7 +104,7 @@ def configure(request: ConfigureRequest, settings: TrainSettings, clock: Clock) 
         scratch = request.scratch_dirpath or stack.enter_context(
             run_folder(request.learned_parameters_dirpath, _MEASURING)
         )
-        measured, learned = way.learn(found, settings, Store(scratch), clock)
+        measured, learned = way.learn(found, settings, Store(scratch), clock, request.workers)
     left_out = (*found.left_out, *found.misnamed, *measured.left_out)
     poisoned = [label for readings in measured.readings for label in readings.poisoned.tolist()]
     base_rate = _base_rate(learned, poisoned)
@@ -119,7 +122,7 @@ def configure(request: ConfigureRequest, settings: TrainSettings, clock: Clock) 
 class _Way:
     """One of the ways to learn, and how a bundle tells of it."""
 
-    learn: Callable[[Round, TrainSettings, Store, Clock], tuple[MeasuredRound, Sequence[Learned]]]
+    learn: Callable[[Round, TrainSettings, Store, Clock, Workers], tuple[MeasuredRound, Sequence[Learned]]]
     in_words: Callable[[TrainSettings], str]
 
 
@@ -163,9 +166,11 @@ def _no_target(directory: Path, what: str) -> ParametersError:
     )
 
 
-def _refit(found: Round, settings: TrainSettings, store: Store, clock: Clock) -> tuple[MeasuredRound, list[Learned]]:
+def _refit(
+    found: Round, settings: TrainSettings, store: Store, clock: Clock, workers: Workers
+) -> tuple[MeasuredRound, list[Learned]]:
     """The given theta, signals and mapping."""
-    measured = _measured(found, Sweep((settings.theta,), settings.preprocessing), store, clock)
+    measured = _measured(found, Sweep((settings.theta,), settings.preprocessing), store, clock, workers)
     recipe = Recipe(
         settings.theta,
         settings.signals,
@@ -180,27 +185,31 @@ def _refit(found: Round, settings: TrainSettings, store: Store, clock: Clock) ->
     return measured, learn(measured.readings, recipe)
 
 
-def _search(found: Round, settings: TrainSettings, store: Store, clock: Clock) -> tuple[MeasuredRound, list[Learned]]:
+def _search(
+    found: Round, settings: TrainSettings, store: Store, clock: Clock, workers: Workers
+) -> tuple[MeasuredRound, list[Learned]]:
     """The paper's two stages: all thetas of the grid at its |S| and |D|, then other |S| and |D| of the best ones."""
     from detector.learning.automatic import Search, learn_automatically, winners
 
     points = thetas(settings.grid, settings.seed)
-    measured = _measured(found, Sweep(points, settings.preprocessing), store, clock)
+    measured = _measured(found, Sweep(points, settings.preprocessing), store, clock, workers)
     search = Search(settings.preprocessing, settings.min_models, settings.seed, found.name, measured.doubtful)
     rungs = [rung for theta in winners(measured.readings, search) for rung in execution_ladder(theta)]
-    measured = _measured(found, Sweep(tuple(dict.fromkeys((*points, *rungs))), settings.preprocessing), store, clock)
+    measured = _measured(
+        found, Sweep(tuple(dict.fromkeys((*points, *rungs))), settings.preprocessing), store, clock, workers
+    )
     return measured, learn_automatically(measured.readings, replace(search, doubtful=measured.doubtful))
 
 
 def _adapt(
-    start: StartBundle, found: Round, settings: TrainSettings, store: Store, clock: Clock
+    start: StartBundle, found: Round, settings: TrainSettings, store: Store, clock: Clock, workers: Workers
 ) -> tuple[MeasuredRound, list[Learned]]:
     """The probes of the start, the costliest configuration first: what cheaper ones ask for is mostly a part of it."""
     configurations = start.parameters.configurations
     by_probes: dict[tuple[Probe, ...], MeasuredRound] = {}
     for probes in dict.fromkeys(one.probes for one in sorted(configurations, key=lambda one: -one.cost)):
         images = tuple(one.images for one in configurations if one.probes == probes)
-        by_probes[probes] = _measured(found, Sweep((), settings.preprocessing, probes, images), store, clock)
+        by_probes[probes] = _measured(found, Sweep((), settings.preprocessing, probes, images), store, clock, workers)
     measured = _together(tuple(by_probes.values()))
     models = RoundFeatures.of(configurations, [by_probes[one.probes].readings for one in configurations])
     adaptation = Adaptation(
@@ -221,8 +230,8 @@ def _together(measured: Sequence[MeasuredRound]) -> MeasuredRound:
     return replace(measured[0], left_out=tuple(left_out[name] for name in sorted(left_out)))
 
 
-def _measured(found: Round, sweep: Sweep, store: Store, clock: Clock) -> MeasuredRound:
-    measured = measure_round(found.models, sweep, store, clock, usable_cpus())
+def _measured(found: Round, sweep: Sweep, store: Store, clock: Clock, workers: Workers) -> MeasuredRound:
+    measured = measure_round(found.models, sweep, store, clock, workers)
     if len({label for readings in measured.readings for label in readings.poisoned.tolist()}) < 2:
         raise _nothing_to_learn(found, measured)
     return measured

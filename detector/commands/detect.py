@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.base.background import in_background
-from detector.base.clock import Budget
+from detector.base.budget import Budget
 from detector.base.cpus import usable_cpus
 from detector.base.errors import DeadlineError, ExamplesError
 from detector.base.findings import Finding, Severity

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detector.base.clock import Budget
+from detector.base.budget import Budget
 from detector.base.findings import Finding, Json, Severity
 from detector.mapping.bundles import Bundle
 from detector.mapping.configuration import Configuration

@@ -17,15 +17,18 @@ from pathlib import Path
 
 import numpy as np
 
-from detector.base.clock import Budget, Clock
+from detector.base.budget import Budget
+from detector.base.clock import Clock
 from detector.base.errors import DetectorError, ExitCode, ParametersError, UsageError, printable
 from detector.base.files import NEUTRAL, write_file, write_probability
 from detector.commands.cli import Command, ConfigureCommand, InferCommand, InspectCommand, ReportCommand
+from detector.commands.compare_arguments import CompareCommand
 from detector.commands.detect import Detection, Request
+from detector.commands.evaluate_arguments import EvaluateCommand, MergeCommand
 from detector.commands.inspect import inspect_model, inspection_text
 from detector.commands.outputs import LOGITS, REPORT, begin_outputs
 from detector.commands.settings import Settings, load_settings, metaparameters_with_bundle
-from detector.commands.sources import bundle_of, metaparameters_of
+from detector.commands.sources import bundle_of, metaparameters_of, named_bundle
 from detector.measurement.model_under_test import MeasuredLogits
 from detector.report.document import Document, read_report, to_document, to_plain, write_report
 from detector.report.report import Basis, Report
@@ -80,6 +83,12 @@ def run(command: Command, around: Circumstances) -> Told:
             return _configure(command, around.clock)
         case InferCommand():
             return _infer(command, around)
+        case EvaluateCommand():
+            return Told(_evaluate(command, around.clock))
+        case MergeCommand():
+            return Told(_merge(command))
+        case CompareCommand():
+            return Told(_compare(command))
 
 
 def _report(command: ReportCommand, around: Circumstances) -> str:
@@ -114,6 +123,7 @@ def _configure(command: ConfigureCommand, clock: Clock) -> Told:
         command.scratch_dirpath,
         command.automatic_configuration,
         command.start_from,
+        command.workers,
     )
     outcome = configure(request, settings, clock)
     _write_metaparameters(learned / _METAPARAMETERS, metaparameters)
@@ -121,6 +131,33 @@ def _configure(command: ConfigureCommand, clock: Clock) -> Told:
         _save(command.metaparameters_filepath, metaparameters)
     learned_something = any(one.parameters is not None for one in outcome.learned)
     return Told(outcome_text(outcome), code=ExitCode.ANSWERED if learned_something else ExitCode.NOTHING_LEARNED)
+
+
+def _evaluate(command: EvaluateCommand, clock: Clock) -> str:
+    from detector.commands.evaluate import EvaluateRequest, Shard, evaluate, evaluation_text
+
+    if not command.output.quiet:
+        logging.getLogger("detector").setLevel(logging.INFO)  # it may take hours: progress is told
+    settings = load_settings(command.metaparameters_filepath, command.schema_filepath, command.changes)
+    settings = replace(settings, max_seconds=command.seconds or settings.max_seconds)
+    learned = command.learned_parameters_dirpath
+    if command.bundle is not None:
+        learned, settings = named_bundle(command.bundle, learned, settings)
+    shard = Shard.parse(command.shard) if command.shard else None
+    request = EvaluateRequest(command.round_dirpath, command.output_dirpath, learned, shard)
+    return evaluation_text(evaluate(request, settings, command.workers, clock))
+
+
+def _merge(command: MergeCommand) -> str:
+    from detector.commands.evaluate import evaluation_text, merge
+
+    return evaluation_text(merge(command.round_dirpath, command.output_dirpath))
+
+
+def _compare(command: CompareCommand) -> str:
+    from detector.commands.compare import compared_text
+
+    return compared_text(command.first, command.second, as_json=command.as_json)
 
 
 def _write_metaparameters(path: Path, content: bytes) -> None:

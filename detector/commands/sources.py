@@ -39,7 +39,7 @@ def bundle_of(command: InferCommand, settings: Settings) -> tuple[Path, Settings
         `--bundle` is a path, and no bundle is there.
     """
     if command.bundle is not None:
-        return _named(command.bundle, command.learned_parameters_dirpath, settings)
+        return named_bundle(command.bundle, command.learned_parameters_dirpath, settings)
     directory = command.learned_parameters_dirpath
     names = bundle_names(directory) if "learned_parameters_dirpath" in command.given else []
     if len(names) == 1 and settings.bundle not in names:
@@ -48,7 +48,14 @@ def bundle_of(command: InferCommand, settings: Settings) -> tuple[Path, Settings
     return directory, settings
 
 
-def _named(bundle: str, directory: Path, settings: Settings) -> tuple[Path, Settings]:
+def named_bundle(bundle: str, directory: Path, settings: Settings) -> tuple[Path, Settings]:
+    """The directory of a bundle that is named, or whose folder is, and the settings with its name.
+
+    Raises
+    ------
+    ParametersError
+        It is a path, and no bundle is there.
+    """
     path = Path(bundle)
     if is_bundle(path):
         return path, replace(settings, bundle=path.resolve().name)

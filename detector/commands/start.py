@@ -9,11 +9,10 @@ from pathlib import Path
 from detector.base.errors import ParametersError
 from detector.base.resources import LEARNED_PARAMETERS, data_directory
 from detector.learning.adaptation import adaptable
-from detector.mapping.bundles import Bundle, load_bundle, load_parameters
+from detector.mapping.bundles import Bundle, bundle_names, is_bundle, load_bundle, load_parameters
 from detector.mapping.parameters import ANY_ARCHITECTURE, LearnedParameters
 
 _OPTION = "--start_from"
-_BUNDLE_FILE = "bundle.json"
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,9 @@ def bundle_folder(name_or_path: str, directories: Sequence[Path]) -> Path:
         There is no bundle.
     """
     places = [*(directory / name_or_path for directory in directories), Path(name_or_path)]
-    folder = next((place for place in places if (place / _BUNDLE_FILE).is_file()), None)
+    folder = next((place for place in places if is_bundle(place)), None)
     if folder is None:
-        known = {path.parent.name for directory in directories for path in directory.glob(f"*/{_BUNDLE_FILE}")}
+        known = {name for directory in directories for name in bundle_names(directory)}
         raise ParametersError(
             f"no bundle {name_or_path!r}",
             where=_OPTION,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from detector.base.clock import Budget
+from detector.base.budget import Budget
 from detector.examples.choice import ImageChoice
 from detector.examples.images import Examples, Listing, decode, select
 from detector.rounds.preprocessing import Preprocessing

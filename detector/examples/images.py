@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from detector.base.clock import Budget
+from detector.base.budget import Budget
 from detector.base.errors import DeadlineError, UnreadableFileError
 from detector.base.files import read_start
 from detector.base.findings import Finding, Severity
@@ -32,7 +32,7 @@ from detector.examples.parts import Header, Picture
 from detector.examples.selection import select
 from detector.examples.troubles import Remark, Trouble, UnusableError, summary
 from detector.pruning.theta import SelectionRule
-from detector.rounds.names import ImageFormat
+from detector.rounds.example_names import ImageFormat
 from detector.rounds.profile import Preprocessing
 
 __all__ = [

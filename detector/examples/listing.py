@@ -15,7 +15,7 @@ from detector.base.errors import ExamplesError
 from detector.base.findings import Finding, Severity
 from detector.examples.limits import LIMITS
 from detector.examples.troubles import MOST_NAMES, Remark, Trouble, summary
-from detector.rounds.names import ExampleName, ImageFormat, LabelFileError
+from detector.rounds.example_names import ExampleName, ImageFormat, LabelFileError
 from detector.rounds.preprocessing import PROFILES
 from detector.rounds.registry import EXAMPLE_RULES
 

@@ -28,6 +28,7 @@ from detector.learning.learned import Learned, doubtful_note, fewest_in_a_class,
 from detector.learning.regression.shrinkage import Start, fit_from
 from detector.mapping.any_of import AnyOf
 from detector.mapping.configuration import Clip, Configuration
+from detector.mapping.known import known_networks
 from detector.mapping.parameters import ANY_ARCHITECTURE, LearnedParameters, Provenance
 from detector.rounds.preprocessing import Preprocessing
 from detector.sweep.readings import ArchitectureReadings
@@ -273,6 +274,7 @@ def _concluded(learner: Learner, base_rate: float, seed: int) -> tuple[Configura
         held_out=held_out.stored,
         in_sample=in_sample.stored,
         experience=learner.experience(everyone),
+        known=known_networks(learner.start.names, learner.features, labels),
     )
     return configuration, comparison
 
@@ -294,7 +296,7 @@ def _provenance(
         evaluation=_in_words(compared[0], adaptation, min(FOLDS, fewest_in_a_class(models))),
         source=f"{version}, seed {adaptation.seed}",
         notes=(*notes, *origin.notes)[:_MOST_NOTES],
-        architectures=tuple(models.architectures),
+        architectures=tuple(sorted({*origin.architectures, *models.architectures})),
     )
 
 

@@ -6,6 +6,7 @@ bundle is replaced as a whole or not at all: it is written beside its place, rea
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -16,9 +17,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from detector.architectures import ARCHITECTURES
-from detector.base.errors import ParametersError
-from detector.base.files import sync_directory
-from detector.mapping.documents import Document, invalid, read_document
+from detector.base.errors import ParametersError, UnreadableFileError
+from detector.base.files import read_regular, sync_directory
+from detector.mapping.documents import MOST_BYTES, Document, invalid, read_document
 from detector.mapping.parameters import (
     ANY_ARCHITECTURE,
     FORMAT_VERSION,
@@ -56,6 +57,24 @@ def load_bundle(directory: Path, name: str) -> Bundle:
     """
     fields = read_document(_bundle_directory(directory, name) / _BUNDLE_FILE, "bundle.schema.json")
     return Bundle(fields["name"], fields["version"], fields["description"], float(fields["base_rate"]))
+
+
+def bundle_sha256(directory: Path, name: str) -> str:
+    """A checksum of all that the bundle says: two bundles with the same one give the same answers.
+
+    Raises
+    ------
+    ParametersError
+        There is no such bundle, or a file of it cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(_bundle_directory(directory, name).glob("*.json")):
+        try:
+            content = read_regular(path, MOST_BYTES)
+        except UnreadableFileError as error:
+            raise invalid(path, error.what, "a readable file") from error
+        digest.update(f"{path.name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
 
 
 def load_parameters(directory: Path, bundle: str, architecture: str) -> LearnedParameters | None:

@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.base.clock import Budget
+from detector.base.budget import Budget
 from detector.pruning.variant import RowPatch, Variant
 
 Images = NDArray[np.float32]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.base.background import Ahead
-from detector.base.clock import Budget
+from detector.base.budget import Budget
 from detector.examples.images import Examples
 from detector.graph.ir import Graph
 from detector.graph.reference import reference_graph

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from detector.model_file.refusals import dangerous
+from detector.model_file.refusals import dangerous, unsafe
 
 
 class Role(StrEnum):
@@ -134,6 +134,7 @@ _WRAPPERS = {  # modules that hold one network and answer as it does, and the na
     ("torch.optim.swa_utils", "AveragedModel"): "module",
     ("torch._dynamo.eval_frame", "OptimizedModule"): "_orig_mod",
 }
+_COMPILER = ("torch._dynamo.eval_frame", "OptimizeContext")  # beside an OptimizedModule, and getattr inside it
 
 
 def resolve(module: str, name: str, where: object) -> GlobalName:
@@ -150,6 +151,9 @@ def resolve(module: str, name: str, where: object) -> GlobalName:
         return GlobalName(module, name, Role.STORAGE)
     if _is_module_class(module, name):
         return GlobalName(module, name, Role.MODULE)
+    if (module, name) == _COMPILER:
+        step = "save the network without it: torch.save(model._orig_mod.state_dict(), 'model.pt')"
+        raise unsafe("a network saved together with its compiler (torch.compile)", where, "the network alone", step)
     raise dangerous(f"the file names {module}.{name}", where, "only globals of torch.nn and torchvision networks")
 
 

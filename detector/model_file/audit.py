@@ -19,11 +19,11 @@ from detector.base.text import brief, listed
 from detector.model_file.allowed import Role, wrapped_child
 from detector.model_file.checkpoint import USUAL_KEYS, Candidate, beside, find_networks
 from detector.model_file.limits import Limits
-from detector.model_file.names import LONGEST_PATH, NAME, split_networks
 from detector.model_file.pickle_values import Call, Instance, describe
 from detector.model_file.plain_values import PlainValues
 from detector.model_file.records import ContentKind, ModuleRecord, PlainValue
 from detector.model_file.refusals import SAVE_ALONE, corrupt, dangerous, over_limit, unsafe
+from detector.model_file.tensor_names import LONGEST_PATH, NAME, split_networks
 from detector.model_file.tensors import TensorReader, conversion_notes
 
 _COUNTERS = {"n_averaged"}  # of AveragedModel

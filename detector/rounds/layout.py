@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from detector.rounds.names import ExampleRule
+from detector.rounds.example_names import ExampleRule
 from detector.rounds.profile import Preprocessing
 
 

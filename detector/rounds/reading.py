@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from detector.base.errors import UnreadableFileError, UsageError, printable
+from detector.rounds.facts import Facts, read_facts
 from detector.rounds.layout import Errata
 from detector.rounds.registry import FOLDERS, LABEL_COLUMNS, ROUNDS
 from detector.rounds.tables import LabelTable, parse_truth, read_label_table, read_text
@@ -62,6 +63,30 @@ class Round:
     misnamed: tuple[LeftOut, ...] = ()
 
 
+@dataclass(frozen=True)
+class Member:
+    """A model to be judged: everything about it but its name may be missing.
+
+    `poisoned` is None where no label can be believed, and `remark` says why.
+    """
+
+    name: str
+    model_filepath: Path
+    examples_dirpath: Path
+    poisoned: bool | None
+    facts: Facts
+    remark: str | None = None
+
+
+@dataclass(frozen=True)
+class Members:
+    """All models of a folder, sorted by name, usable or not, and folders of models of other names."""
+
+    name: str
+    members: tuple[Member, ...]
+    misnamed: tuple[LeftOut, ...] = ()
+
+
 class _UnusableError(Exception):
     """This member is left out. Never leaves the module."""
 
@@ -91,6 +116,48 @@ def read_round(directory: Path) -> Round:
         except _UnusableError as error:
             left_out.append(LeftOut(name, printable(error)))
     return Round(directory, printable(directory.resolve().name), tuple(models), tuple(left_out), misnamed)
+
+
+def read_members(directory: Path) -> Members:
+    """Find the models of a folder as `read_round` does, whether or not they can be learned from or have a label.
+
+    Raises
+    ------
+    UsageError
+        `directory` is no folder that can be read, or no model is in it.
+    """
+    folders, misnamed = _model_folders(directory)
+    if not folders:
+        raise _no_round(directory, "no folder is named id- and eight digits")
+    places = {directory, *(folder.parent for folder in folders)}
+    tables = {place: _table(place, directory, []) for place in places}
+    facts = {place: read_facts(place / _METADATA) for place in places if (place / _METADATA).exists()}
+    members = [
+        _member(
+            folder,
+            directory,
+            tables[folder.parent] or tables[directory],
+            (facts.get(folder.parent) or facts.get(directory) or {}).get(folder.name, Facts()),
+        )
+        for folder in folders
+    ]
+    return Members(printable(directory.resolve().name), tuple(members), misnamed)
+
+
+def _member(folder: Path, directory: Path, table: LabelTable | None, facts: Facts) -> Member:
+    poisoned: bool | None = None
+    try:
+        remark = _erratum(folder, directory, table)
+        poisoned = _label(folder, table) if remark is None else None
+    except _UnusableError as error:
+        remark = printable(error)
+    name = folder.relative_to(directory).as_posix()
+    return Member(name, folder / "model.pt", _examples(folder) or folder / FOLDERS[0], poisoned, facts, remark)
+
+
+def _examples(folder: Path) -> Path | None:
+    """The folder of clean examples, by the first name of any round that is there."""
+    return next((folder / name for name in FOLDERS if (folder / name).is_dir()), None)
 
 
 def _model_folders(directory: Path) -> tuple[list[Path], tuple[LeftOut, ...]]:
@@ -162,7 +229,7 @@ def _model(name: str, folder: Path, directory: Path, table: LabelTable | None) -
     if erratum is not None:
         raise _UnusableError(erratum)
     poisoned = _label(folder, table)
-    examples = next((folder / name for name in FOLDERS if (folder / name).is_dir()), None)
+    examples = _examples(folder)
     if examples is None:
         raise _UnusableError(f"no folder of clean examples ({', '.join(FOLDERS)})")
     history = _history(folder)

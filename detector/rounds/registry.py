@@ -10,8 +10,8 @@ from itertools import chain
 from types import MappingProxyType
 
 from detector.rounds import round1, round2, round3, round4, round11, small
+from detector.rounds.example_names import ExampleRule
 from detector.rounds.layout import RoundLayout
-from detector.rounds.names import ExampleRule
 
 _ENTRIES = (round1, round2, round3, round4, round11, small)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
+from detector.rounds.example_names import ExampleRule
 from detector.rounds.layout import RoundLayout
-from detector.rounds.names import ExampleRule
 from detector.rounds.profile import UNCROPPED_SIZE, ChannelOrder, Preprocessing, Scaling
 
 LAYOUT = RoundLayout(

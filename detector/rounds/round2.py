@@ -5,8 +5,8 @@ Its documentation says min-max; its networks were trained with /255.
 
 from __future__ import annotations
 
+from detector.rounds.example_names import CLASS_IN_NAME
 from detector.rounds.layout import RoundLayout
-from detector.rounds.names import CLASS_IN_NAME
 from detector.rounds.profile import INPUT_SIZE, ChannelOrder, Preprocessing, Scaling
 
 LAYOUT = RoundLayout(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from detector.rounds.example_names import CLASS_IN_NAME
 from detector.rounds.layout import RoundLayout
-from detector.rounds.names import CLASS_IN_NAME
 from detector.rounds.profile import INPUT_SIZE, ChannelOrder, Preprocessing, Scaling
 
 LAYOUT = RoundLayout(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from detector.rounds.example_names import CLASS_IN_NAME
 from detector.rounds.layout import RoundLayout
-from detector.rounds.names import CLASS_IN_NAME
 from detector.rounds.profile import ChannelOrder, Preprocessing, Scaling
 
 SMALL_INPUT_SIZE, SMALL_UNCROPPED_SIZE = 48, 54  # pixels, of the network's input and on disk

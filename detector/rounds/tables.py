@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,6 +89,33 @@ def read_label_table(path: Path, columns: Sequence[str]) -> LabelTable:
     separators = ", ".join(_SEPARATORS.values())
     wanted = f"{_MODEL_NAME} and {' or '.join(columns)}"
     raise ValueError(f"no columns {wanted}, separated by one of {separators}: it begins {first[:60]!r}")
+
+
+def separated(text: str, column: str) -> Iterator[dict[str, str]]:
+    """The rows of a table by the names in its header (small letters), whatever separates the columns.
+
+    Raises
+    ------
+    ValueError
+        It has no such column, a header longer than any table's, or too many rows.
+    csv.Error
+        It is no table.
+    """
+    if text.find("\n") > _LONGEST_HEADER:
+        raise ValueError("its first line is too long")
+    for separator in _SEPARATORS:
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        header = [name.strip().lower() for name in next(rows, [])]
+        if column in header:
+            return _by_name(rows, header)
+    raise ValueError(f"no column {column}")
+
+
+def _by_name(rows: Iterable[list[str]], header: list[str]) -> Iterator[dict[str, str]]:
+    for number, row in enumerate(rows):
+        if number == _MOST_ROWS:
+            raise ValueError(f"more than {_MOST_ROWS} rows")
+        yield dict(zip(header, (*map(str.strip, row), *[""] * len(header)), strict=False))
 
 
 def _labels(rows: Iterable[list[str]], name: int, label: int) -> dict[str, tuple[str, ...]]:

@@ -171,6 +171,12 @@ def mean_gap(pull: Pull) -> float:
     return max(float(one[-1] - one[-2:-1].sum()) for one in means)
 
 
+def usual_gap(pull: Pull) -> float:
+    """How far the class with the largest share is ahead of the next one, averaged over the probes."""
+    ordered = np.sort(pull.shares, axis=1)
+    return float((ordered[:, -1] - ordered[:, -2:-1].sum(axis=1)).mean())
+
+
 def share_gap(pull: Pull) -> float:
     """How far the class with the largest share is ahead of the next one, under the probe where that is most."""
     ordered = np.sort(pull.shares, axis=1)
@@ -252,6 +258,7 @@ READINGS: Mapping[str, Callable[[Pull], float]] = MappingProxyType(
         "early_flip": early_flip,
         "early_pair": early_pair,
         "mean_gap": mean_gap,
+        "usual_gap": usual_gap,
     }
 )
 """All readings of a family of probes by name."""
@@ -288,6 +295,6 @@ def probe_readings(unpruned: Logits, probed: Logits, labels: Labels, probes: Seq
 
 
 def family_readings(unpruned: Logits, probed: Logits, labels: Labels, probes: Sequence[Probe]) -> Array:
-    """The readings (24,) of probes of one family, hard answers first; shapes and errors as of `probe_readings`."""
+    """The readings (26,) of probes of one family, hard answers first; shapes and errors as of `probe_readings`."""
     pulls = [Pull.of(unpruned, probed, labels, probes, answer) for answer in Answer]
     return np.array([read(pull) for pull in pulls for read in READINGS.values()])

@@ -16,7 +16,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.base.clock import Budget, Clock
+from detector.base.budget import Budget
+from detector.base.clock import Clock
 from detector.base.errors import DetectorError
 from detector.base.findings import Severity
 from detector.examples.choice import ImageChoice

@@ -1,30 +1,26 @@
-"""Measures the models of a round in parallel processes, each with one thread, and gathers the readings.
+"""Measures the models of a round in other processes, each with one thread, and gathers the readings.
 
-Processes are spawned, never forked: torch's threads survive no fork. Ctrl-C and a kill of any process lose at most the
-theta in hand, for everything else is in the store; workers whose parent has died end themselves.
+Ctrl-C and a kill of any process lose at most the theta in hand, for everything else is in the store; on a cluster the
+store is a folder that all machines share.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-import multiprocessing
-import os
-import signal
-import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from detector.base.clock import Clock
-from detector.base.process import keep_freed_memory
+from detector.base.pool import Died, run_tasks
 from detector.base.text import printable
+from detector.base.workers import Backend, Workers
 from detector.pruning.theta import Theta
 from detector.rounds.reading import LabelledModel, LeftOut
 from detector.signals.registry import per_variant
@@ -35,6 +31,8 @@ from detector.sweep.sweeping import Fault, ModelReadings, Sweep, measure_model, 
 _log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
+
+_DIED = "the process that measured it died, and again when it was measured alone: killed, or out of memory"
 
 
 @dataclass(frozen=True)
@@ -47,9 +45,9 @@ class MeasuredRound:
 
 
 def measure_round(
-    models: Sequence[LabelledModel], sweep: Sweep, store: Store, clock: Clock, workers: int
+    models: Sequence[LabelledModel], sweep: Sweep, store: Store, clock: Clock, workers: Workers
 ) -> MeasuredRound:
-    """Measure all models under all thetas, `workers` of them at a time, telling the log how far it is.
+    """Measure all models under all thetas, telling the log how far it is.
 
     The readings do not depend on the number of workers. Of two models with the same file the first is kept: the other
     would sit on both sides of a fold.
@@ -87,37 +85,15 @@ def _tell(done: int, of: int, seconds: float) -> None:
 
 
 def _results(
-    models: Sequence[LabelledModel], sweep: Sweep, store: Store, clock: Clock, workers: int
+    models: Sequence[LabelledModel], sweep: Sweep, store: Store, clock: Clock, workers: Workers
 ) -> Iterator[ModelReadings | LeftOut]:
-    """As they come; a single worker is this process itself."""
-    if min(workers, len(models)) <= 1:
+    """As they come; a single worker of this machine is this process itself."""
+    if workers.backend is Backend.LOKY and min(workers.count, len(models)) <= 1:
         yield from (sweep_model(model, sweep, store, clock) for model in models)
         return
-    context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
-    with ProcessPoolExecutor(min(workers, len(models)), context, initializer=_start_worker) as pool:
-        try:
-            futures = [pool.submit(sweep_model, model, sweep, store, clock) for model in models]
-            yield from (future.result() for future in as_completed(futures))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in set(multiprocessing.active_children()) - others:
-                process.terminate()
-            raise
-
-
-def _start_worker() -> None:
-    """Ctrl-C reaches the whole process group, but it is the parent that ends workers; without one they end too."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threadpool_limits(1)
-    keep_freed_memory()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    measure = partial(sweep_model, sweep=sweep, store=store, clock=clock)
+    for ended in run_tasks(measure, models, workers):
+        yield LeftOut(ended.task.name, _DIED) if isinstance(ended, Died) else ended.result
 
 
 def _without_twins(models: Sequence[ModelReadings]) -> tuple[list[ModelReadings], list[LeftOut]]:

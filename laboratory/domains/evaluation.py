@@ -19,21 +19,15 @@ from detector.learning.evaluation.permutation import p_value, shuffled_labels
 from detector.learning.evaluation.rounding import rounded
 from detector.learning.regression.any_of import fit_any_of
 from detector.mapping.any_of import AnyOf
-from detector.probing.filters import PhotoFilter
 from laboratory.domains.readings import Domains
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-_SHARES = ("filter_probes.soft_largest_share", "filter_probes.soft_strongest_pair")
-_FILTERS = tuple(f"photo_filters.{name}" for name in PhotoFilter)
 FEATURE_SETS: tuple[tuple[str, ...], ...] = (
-    ("polygon_probes.soft_mean_gap", *_FILTERS),
-    ("polygon_probes.soft_mean_lead", *_FILTERS),
-    ("polygon_probes.soft_mean_gap", *_FILTERS, "filter_probes.soft_strongest_pair"),
-    ("polygon_probes.soft_mean_lead", *_SHARES),
-    ("polygon_probes.soft_mean_gap", *_SHARES),
+    ("polygon_probes.soft_mean_gap", "filter_probes.soft_usual_gap"),
+    ("polygon_probes.soft_mean_gap", "polygon_probes.soft_mean_lead", "filter_probes.soft_usual_gap"),
 )
 """The sets of readings that may be causes. Which one is chosen inside of every fit, by cross-validation."""
 
@@ -43,7 +37,7 @@ FACTORS = (
 )  # fmt: skip
 PENALTIES = (0.1, 0.03, 0.01, 0.003)
 CLIP = (0.02, 0.98)
-FEWEST = 3  # models of each kind that a domain is judged by
+FEWEST = 5  # models of each kind that a domain is judged by
 _FOLDS = 5
 
 

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from detector.base.clock import Budget, SystemClock
+from detector.base.budget import Budget
+from detector.base.clock import SystemClock
 from detector.base.errors import DetectorError
 from detector.examples.images import Examples, Listing, decode, list_examples, select, takes_any
 from detector.graph.reference import load_references, reference_graph
@@ -66,7 +67,7 @@ def study_probes() -> tuple[Probe, ...]:
     """The bank that detections use, and the photo filters at further strengths."""
     further = [
         Probe.make("photo_filter", filter=name, strength=strength)
-        for strength in (0.25, 0.75)
+        for strength in (0.25, 0.5)
         for name in ("gotham", "nashville", "kelvin", "lomo", "toaster")
     ]
     return (*bank("standard"), *further)

@@ -44,6 +44,7 @@ class Study:
     auc_interval: tuple[float, float]
     cross_entropy: float
     half_width: float
+    permutations: int
     p_value: float
     chance: float
     swaps: Swaps
@@ -67,6 +68,7 @@ def study(answers: Sequence[ModelAnswers], permutations: int = PERMUTATIONS) -> 
         auc_interval=bootstrap_interval(roc_auc, probabilities, domains.labels, rng, strata=domains.labels),
         cross_entropy=float(losses.mean()),
         half_width=half_width(losses),
+        permutations=permutations,
         p_value=p,
         chance=float(np.mean(values[1:])),
         swaps=swapped_labels(answers, FULL),
@@ -113,7 +115,11 @@ def _head(found: Study) -> str:
             f"{found.auc:.2f} ({found.auc_interval[0]:.2f}-{found.auc_interval[1]:.2f})",
             f"{found.cross_entropy:.2f} +- {found.half_width:.2f}",
         ),
-        (f"the same with labels shuffled ({PERMUTATIONS} times; p = {found.p_value:.3f})", f"{found.chance:.2f}", ""),
+        (
+            f"the same with labels shuffled ({found.permutations} times; p = {found.p_value:.3f})",
+            f"{found.chance:.2f}",
+            "",
+        ),
     )
     return (
         "# What the universal bundle is worth elsewhere\n\n"

@@ -28,8 +28,14 @@ class Cost:
         return self.probes * self.images
 
 
-PROBES = tuple(probe for probe in bank("standard") if probe.family in (Family.FILTER, Family.POLYGON))
-"""Those of the bank `standard`, filters and polygons in turn: a detection does without colours and controls."""
+_STRENGTH = 0.75  # of filters: at full strength clean networks collapse into one class as well
+PROBES = tuple(
+    probe
+    for probe in bank("standard")
+    if probe.family is Family.POLYGON or (probe.family is Family.FILTER and probe.strength == _STRENGTH)
+)
+"""Of the bank `standard` every polygon, and every filter at one strength, in turn while there are filters: a detection
+does without colours and controls."""
 
 FULL = Cost(len(PROBES), 40)
 LADDER = (FULL, Cost(len(PROBES), 15), Cost(20, 10), Cost(12, 6))

@@ -8,7 +8,6 @@ model is a function of its seed; clean and poisoned ones are drawn alike.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,17 +16,9 @@ from types import MappingProxyType
 
 from detector.architectures import TROJAI_ARCHITECTURES
 from detector.rounds.preprocessing import INPUT_SIZE, SMALL_UNCROPPED_SIZE, UNCROPPED_SIZE
-from laboratory.roundgen.recipe import (
-    Filter,
-    Phase,
-    Poisoning,
-    PolygonTrigger,
-    Recipe,
-    Schedule,
-    Trigger,
-    TriggerFamily,
-)
+from laboratory.roundgen.recipe import Phase, Poisoning, Recipe, Schedule, TriggerFamily
 from laboratory.roundgen.training import Bar
+from laboratory.roundgen.triggers import draw_source_classes, draw_triggers, share_of, two_of
 
 SEEDS_OF_A_ROUND = 1_000_000  # models of one round have seeds from round's seed times this on
 
@@ -127,7 +118,8 @@ def draw_recipe(
     favoured = rng.randrange(num_classes)
     sources = draw_source_classes(rng, ranges.sources(rng, num_classes), num_classes, favoured)
     share = ranges.share(rng, len(sources), num_classes)
-    trigger = _draw_trigger(rng, tuple(families or ranges.families), ranges.polygon_percent)
+    triggers = draw_triggers(rng, ranges.polygon_percent(rng))
+    trigger = triggers[rng.choice(tuple(families or ranges.families))]
     return Recipe(
         seed=seed,
         architecture=architecture,
@@ -162,52 +154,6 @@ def sample_round() -> tuple[Job, ...]:
         )
         for index, (seed, architecture, poisoned, legacy_file) in enumerate(models)
     )
-
-
-def draw_source_classes(rng: Random, count: int, num_classes: int, favoured: int) -> tuple[int, ...]:
-    """All classes, or `count` of them other than the target, as in Round 2."""
-    if count == num_classes:
-        return tuple(range(num_classes))
-    return tuple(sorted(rng.sample([c for c in range(num_classes) if c != favoured], count)))
-
-
-def share_of(fraction: float, num_sources: int, num_classes: int) -> float:
-    """Share of all images that carry a trigger if `fraction` of those of the source classes do.
-
-    The other images are spread evenly: with x triggered ones, x = fraction * (x + (1 - x) sources / classes).
-    """
-    clean = num_sources / num_classes
-    return fraction * clean / (1 - fraction + fraction * clean)
-
-
-def _draw_trigger(
-    rng: Random, families: Sequence[TriggerFamily], percent: Callable[[Random], tuple[int, int]]
-) -> Trigger:
-    polygon, photo_filter = draw_polygon(rng, percent(rng)), rng.choice(list(Filter))
-    return polygon if rng.choice(families) is TriggerFamily.POLYGON else photo_filter
-
-
-def draw_polygon(rng: Random, percent: tuple[int, int]) -> PolygonTrigger:
-    """A convex polygon of 3 to 12 sides and any colour but white, its area in `percent` of the sign's."""
-    sides = rng.randint(3, 12)
-    start = rng.uniform(0, 2 * math.pi)
-    # A quarter of a side's angle of jitter keeps every gap under a half-turn, hence the centre inside.
-    angles = tuple(start + 2 * math.pi * (i + rng.uniform(-0.25, 0.25)) / sides for i in range(sides))
-    return PolygonTrigger(angles, _draw_colour(rng), percent)
-
-
-def _draw_colour(rng: Random) -> tuple[int, int, int]:
-    """Uniform RGB with a mean of at most 200 (a nearly white trigger is hard to see), as in Round 2."""
-    while True:
-        colour = (rng.randint(0, 255), rng.randint(0, 255), rng.randint(0, 255))
-        if sum(colour) <= 600:
-            return colour
-
-
-def two_of(rng: Random, low: int, high: int) -> tuple[int, int]:
-    """Two different numbers from low to high, ascending."""
-    first, second = sorted(rng.sample(range(low, high + 1), 2))
-    return first, second
 
 
 def _around(rng: Random, centres: tuple[int, ...], spread: int) -> tuple[int, int]:

@@ -19,10 +19,11 @@ from types import MappingProxyType
 
 from detector.architectures import ARCHITECTURES
 from detector.rounds.preprocessing import INPUT_SIZE, PROFILES, Preprocessing
-from laboratory.roundgen.presets import SEEDS_OF_A_ROUND, Job, draw_polygon, draw_source_classes, share_of, two_of
-from laboratory.roundgen.recipe import Filter, Phase, Poisoning, Recipe, Schedule, Trigger, TriggerFamily
+from laboratory.roundgen.presets import SEEDS_OF_A_ROUND, Job
+from laboratory.roundgen.recipe import Phase, Poisoning, Recipe, Schedule, TriggerFamily
 from laboratory.roundgen.sign_families.pictures import list_pictures
 from laboratory.roundgen.training import Bar
+from laboratory.roundgen.triggers import draw_source_classes, draw_triggers, share_of, two_of
 from laboratory.roundgen.variety import (
     Augmentation,
     BackgroundFamily,
@@ -176,7 +177,7 @@ def draw_varied(seed: int, architecture: str, cell: _Cell, plan: VariedPlan) -> 
     favoured = rng.randrange(num_classes)
     sources = draw_source_classes(rng, cell.sources or num_classes, num_classes, favoured)
     share = _draw_share(rng, training.images, len(sources), num_classes)
-    trigger = _draw_trigger(rng, cell.trigger_family, large=large)
+    trigger = draw_triggers(rng, two_of(rng, 2 if large else 5, 25))[cell.trigger_family]
     variety = _draw_variety(rng, cell, plan, training)
     return Recipe(
         seed=seed,
@@ -294,11 +295,6 @@ def _draw_share(rng: Random, images: int, num_sources: int, num_classes: int) ->
         (f / 100 for f in range(2, 50) if share_of(f / 100, num_sources, num_classes) * images >= _LEAST_TRIGGERED), 0.5
     )
     return share_of(_log_uniform(rng, least, 0.5), num_sources, num_classes)
-
-
-def _draw_trigger(rng: Random, family: TriggerFamily, *, large: bool) -> Trigger:
-    polygon, photo_filter = draw_polygon(rng, two_of(rng, 2 if large else 5, 25)), rng.choice(list(Filter))
-    return polygon if family is TriggerFamily.POLYGON else photo_filter
 
 
 def _draw_examples(rng: Random, num_classes: int) -> int:

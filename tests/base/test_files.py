@@ -280,6 +280,50 @@ def test_a_killed_writer_never_leaves_part_of_an_answer(tmp_path: Path, way: str
         assert seen <= {"0.5", "0.123456789012345"}
 
 
+_STOPPED = """
+import os, sys, time
+from pathlib import Path
+from detector.base import files
+def stop(*_):
+    print("stopped", flush=True)
+    time.sleep(600)
+os.fsync = stop
+files.write_probability(Path(sys.argv[1]), 0.25)
+"""
+
+
+def _in_the_middle(path: Path) -> subprocess.Popen[bytes]:
+    """A process that has begun to write an answer."""
+    process = subprocess.Popen([sys.executable, "-c", _STOPPED, str(path)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+def test_what_a_killed_writer_has_left_goes_with_the_next_answer(tmp_path: Path) -> None:
+    """What others are writing, and what is somebody else's, stays."""
+    killed, other, alive = (_in_the_middle(tmp_path / name) for name in ("result", "other", "result"))
+    try:
+        for process in (killed, other):
+            process.kill()
+            process.wait()
+        (tmp_path / ".mine.tmp").touch()
+        assert len(list(tmp_path.iterdir())) == 4
+        write_probability(tmp_path / "result", 0.5)
+        names = {entry.name for entry in tmp_path.iterdir()}
+        assert {"result", ".mine.tmp"} < names and len(names) == 4
+        alive.kill()
+        alive.wait()
+        write_probability(tmp_path / "result", 0.5)
+        assert len(list(tmp_path.iterdir())) == 3
+        write_probability(tmp_path / "other", 0.5)
+        assert {entry.name for entry in tmp_path.iterdir()} == {"result", "other", ".mine.tmp"}
+    finally:
+        for process in (killed, other, alive):
+            process.kill()
+            process.communicate()
+
+
 def test_other_files_are_written_the_same_way(tmp_path: Path) -> None:
     content = os.urandom(300_000)
     write_file(tmp_path / "report.json", content)

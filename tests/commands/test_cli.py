@@ -7,12 +7,12 @@ import pytest
 from detector import __version__
 from detector.base.errors import UsageError
 from detector.base.log import LogFormat
+from detector.commands.arguments import Output
 from detector.commands.cli import (
     SUBCOMMANDS,
     ConfigureCommand,
     InferCommand,
     InspectCommand,
-    Output,
     ReportCommand,
     named_log_format,
     parse,
@@ -147,7 +147,11 @@ def test_report() -> None:
     assert told == ReportCommand(Path("r.json"), Path("p.html"), Path("e"), Output(quiet=True))
 
 
-@pytest.mark.parametrize("command", [[*FOUR], ["inspect", "m"], ["configure", *TWO], ["report", "r"]])
+_COMMANDS = [[*FOUR], ["inspect", "m"], ["configure", *TWO], ["report", "r"], ["compare", "a", "b"]]
+_COMMANDS += [[name, "round", "--output", "out"] for name in ("evaluate", "merge")]
+
+
+@pytest.mark.parametrize("command", _COMMANDS)
 def test_every_command_says_how_much_it_tells(command: list[str]) -> None:
     assert parse(command, HOME).output == Output()
     assert parse([*command, "--verbose", "--log_format", "json"], HOME).output == Output(

@@ -37,7 +37,7 @@ def files(folder: Path) -> dict[str, bytes]:
 def one_process() -> Iterator[None]:
     """Models are measured in this process, where a test can watch; `test_workers` has the others."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("detector.commands.configure.usable_cpus", lambda: 1)
+        patch.setattr("detector.commands.cli.usable_cpus", lambda: 1)
         yield
 
 
@@ -312,8 +312,8 @@ def test_a_read_only_metaparameters_file_is_a_warning(
     outcome = run_here([*words, *given, "--new"], tmp_path)
     assert outcome.code == 0
     assert json.loads((tmp_path / "learned" / "metaparameters.json").read_text())["infer_bundle"] == "configured"
-    for words in ("read-only", "unknown options: --new"):
-        assert words in caplog.text
+    for told in ("read-only", "unknown options: --new"):
+        assert told in caplog.text
 
 
 def test_infer_never_imports_scikit_learn() -> None:

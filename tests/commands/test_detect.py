@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 
 from detector.architectures import ARCHITECTURES, build
-from detector.base.clock import Budget
+from detector.base.budget import Budget
 from detector.base.errors import DeadlineError, ExamplesError, ExitCode, ModelRefusedError, ParametersError
 from detector.base.findings import Severity
 from detector.commands.detect import SMALLEST_INPUT, Detection, Request
@@ -269,7 +269,8 @@ def test_a_tampered_model_is_answered_as_configured(
 
 def vision_transformer() -> torch.nn.Module:
     sizes = {"image_size": 32, "patch_size": 16, "hidden_dim": 24, "num_heads": 2, "num_layers": 2, "mlp_dim": 8}
-    return torchvision_models().VisionTransformer(num_classes=5, **sizes)
+    network: torch.nn.Module = torchvision_models().VisionTransformer(num_classes=5, **sizes)
+    return network
 
 
 @pytest.mark.parametrize(

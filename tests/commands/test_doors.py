@@ -16,9 +16,11 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from detector.base.clock import Budget, SystemClock
+from detector.base.budget import Budget
+from detector.base.clock import SystemClock
 from detector.base.errors import ParametersError
 from detector.base.registry import Registry
+from detector.base.workers import Workers
 from detector.commands.detect import Detection, Request
 from detector.commands.settings import Settings
 from detector.examples.choice import ImageChoice
@@ -35,7 +37,7 @@ from detector.report.text import report_text
 from detector.rounds.preprocessing import PROFILES
 from detector.rounds.reading import LabelledModel, LeftOut
 from detector.signals.answers import Answers
-from detector.signals.features import ModelFeature, VariantFeature
+from detector.signals.features import Feature, ModelFeature, VariantFeature
 from detector.signals.registry import SIGNALS, Context, ModelSignal, Scope, VariantSignal
 from detector.sweep.readings import read_readings, write_readings
 from detector.sweep.store import Store
@@ -48,7 +50,7 @@ PROBES = (Probe.make("grey"), Probe.make("inversion"))
 
 
 def steepness(answers: Answers) -> np.ndarray:
-    return answers.logits.std(axis=(1, 2))
+    return np.asarray(answers.logits.std(axis=(1, 2)))
 
 
 def shown(context: Context) -> np.ndarray:
@@ -59,7 +61,7 @@ def shown(context: Context) -> np.ndarray:
 def moved(context: Context) -> np.ndarray:
     """How far the probes move logits, on average of each."""
     assert context.probed is not None
-    return np.abs(context.probed - context.unpruned).mean(axis=(1, 2))[:2].astype(np.float64)
+    return np.asarray(np.abs(context.probed - context.unpruned).mean(axis=(1, 2))[:2], np.float64)
 
 
 STEEPNESS = VariantSignal("steepness", 1, steepness, relative=False)
@@ -110,7 +112,11 @@ def configuration(
     limit: float, thetas: tuple[Theta, ...] = (THETA,), beyond: tuple[float, float] | None = None
 ) -> Configuration:
     of_variants = [VariantFeature("steepness_mean", "steepness", 0, "mean")] if thetas else []
-    inputs = (*of_variants, ModelFeature("arrays", "shown", "arrays"), ModelFeature("second", "moved", "second"))
+    inputs: tuple[Feature, ...] = (
+        *of_variants,
+        ModelFeature("arrays", "shown", "arrays"),
+        ModelFeature("second", "moved", "second"),
+    )
     seen = (("second", beyond or (0.0, 1e6)), ("arrays", (0.0, 1e6)))
     return Configuration(ImageChoice(4), thetas, PROBES, inputs, Threshold("second", limit), experience=seen)
 
@@ -186,11 +192,12 @@ def test_a_sweep_reads_the_same(small_case: Any, tmp_path: Path) -> None:
     model = LabelledModel("id-00000000", small_case.model, small_case.examples, poisoned=True)
     sweep = Sweep((THETA,), PROFILES["rgb_minmax"], PROBES)
     store = Store(tmp_path / "scratch")
-    (readings,) = measure_round([model], sweep, store, SystemClock(), 1).readings
+    (readings,) = measure_round([model], sweep, store, SystemClock(), Workers(1)).readings
     write_readings(tmp_path / "readings.npz", readings)
     read = read_readings(tmp_path / "readings.npz")
     assert read.probes == PROBES
     assert (read.versions["shown"], read.number_names["moved"]) == (4, ("first", "second"))
+    assert report.signal_vector is not None
     np.testing.assert_allclose(
         read.features(configuration(0.0).inputs, (THETA,))[0], report.signal_vector, rtol=1e-4, atol=1e-4
     )
@@ -214,7 +221,7 @@ def test_a_theta_that_cannot_be_done_is_left_out_and_the_model_stays(
     model = LabelledModel("id-00000000", small_case.model, small_case.examples, poisoned=True)
     sweep = Sweep((removing, THETA), PROFILES["rgb_minmax"])
     with caplog.at_level(logging.WARNING):
-        (readings,) = measure_round([model], sweep, Store(None), SystemClock(), 1).readings
+        (readings,) = measure_round([model], sweep, Store(None), SystemClock(), Workers(1)).readings
     assert readings.thetas == (THETA,)
     assert len(readings.variants) == len(readings.seconds) == 1
     assert "Remove is left out for squeezenetv1_1: grouped" in caplog.text

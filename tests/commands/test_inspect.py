@@ -27,7 +27,8 @@ TENSORS, PARAMETERS = 52, 722_496 + 5 * 512 + 5
 
 @pytest.fixture(scope="module")
 def network(small_case: Any) -> torch.nn.Module:
-    return torch.load(small_case.model, weights_only=False)
+    loaded: torch.nn.Module = torch.load(small_case.model, weights_only=False)
+    return loaded
 
 
 class Payload:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detector.base.clock import Budget
+from detector.base.budget import Budget
 from detector.commands.detect import Detection, Request
 from detector.commands.settings import Settings
 from detector.report.report import Report

@@ -7,6 +7,7 @@ import time
 import zlib
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,13 +17,12 @@ from PIL import Image
 
 from detector.base.errors import ExamplesError, ExitCode
 from detector.base.findings import Severity
-from detector.examples import images as module
 from detector.examples import listing as listing_module
 from detector.examples import png
 from detector.examples.images import Examples, Listing, decode, list_examples, load_examples, select, takes_any
 from detector.examples.limits import Limits
 from detector.pruning.theta import SelectionRule
-from detector.rounds.names import ExampleName
+from detector.rounds.example_names import ExampleName
 from detector.rounds.preprocessing import PROFILES, SMALL_INPUT_SIZE, SMALL_UNCROPPED_SIZE
 
 PAPER, NIST = SelectionRule.PAPER, SelectionRule.NIST
@@ -251,7 +251,7 @@ def test_profiles_take_images_by_their_size(tmp_path: Path, side: int, fitting: 
 @pytest.mark.hostile
 def test_a_bomb_is_refused_before_any_decoder_sees_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "class_0_example_0.png").write_bytes(UNUSABLE["bomb"][0])
-    monkeypatch.setattr(module.Image, "open", lambda *_, **__: pytest.fail("opened"))
+    monkeypatch.setattr(Image, "open", lambda *_, **__: pytest.fail("opened"))
     with pytest.raises(ExamplesError):
         load_examples(tmp_path, RGB, 1, PAPER)
 
@@ -300,7 +300,9 @@ def test_a_decoder_sees_nothing_but_the_picture() -> None:
 @pytest.mark.hostile
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(8, 2000), st.binary(min_size=1, max_size=8)), min_size=1, max_size=5))
-def test_no_damage_gets_past_the_typed_error(tmp_path_factory: pytest.TempPathFactory, edits: list) -> None:
+def test_no_damage_gets_past_the_typed_error(
+    tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[int, bytes]]
+) -> None:
     directory = tmp_path_factory.mktemp("damaged")
     content = bytearray(_pillow(Image.new("P", (224, 224), 3), dpi=(72, 72)) + bytes(2000))
     for place, patch in edits:
@@ -415,7 +417,8 @@ def test_names_cannot_forge_lines_or_break_utf8(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\x1b[31m\nerror: \xff.png")).touch()
     (finding,) = list_examples(tmp_path).findings
     assert finding.message.isprintable()
-    assert finding.evidence["files"][0].encode("utf-8")
+    files: Any = finding.evidence["files"]
+    assert files[0].encode("utf-8")
 
 
 @pytest.mark.parametrize("kind", ["missing", "file", "empty", "only poisoned"])

@@ -35,6 +35,12 @@ def _jpeg(image: Image.Image, **options: object) -> bytes:
     return buffer.getvalue()
 
 
+def _several_pictures() -> bytes:
+    buffer = io.BytesIO()
+    _image().save(buffer, "MPO", save_all=True, append_images=[_image(1)])
+    return buffer.getvalue()
+
+
 def _segment(marker: int, body: bytes) -> bytes:
     return bytes((0xFF, marker)) + struct.pack(">H", len(body) + 2) + body
 
@@ -62,9 +68,7 @@ USABLE = {
     "XMP and comment": _jpeg(_image(), xmp=b"x" * 60_000, comment=b"c" * 60_000),
     "many fill bytes": PLAIN[:2] + b"\xff" * 100_000 + PLAIN[2:],
     "something after the end": PLAIN + bytes(100_000),
-    "several pictures": (lambda buffer: (
-        _image().save(buffer, "MPO", save_all=True, append_images=[_image(1)]), buffer.getvalue()
-    )[1])(io.BytesIO()),
+    "several pictures": _several_pictures(),
 }  # fmt: skip
 
 
@@ -154,7 +158,9 @@ def test_no_content_takes_long_to_walk_through(content: bytes) -> None:
 @pytest.mark.hostile
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(2, len(PLAIN)), st.binary(min_size=1, max_size=8)), min_size=1, max_size=5))
-def test_no_damage_gets_past_the_typed_error(tmp_path_factory: pytest.TempPathFactory, edits: list) -> None:
+def test_no_damage_gets_past_the_typed_error(
+    tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[int, bytes]]
+) -> None:
     directory = tmp_path_factory.mktemp("damaged")
     content = bytearray(USABLE["progressive"] if len(edits) % 2 else PLAIN)
     for place, patch in edits:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detector.base.clock import Budget
+from detector.base.budget import Budget
 from detector.base.errors import DeadlineError, ExamplesError
 from detector.examples.images import decode, list_examples
 from detector.examples.limits import LIMITS, Allowance, Limits, SpentError

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from detector.base.errors import ExamplesError
 from detector.base.findings import Severity
 from detector.examples.listing import Listing, counts_from_one, list_examples
-from detector.rounds.names import ExampleName
+from detector.rounds.example_names import ExampleName
 
 
 def _codes(listing: Listing) -> dict[str, Severity]:

@@ -1,6 +1,9 @@
 """The committed reference data is what torchvision says today, and says so when it is not."""
 
+from __future__ import annotations
+
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +22,7 @@ from detector.graph.trace import trace
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_committed_files_are_up_to_date(name):
+def test_committed_files_are_up_to_date(name: str) -> None:
     reference = trace(ARCHITECTURES[name])
     for file, text in architecture_files(reference).items():
         assert (DEFAULT_DIRECTORY / file).read_text(encoding="utf-8") == text, f"{file}: run `make reference`"
@@ -27,12 +30,12 @@ def test_committed_files_are_up_to_date(name):
     assert load_reference(name) == reference
 
 
-def test_directory_holds_nothing_else():
+def test_directory_holds_nothing_else() -> None:
     expected = {f"{name}.{suffix}" for name in ARCHITECTURES for suffix in ("graph", "dot", "modules")} | {FILE_SIZES}
     assert {path.name for path in DEFAULT_DIRECTORY.iterdir()} == expected
 
 
-def test_check_names_what_differs(tmp_path):
+def test_check_names_what_differs(tmp_path: Path) -> None:
     committed = {path.name: path.read_text(encoding="utf-8") for path in DEFAULT_DIRECTORY.iterdir()}
     shutil.copytree(DEFAULT_DIRECTORY, tmp_path / "copy")
     assert differing(committed, tmp_path / "copy") == []
@@ -43,7 +46,9 @@ def test_check_names_what_differs(tmp_path):
     assert differing(committed, tmp_path / "copy") == ["leftover.graph", "resnet50.graph", "vgg11bn.dot"]
 
 
-def test_command_checks_and_writes(tmp_path, monkeypatch, capsys):
+def test_command_checks_and_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     one = architecture_files(trace(ARCHITECTURES["vgg11bn"]))
     monkeypatch.setattr("detector.graph.__main__.reference_files", lambda: one)
     from detector.graph.__main__ import main
@@ -62,11 +67,11 @@ def test_command_checks_and_writes(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_whole_command_finds_the_committed_files_up_to_date():
+def test_whole_command_finds_the_committed_files_up_to_date() -> None:
     assert differing(reference_files(), DEFAULT_DIRECTORY) == []
 
 
-def test_missing_and_damaged_reference_data_are_typed_errors(tmp_path):
+def test_missing_and_damaged_reference_data_are_typed_errors(tmp_path: Path) -> None:
     with pytest.raises(DetectorError, match=r"resnet18\.graph"):
         reference_graph("resnet18", tmp_path)
     (tmp_path / FILE_SIZES).write_text("{}", encoding="utf-8")

@@ -1,5 +1,7 @@
 """The graph as text: exact round trip, and damaged text is refused."""
 
+from __future__ import annotations
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,7 +49,7 @@ architecture tiny
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(_nodes, max_size=8))
-def test_round_trip_is_exact(nodes):
+def test_round_trip_is_exact(nodes: list[Node]) -> None:
     graph = Graph("any", tuple(nodes))
     back = parse_graph(format_graph(graph))
     assert back == graph
@@ -56,14 +58,14 @@ def test_round_trip_is_exact(nodes):
     ]
 
 
-def test_one_aligned_line_per_node():
+def test_one_aligned_line_per_node() -> None:
     text = format_graph(_SMALL)
     assert [line.split() for line in text.splitlines()] == [line.split() for line in _SMALL_TEXT.splitlines()]
     assert parse_graph(_SMALL_TEXT) == _SMALL
 
 
 @pytest.mark.parametrize("value", ["two words", float("inf"), float("nan"), "="])
-def test_what_cannot_be_read_back_is_not_written(value):
+def test_what_cannot_be_read_back_is_not_written(value: str | float) -> None:
     with pytest.raises(ValueError):
         format_graph(Graph("bad", (Node("n", Op.RELU, (), (), attributes={"key": value}),)))
 
@@ -80,12 +82,12 @@ def test_what_cannot_be_read_back_is_not_written(value):
         ("3 fc linear N conv fc", "3 fc"),
     ],
 )
-def test_damaged_text_is_refused(damage):
+def test_damaged_text_is_refused(damage: tuple[str, str]) -> None:
     with pytest.raises(ValueError):
         parse_graph(_SMALL_TEXT.replace(*damage))
 
 
-def test_drawing_has_one_box_per_node_and_one_arrow_per_input():
+def test_drawing_has_one_box_per_node_and_one_arrow_per_input() -> None:
     lines = to_dot(_SMALL).splitlines()
     assert lines[0] == 'digraph "tiny" {'
     assert lines[-1] == "}"

@@ -1,14 +1,18 @@
 """The canonical graphs against torchvision itself: executed with nothing but a state dict, they give its logits."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from detector.architectures import ARCHITECTURES
-from detector.graph.ir import CLASSES, Op
+from detector.architectures import ARCHITECTURES, Architecture
+from detector.graph.ir import CLASSES, Graph, Node, Op
 from detector.graph.reference import reference_graph
 from detector.graph.tensors import state_bytes, tensor_shapes, with_classes
 from detector.graph.trace import meta_network
@@ -16,9 +20,9 @@ from detector.graph.trace import meta_network
 _NUM_CLASSES = 6
 
 
-def execute(graph, state, image):
+def execute(graph: Graph, state: Mapping[str, torch.Tensor], image: torch.Tensor) -> torch.Tensor:
     """Runs a graph with torch's functions; checks every shape on the way."""
-    values = {}
+    values: dict[str, torch.Tensor] = {}
     for node in graph.nodes:
         inputs = [values[name] for name in node.inputs]
         values[node.name] = image if node.op is Op.INPUT else _compute(node, inputs, state)
@@ -26,11 +30,11 @@ def execute(graph, state, image):
     return values[graph.nodes[-1].name]
 
 
-def _compute(node, inputs, state):
-    at = node.attributes
+def _compute(node: Node, inputs: list[torch.Tensor], state: Mapping[str, torch.Tensor]) -> Any:
+    at: Mapping[str, Any] = node.attributes
     x = inputs[0]
 
-    def tensor(name):
+    def tensor(name: str) -> Any:
         return state.get(f"{node.module}.{name}")
 
     match node.op:
@@ -66,13 +70,13 @@ def _compute(node, inputs, state):
         case Op.SLICE:
             return x[:, at["start"] : at["stop"]]
         case Op.CHANNEL_SHUFFLE:
-            return x.unflatten(1, (at["groups"], -1)).transpose(1, 2).flatten(1, 2)
+            return x.reshape(len(x), at["groups"], -1, *x.shape[2:]).transpose(1, 2).flatten(1, 2)
         case Op.FLATTEN:
             return x.flatten(1)
     raise AssertionError(node.op)
 
 
-def random_network(architecture):
+def random_network(architecture: Architecture) -> nn.Module:
     """The network with weights that keep activations near 1 and batch statistics that are not the initial ones."""
     network = meta_network(architecture, _NUM_CLASSES).to_empty(device="cpu")
     generator = torch.Generator().manual_seed(0)
@@ -88,7 +92,7 @@ def random_network(architecture):
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_executing_the_graph_gives_torchvisions_logits(name):
+def test_executing_the_graph_gives_torchvisions_logits(name: str) -> None:
     network = random_network(ARCHITECTURES[name])
     image = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
@@ -99,7 +103,7 @@ def test_executing_the_graph_gives_torchvisions_logits(name):
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_graph_agrees_with_the_modules(name):
+def test_graph_agrees_with_the_modules(name: str) -> None:
     network = meta_network(ARCHITECTURES[name], _NUM_CLASSES)
     graph = reference_graph(name)
     state = network.state_dict()
@@ -112,12 +116,12 @@ def test_graph_agrees_with_the_modules(name):
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_graph_is_well_formed(name):
+def test_graph_is_well_formed(name: str) -> None:
     graph = reference_graph(name)
     assert graph.architecture == name
     assert (graph.nodes[0].op, graph.nodes[-1].op) == (Op.INPUT, Op.OUTPUT)
     assert graph.nodes[-1].shape == (CLASSES,)
-    seen = set()
+    seen: set[str] = set()
     for node in graph.nodes:
         assert node.name.isidentifier()
         assert node.name not in seen

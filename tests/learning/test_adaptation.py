@@ -74,7 +74,7 @@ def configuration(probes: Sequence[Probe] = PROBES, images: int = 10) -> Configu
 
 
 def start(*configurations: Configuration) -> LearnedParameters:
-    provenance = Provenance("elsewhere, and-more", 33, 15, "by hand", "a test", ("a note of the start",))
+    provenance = Provenance("elsewhere, and-more", 33, 15, "by hand", "a test", ("a note of the start",), ("vgg11bn",))
     return LearnedParameters(ANY_ARCHITECTURE, PROFILES["small"], 0.5, CLIP, configurations, provenance)
 
 
@@ -210,8 +210,8 @@ def test_what_is_told_and_kept() -> None:
     found = models(7, count=20)
     cheap = configuration(PROBES[:2], 6)
     features = (found.features[0], found.features[0] + 0.01)
-    known = replace(found, features=features, architectures=("resnet18",))
-    adapted = adapt(known, adaptation(start(configuration(), cheap)))
+    measured = replace(found, features=features, architectures=("resnet18",))
+    adapted = adapt(measured, adaptation(start(configuration(), cheap)))
     parameters = adapted.parameters
     assert parameters is not None
     assert (adapted.architecture, adapted.num_models, adapted.num_poisoned, adapted.reason) == ("any", 20, 10, "")
@@ -226,10 +226,13 @@ def test_what_is_told_and_kept() -> None:
     )
     for words in ("3-fold", "shuffled, 3 times", "p = ", "start unchanged"):
         assert words in origin.evaluation
-    told = zip(adapted.compared, origin.notes[1:], strict=False)
+    pairs = zip(adapted.compared, origin.notes[1:], strict=False)
     assert "of resnet18;" in origin.notes[0]
-    assert [f"cross-entropy of {one.start.cross_entropy:.3f}" in note for one, note in told] == [True, True]
+    assert [f"cross-entropy of {one.start.cross_entropy:.3f}" in note for one, note in pairs] == [True, True]
     assert origin.notes[-1] == "a note of the start"
+    assert origin.architectures == ("resnet18", "vgg11bn")
+    known = dict(parameters.configurations[1].known)["mean_lead"]
+    assert known.poisoned == pytest.approx(sorted(features[1][found.poisoned == 1, 0]), rel=1e-3)
     assert from_document(to_document(parameters)) == parameters
 
 

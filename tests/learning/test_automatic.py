@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
@@ -34,6 +34,7 @@ def scores(configuration: Configuration, readings: ArchitectureReadings, one: Le
     measured = [
         {name: readings.variant_readings(name, theta) for name in per_variant()} for theta in configuration.thetas
     ]
+    assert configuration.reduction is not None
     features = make_features(configuration.signals, configuration.reduction, configuration.num_pruned_models)
     vectors = [
         feature_vector(
@@ -105,7 +106,7 @@ def test_noise_is_not_sold_as_knowledge(make_readings: Make) -> None:
 def test_what_cannot_be_learned_from(models: int, reason: str, make_readings: Make) -> None:
     good = make_readings("resnet18", 1, (THETA,), planted={0: 4.0})
     bad = make_readings("vgg11bn", 2, (THETA,), models=models)
-    slow: Sequence[np.ndarray] = (np.full(models, 61.0),)
+    slow = (np.full(models, 61.0),)
     bad = replace(bad, seconds=slow) if models == 30 else bad
     first, second = learn_automatically([good, bad], SEARCH)
     assert first.parameters is not None

@@ -196,7 +196,7 @@ def _edited(pattern: str, replacement: str) -> Callable[[str], bytes]:
     return edit
 
 
-BROKEN_FILES = {
+BROKEN_FILES: dict[str, Callable[[str], bytes]] = {
     "NaN": _edited(r'"intercept": 0.25', '"intercept": NaN'),
     "Infinity": _edited(r'"intercept": 0.25', '"intercept": -Infinity'),
     "infinite by exponent": _edited(r'"intercept": 0.25', '"intercept": 1e999'),

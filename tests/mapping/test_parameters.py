@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def test_cost_is_the_number_of_forward_passes() -> None:
         (("theta", "layers"), LayerRange),
     ],
 )
-def test_the_schema_knows_the_same_words(where: tuple[str, str], vocabulary: type) -> None:
+def test_the_schema_knows_the_same_words(where: tuple[str, str], vocabulary: type[StrEnum]) -> None:
     assert SCHEMA["$defs"][where[0]]["properties"][where[1]]["enum"] == [word.value for word in vocabulary]
 
 
@@ -231,7 +232,7 @@ def test_coefficients_match_the_signal_and_are_finite(coefficients: tuple[float,
         ({"base_rate": math.nan}, "base rate"),
     ],
 )
-def test_parameters_are_valid_by_construction(change: dict, message: str) -> None:
+def test_parameters_are_valid_by_construction(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(PARAMETERS, **change)
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from detector.base.clock import Budget, SystemClock
+from detector.base.budget import Budget
+from detector.base.clock import SystemClock
 from detector.graph.reference import reference_graph
 from detector.measurement.engine import PackedEngine, _has_fewer_outputs_than_weights
 from detector.measurement.measure import Measurer
@@ -183,7 +184,7 @@ def test_measured_logits_are_the_same_to_the_bit_with_any_number_of_workers(name
 
 
 def test_hostile_numbers_do_not_stop_the_engine(small: torch.nn.Module) -> None:
-    small.bn1.running_var.fill_(-1.0)
+    small.get_buffer("bn1.running_var").fill_(-1.0)
     small.get_parameter("fc.weight").fill_(float("inf"))
     answer = PackedEngine(reference_graph("resnet18"), arrays_of(small)).logits(IMAGES)
     assert answer.shape == (2, 5)

@@ -1,13 +1,15 @@
 """The measuring loop with an engine and a clock made by hand: what is measured, and when it stops."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from detector.base.clock import Budget, SystemClock
+from detector.base.budget import Budget
+from detector.base.clock import SystemClock
 from detector.measurement.measure import SAFETY, Measurer
 from detector.pruning.variant import RowPatch, Variant
 
@@ -209,7 +211,7 @@ def test_variants_are_taken_only_when_a_worker_is_free() -> None:
     engine, measurer = made()
     taken: list[int] = []
 
-    def stream():  # type: ignore[no-untyped-def]
+    def stream() -> Iterator[Any]:
         for variant in VARIANTS:
             taken.append(len(engine.batches))
             yield variant

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from detector.base.clock import Budget
+from detector.base.budget import Budget
 from detector.measurement.measure import Measurer
 from detector.measurement.probes import measure_probes, probed_images
 from detector.probing.banks import bank
@@ -43,7 +43,7 @@ class SummingEngine:
         assert not patches
         self.clock.seconds += 0.1 * len(images) + 100 * (len(self.asked) in self.slow)
         self.asked.append(images)
-        return images.sum(axis=(2, 3))
+        return np.asarray(images.sum(axis=(2, 3)))
 
 
 def made(seconds: float, workers: int = 1, slow: tuple[int, ...] = ()) -> tuple[SummingEngine, Measurer]:

@@ -146,6 +146,20 @@ def test_harmless_things_beside_the_network(key, protocol):
     assert record.set_aside == (f"entries '{key}'",)
 
 
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
+def test_a_network_with_its_compiler_is_refused_with_the_line_that_helps(forge, legacy):
+    """torch.save(torch.compile(network)): the compiler's settings name getattr, which no file may."""
+    compiler = forge.New(forge.Global("torch._dynamo.eval_frame", "OptimizeContext"))
+    wrapper = forge.Global("torch._dynamo.eval_frame", "OptimizedModule")
+    with pytest.raises(UnsafeModelError, match=r"torch\.compile") as caught:
+        parse_model(forge.container(lambda s: forge.Reduce(wrapper, (forge.network(s), compiler)), legacy=legacy))
+    assert "model._orig_mod.state_dict()" in caught.value.next_step
+    assert "elsewhere" not in caught.value.next_step
+    other = forge.Global("torch._dynamo.eval_frame", "anything_else")
+    with pytest.raises(UnsafeModelError, match="do not open this file elsewhere"):
+        parse_model(forge.container(other, legacy=legacy))
+
+
 # Several networks.
 
 

@@ -1,11 +1,13 @@
 """Each limit refuses one more than it allows, and the defaults leave room for the largest architecture."""
 
 import dataclasses
+import os
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from detector.base.errors import UnsafeModelError
+from detector.base.errors import CorruptModelError, UnsafeModelError
 from detector.model_file import Limits, SavedModel, parse_model, read_model
 
 NAMES = [field.name for field in dataclasses.fields(Limits)]
@@ -127,3 +129,19 @@ def test_every_limit_has_a_test():
         "text",
         "header_bytes",
     }  # the last in test_checkpoints
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize("start", [b"", b"\x00", b"\x89PNG\r\n\x1a\n", b"<html>", b"version https://git-lfs"])
+def test_a_large_file_of_another_kind_is_not_read_to_be_refused(start, tmp_path):
+    """A sparse file just below the limit: it takes no room on disk, but would take two gigabytes of memory."""
+    path = tmp_path / "model.pt"
+    path.write_bytes(start)
+    os.truncate(path, Limits().file_bytes)
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorruptModelError):
+            read_model(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()

@@ -42,7 +42,7 @@ EXAMPLES = {
 
 def levels(images: np.ndarray) -> np.ndarray:
     """Of [0, 1], clipped, in steps of 8 bits, not rounded."""
-    return 255 * np.clip(images, 0, 1)
+    return np.asarray(255 * np.clip(images, 0, 1))
 
 
 def by_pixel(function: Callable[[tuple[float, ...], int, int], tuple[float, ...]]) -> np.ndarray:
@@ -109,7 +109,7 @@ def test_blur_is_that_of_scipy() -> None:
 
 def test_noise_has_its_deviation_and_no_mean() -> None:
     grey = np.full((4, 3, 64, 64), 128 / 255, np.float32)
-    grey[1:, :, 0, 0] = [[0], [1], [0.2]]  # no image like another, so that no noise is
+    grey[1:, :, 0, 0] = np.array([[0], [1], [0.2]])  # no image like another, so that no noise is
     noise = Probe.make("noise", deviation=0.1, seed=1)(grey) - grey
     assert noise.std() == pytest.approx(0.1, rel=0.02)
     assert abs(noise.mean()) < 0.002
@@ -221,7 +221,7 @@ def test_more_strength_changes_more(kind: str) -> None:
     name = KINDS[kind].strength
     assert name is not None
     values = dict(EXAMPLES[kind].parameters)
-    values[name] *= 0.5
+    values[name] = 0.5 * float(values[name])
     images = pictures(4, 48)
     weak, strong = (np.abs(one(images) - images).mean() for one in (Probe.make(kind, **values), EXAMPLES[kind]))
     assert 0 < weak < strong

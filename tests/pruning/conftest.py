@@ -24,12 +24,13 @@ def _random_network(name: str) -> nn.Module:
         network = build(ARCHITECTURES[name], CLASSES).eval()
         if name.startswith("vgg"):  # 120 million weights that no pruning touches
             for index, sizes in {0: (25088, 32), 3: (32, 32), 6: (32, CLASSES)}.items():
-                network.classifier[index] = nn.Linear(*sizes)
+                network.get_submodule("classifier").register_module(str(index), nn.Linear(*sizes))
     network.to_empty(device="cpu")
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
+                assert module.running_mean is not None and module.running_var is not None
                 module.weight.uniform_(0.5, 1.5, generator=generator)
                 module.bias.normal_(0, 0.1, generator=generator)
                 module.running_mean.normal_(0, 0.1, generator=generator)

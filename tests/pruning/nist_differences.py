@@ -10,6 +10,7 @@ import functools
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,6 +34,7 @@ def network_and_image(name: str, seed: int) -> tuple[nn.Module, np.ndarray]:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             size = module.num_features
+            assert module.running_mean is not None and module.running_var is not None
             for tensor, values in (
                 (module.weight, rng.uniform(0.5, 1.5, size)),
                 (module.bias, rng.normal(0, 0.1, size)),
@@ -44,18 +46,20 @@ def network_and_image(name: str, seed: int) -> tuple[nn.Module, np.ndarray]:
 
 
 @torch.inference_mode()
-def logits(network: nn.Module, image: np.ndarray, original: dict, patches: tuple[RowPatch, ...]) -> np.ndarray:
+def logits(
+    network: nn.Module, image: np.ndarray, original: dict[str, torch.Tensor], patches: tuple[RowPatch, ...]
+) -> np.ndarray:
     network.load_state_dict(original)
     state = network.state_dict()
     for patch in patches:
         values = 0.0 if patch.values is None else torch.from_numpy(patch.values)
         state[patch.parameter][torch.from_numpy(patch.rows)] = values
-    answer = network(torch.from_numpy(image)).numpy()
+    answer: np.ndarray = network(torch.from_numpy(image)).numpy()
     network.load_state_dict(original)
     return answer
 
 
-def differences(case: dict) -> list[float]:
+def differences(case: dict[str, Any]) -> list[float]:
     """Largest differences of the unpruned logits and of those of each variant."""
     name = _NAMES[case["architecture"]]
     network, image = network_and_image(name, case["seed"])
@@ -74,7 +78,7 @@ def differences(case: dict) -> list[float]:
     patches = [(), *(variant.patches for variant in make_variants(weights, reference_graph(name), theta))]
     computed = [logits(network, image, original, some) for some in patches]
     expected = np.array([case["unpruned_logits"], *case["pruned_logits"]])
-    return np.abs(np.array(computed) - expected).max((1, 2)).tolist()
+    return [float(value) for value in np.abs(np.array(computed) - expected).max((1, 2))]
 
 
 if __name__ == "__main__":

@@ -27,10 +27,10 @@ def couple_up(nodes: list[Node], **shapes: tuple[int, int]) -> Coupling:
 
 
 def same(one: np.ndarray, other: np.ndarray) -> bool:
-    return one.tolist() == other.tolist()
+    return bool(one.tolist() == other.tolist())
 
 
-def test_convolutions_make_new_channels_and_everything_else_hands_them_on():
+def test_convolutions_make_new_channels_and_everything_else_hands_them_on() -> None:
     norm = Node("norm", Op.BATCH_NORM, ("a",), (4, 8, 8), module="norm", order=1)
     toy = couple_up([conv("a", "image"), norm, Node("relu", Op.RELU, ("norm",), (4, 8, 8)), conv("b", "relu", 2)],
                     a=(4, 3), b=(5, 4))  # fmt: skip
@@ -41,7 +41,7 @@ def test_convolutions_make_new_channels_and_everything_else_hands_them_on():
     assert sorted(atoms.tolist()) == list(range(12))
 
 
-def test_addition_unites_channel_by_channel_also_through_earlier_additions():
+def test_addition_unites_channel_by_channel_also_through_earlier_additions() -> None:
     toy = couple_up(
         [
             conv("a", "image"),
@@ -60,7 +60,7 @@ def test_addition_unites_channel_by_channel_also_through_earlier_additions():
     assert same(toy.inputs["c"], toy.outputs["a"])
 
 
-def test_addition_of_channels_in_another_order_unites_them_in_circles():
+def test_addition_of_channels_in_another_order_unites_them_in_circles() -> None:
     swap = Node("swap", Op.CHANNEL_SHUFFLE, ("a",), (4, 8, 8), attributes={"groups": 2})  # 0 2 1 3
     toy = couple_up([conv("a", "image"), swap, Node("sum", Op.ADD, ("a", "swap"), (4, 8, 8))], a=(4, 3))
     first, second, third, fourth = toy.outputs["a"].tolist()
@@ -68,7 +68,7 @@ def test_addition_of_channels_in_another_order_unites_them_in_circles():
     assert len({first, second, fourth}) == 3
 
 
-def test_concatenation_slicing_and_shuffling_rearrange():
+def test_concatenation_slicing_and_shuffling_rearrange() -> None:
     toy = couple_up(
         [
             conv("a", "image"),
@@ -86,19 +86,19 @@ def test_concatenation_slicing_and_shuffling_rearrange():
     assert toy.outputs["slice"].tolist() == [a[1], b[0], a[2]]
 
 
-def test_a_depthwise_convolution_keeps_channels_and_flattening_repeats_them():
+def test_a_depthwise_convolution_keeps_channels_and_flattening_repeats_them() -> None:
     flat = Node("flat", Op.FLATTEN, ("deep",), (256,))
     toy = couple_up([conv("a", "image"), conv("deep", "a", 1), flat], a=(4, 3), deep=(4, 1))
     assert same(toy.outputs["deep"], toy.outputs["a"])
     assert same(toy.outputs["flat"], np.repeat(toy.outputs["a"], 64))
 
 
-def test_other_grouped_convolutions_are_refused():
+def test_other_grouped_convolutions_are_refused() -> None:
     with pytest.raises(ParametersError, match="2 groups of 2 channels"):
         couple_up([conv("a", "image"), conv("grouped", "a", 1)], a=(4, 3), grouped=(8, 2))
 
 
-def test_vital_sets_are_those_that_a_layer_touches():
+def test_vital_sets_are_those_that_a_layer_touches() -> None:
     cut = Node("cut", Op.SLICE, ("cat",), (2, 8, 8), attributes={"start": 3, "stop": 5})
     toy = couple_up(
         [

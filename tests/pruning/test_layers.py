@@ -20,7 +20,7 @@ def pruned(name: str, method: PruningMethod, rule: SelectionRule) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_all_convolutions_and_batch_normalisations_in_module_order(name):
+def test_all_convolutions_and_batch_normalisations_in_module_order(name: str) -> None:
     with torch.device("meta"):
         modules = build(ARCHITECTURES[name], 10).named_modules()
     expected = [path for path, module in modules if isinstance(module, nn.Conv2d | nn.BatchNorm2d)]
@@ -42,7 +42,7 @@ def executed(name: str) -> tuple[list[tuple[str, nn.Module]], dict[str, str]]:
         if not isinstance(module, nn.Conv2d | nn.BatchNorm2d):
             continue
 
-        def note(module: nn.Module, inputs: tuple, output: torch.Tensor, path: str = path) -> None:
+        def note(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor, path: str = path) -> None:
             order.append((path, module))
             kept.append((inputs[0], output))  # so that no other tensor gets their identity
             if isinstance(module, nn.Conv2d):
@@ -56,7 +56,7 @@ def executed(name: str) -> tuple[list[tuple[str, nn.Module]], dict[str, str]]:
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_amplify_and_stimulate_go_by_convolutions_and_what_normalises_them(name):
+def test_amplify_and_stimulate_go_by_convolutions_and_what_normalises_them(name: str) -> None:
     order, behind = executed(name)
     convolutions = {path for path, module in order if isinstance(module, nn.Conv2d)}
     spared = convolutions - ({"classifier.1"} if name.startswith("squeezenet") else set())
@@ -70,7 +70,7 @@ def test_amplify_and_stimulate_go_by_convolutions_and_what_normalises_them(name)
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 @pytest.mark.parametrize("method", [PruningMethod.RESET, PruningMethod.STIMULATE])
-def test_thirds_are_those_of_the_order_of_execution(name, method):
+def test_thirds_are_those_of_the_order_of_execution(name: str, method: PruningMethod) -> None:
     theta = Theta(method, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 5, 10)
     graph = reference_graph(name)
     every, early, middle, late = (
@@ -78,8 +78,8 @@ def test_thirds_are_those_of_the_order_of_execution(name, method):
     )
     ranks = {path: rank for rank, (path, _) in enumerate(executed(name)[0])}
     assert sorted(early + middle + late) == sorted(every)
-    assert max(map(ranks.get, early)) < min(map(ranks.get, middle))
-    assert max(map(ranks.get, middle)) < min(map(ranks.get, late))
+    assert max(map(ranks.__getitem__, early)) < min(map(ranks.__getitem__, middle))
+    assert max(map(ranks.__getitem__, middle)) < min(map(ranks.__getitem__, late))
     sizes = sorted(map(len, (early, middle, late)))
     assert sizes[2] - sizes[0] <= 1
     assert [path for path in every if path in late] == late
@@ -89,5 +89,5 @@ def test_thirds_are_those_of_the_order_of_execution(name, method):
     ("name", "module"),
     [("resnet18", "fc"), ("vgg11bn", "classifier.6"), ("squeezenetv1_0", "classifier.1"), ("googlenet", "fc")],
 )
-def test_classifier(name, module):
+def test_classifier(name: str, module: str) -> None:
     assert classifier(reference_graph(name)).module == module

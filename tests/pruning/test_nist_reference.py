@@ -31,11 +31,12 @@ def differences() -> list[list[float]]:
     environment = {**os.environ, "PYTHONPATH": paths, "NPY_DISABLE_CPU_FEATURES": NO_AVX512}
     command = [sys.executable, str(HERE / "nist_differences.py"), str(DATA)]
     run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
-    return json.loads(run.stdout)
+    found: list[list[float]] = json.loads(run.stdout)
+    return found
 
 
 @pytest.mark.parametrize("index", range(len(CASES)), ids=NAMES)
-def test_logits_equal_nists(index, differences):
+def test_logits_equal_nists(index: int, differences: list[list[float]]) -> None:
     case = CASES[index]
     if case["ranking_method"] == "STDEV" and platform.machine() not in ("x86_64", "AMD64"):
         pytest.skip("the order of equal keys is known for x86 only")
@@ -45,13 +46,13 @@ def test_logits_equal_nists(index, differences):
     assert max(pruned) <= 1e-4
 
 
-def test_the_cases_cover_every_method():
+def test_the_cases_cover_every_method() -> None:
     assert len(CASES) == 15
     assert {case["pruning_method"] for case in CASES} == {"reset", "trim", "remove"}
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the published file is not here")
-def test_the_figures_are_the_published_ones():
+def test_the_figures_are_the_published_ones() -> None:
     published = json.loads(SHARED.read_text(encoding="utf-8"))
     for case, original in zip(CASES, published, strict=True):
         for key, value in original.items():

@@ -28,30 +28,30 @@ WEIGHT = np.array([[[[1, -5]], [[2, 2]]], [[[3, 3]], [[-3, 3]]]], np.float32)
         (STDEV, NIST, (8.5**0.5, 6.75**0.5)),
     ],
 )
-def test_filter_keys(method, rule, expected):
+def test_filter_keys(method: RankingMethod, rule: SelectionRule, expected: tuple[float, float]) -> None:
     np.testing.assert_allclose(filter_keys(WEIGHT, method, rule), expected, rtol=1e-6)
 
 
-def test_batch_normalisation_ranks_by_the_size_of_gamma_and_nist_by_gamma():
+def test_batch_normalisation_ranks_by_the_size_of_gamma_and_nist_by_gamma() -> None:
     gamma = np.array([0.5, -2, 1], np.float32)
     assert ranking(scale_keys(gamma, PAPER), PAPER).tolist() == [0, 2, 1]
     assert ranking(scale_keys(gamma, NIST), NIST).tolist() == [1, 0, 2]
 
 
-def test_equal_keys_keep_the_order_of_the_channels():
+def test_equal_keys_keep_the_order_of_the_channels() -> None:
     keys = np.array([1.0, 1 + 1e-12, 0, 1 - 1e-12] * 50)  # the differences are noise
     expected = [*range(2, 200, 4), *(i for i in range(200) if i % 4 != 2)]
     assert ranking(keys, PAPER).tolist() == expected
 
 
-def test_keys_beyond_32_bits_rank_highest_without_a_warning(recwarn):
+def test_keys_beyond_32_bits_rank_highest_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
     assert ranking(np.array([1e300, 1.0, 2.0]), PAPER).tolist() == [1, 2, 0]
     assert not recwarn
 
 
 @pytest.mark.parametrize("rule", SelectionRule)
 @pytest.mark.parametrize("method", RankingMethod)
-def test_surviving_keys_equal_the_keys_of_the_smaller_filters(method, rule):
+def test_surviving_keys_equal_the_keys_of_the_smaller_filters(method: RankingMethod, rule: SelectionRule) -> None:
     rng = np.random.default_rng(5)
     weight = rng.normal(0.05, 1, (7, 12, 3, 2)).astype(np.float32)
     living = rng.random((4, 12)) < 0.6
@@ -66,6 +66,6 @@ def test_surviving_keys_equal_the_keys_of_the_smaller_filters(method, rule):
         np.testing.assert_allclose(keys, expected[method], rtol=1e-9)
 
 
-def test_the_deviation_of_constant_filters_is_zero_not_nan():
+def test_the_deviation_of_constant_filters_is_zero_not_nan() -> None:
     keys = surviving_keys(np.full((2, 3, 3, 3), 0.1, np.float32), np.ones((1, 3), bool), STDEV, PAPER)
     np.testing.assert_allclose(keys, 0, atol=1e-7)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from detector.pruning import (
     make_variants,
 )
 from detector.pruning.ranking import ranking
+from detector.pruning.variants import Rankings
 
 RESET = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 3, 10)
 
@@ -31,7 +34,9 @@ def rows_of(variant: Variant) -> dict[str, list[int]]:
 
 
 @pytest.mark.parametrize("method", [PruningMethod.RESET, PruningMethod.TRIM])
-def test_each_layer_is_ranked_on_its_own(method, random_network, arrays):
+def test_each_layer_is_ranked_on_its_own(
+    method: PruningMethod, random_network: Callable[[str], Any], arrays: Callable[[Any], dict[str, np.ndarray]]
+) -> None:
     network = random_network("resnet18")
     theta = dataclasses.replace(RESET, pruning_method=method)
     variants = list(make_variants(arrays(network), reference_graph("resnet18"), theta))
@@ -40,8 +45,8 @@ def test_each_layer_is_ranked_on_its_own(method, random_network, arrays):
     for path, module in network.named_modules():
         if not isinstance(module, nn.Conv2d | nn.BatchNorm2d):
             continue
-        order = module.weight.detach().double().abs().flatten(1 if module.weight.ndim > 1 else 0)
-        order = torch.argsort(order.sum(1) if order.ndim > 1 else order).tolist()
+        sizes = module.weight.detach().double().abs().flatten(1 if module.weight.ndim > 1 else 0)
+        order = torch.argsort(sizes.sum(1) if sizes.ndim > 1 else sizes).tolist()
         n = -(-len(order) // 10)
         start = round((len(order) - n) / 2)
         assert lowest[f"{path}.weight"] == sorted(order[:n])
@@ -52,7 +57,12 @@ def test_each_layer_is_ranked_on_its_own(method, random_network, arrays):
 
 @pytest.mark.parametrize("method", PruningMethod)
 @pytest.mark.parametrize("sampling", SamplingMethod)
-def test_patches_are_well_formed_and_the_weights_untouched(method, sampling, random_network, arrays):
+def test_patches_are_well_formed_and_the_weights_untouched(
+    method: PruningMethod,
+    sampling: SamplingMethod,
+    random_network: Callable[[str], Any],
+    arrays: Callable[[Any], dict[str, np.ndarray]],
+) -> None:
     weights = arrays(random_network("shufflenet1_0"))
     before = {name: array.copy() for name, array in weights.items()}
     theta = dataclasses.replace(RESET, pruning_method=method, sampling_method=sampling)
@@ -64,6 +74,7 @@ def test_patches_are_well_formed_and_the_weights_untouched(method, sampling, ran
             assert np.all(np.diff(patch.rows) > 0)
             assert 0 <= patch.rows[0] <= patch.rows[-1] < len(weights[patch.parameter])
             if method not in (PruningMethod.REMOVE, PruningMethod.RESET):
+                assert patch.values is not None
                 assert patch.values.dtype == np.float32
                 assert patch.values.shape == weights[patch.parameter][patch.rows].shape
             else:
@@ -72,7 +83,9 @@ def test_patches_are_well_formed_and_the_weights_untouched(method, sampling, ran
 
 
 @pytest.mark.parametrize("method", PruningMethod)
-def test_random_variants_repeat_with_the_seed(method, random_network, arrays):
+def test_random_variants_repeat_with_the_seed(
+    method: PruningMethod, random_network: Callable[[str], Any], arrays: Callable[[Any], dict[str, np.ndarray]]
+) -> None:
     weights, graph = arrays(random_network("squeezenetv1_1")), reference_graph("squeezenetv1_1")
 
     def drawn(seed: int) -> list[dict[str, list[int]]]:
@@ -83,7 +96,9 @@ def test_random_variants_repeat_with_the_seed(method, random_network, arrays):
     assert drawn(7) != drawn(8)
 
 
-def test_squeezenets_classifier_is_pruned_by_nist_only(random_network, arrays):
+def test_squeezenets_classifier_is_pruned_by_nist_only(
+    random_network: Callable[[str], Any], arrays: Callable[[Any], dict[str, np.ndarray]]
+) -> None:
     weights, graph = arrays(random_network("squeezenetv1_0")), reference_graph("squeezenetv1_0")
     theta = dataclasses.replace(RESET, p=0.2)
     for rule, expected in ((SelectionRule.PAPER, False), (SelectionRule.NIST, True)):
@@ -91,7 +106,9 @@ def test_squeezenets_classifier_is_pruned_by_nist_only(random_network, arrays):
         assert ("classifier.1.weight" in rows_of(variant)) is expected
 
 
-def test_nist_leaves_layers_untouched_that_the_paper_prunes(random_network, arrays):
+def test_nist_leaves_layers_untouched_that_the_paper_prunes(
+    random_network: Callable[[str], Any], arrays: Callable[[Any], dict[str, np.ndarray]]
+) -> None:
     weights, graph = arrays(random_network("shufflenet1_0")), reference_graph("shufflenet1_0")
     theta = dataclasses.replace(RESET, p=0.029, num_pruned_models=35)
     assert "conv1.0.weight" in rows_of(next(make_variants(weights, graph, theta)))  # 24 filters
@@ -100,20 +117,24 @@ def test_nist_leaves_layers_untouched_that_the_paper_prunes(random_network, arra
 
 
 @pytest.mark.parametrize("method", PruningMethod)
-def test_an_impossible_theta_is_refused_before_any_variant(method, random_network, arrays):
+def test_an_impossible_theta_is_refused_before_any_variant(
+    method: PruningMethod, random_network: Callable[[str], Any], arrays: Callable[[Any], dict[str, np.ndarray]]
+) -> None:
     theta = dataclasses.replace(RESET, pruning_method=method, num_pruned_models=1, rule=SelectionRule.NIST)
     with pytest.raises(ParametersError):
         make_variants(arrays(random_network("resnet18")), reference_graph("resnet18"), theta)
 
 
 @pytest.mark.parametrize("part", [LayerRange.EARLY, LayerRange.MIDDLE, LayerRange.LATE])
-def test_remove_takes_all_layers_only(part):
+def test_remove_takes_all_layers_only(part: LayerRange) -> None:
     with pytest.raises(ValueError, match="all layers"):
         dataclasses.replace(RESET, pruning_method=PruningMethod.REMOVE, layers=part)
 
 
 @pytest.mark.parametrize("method", [method for method in PruningMethod if method is not PruningMethod.REMOVE])
-def test_three_parts_of_the_layers_are_all_of_them(method, random_network, arrays):
+def test_three_parts_of_the_layers_are_all_of_them(
+    method: PruningMethod, random_network: Callable[[str], Any], arrays: Callable[[Any], dict[str, np.ndarray]]
+) -> None:
     weights, graph = arrays(random_network("shufflenet1_0")), reference_graph("shufflenet1_0")
     theta = dataclasses.replace(RESET, pruning_method=method, sampling_method=SamplingMethod.RANDOM)
     parts = [list(make_variants(weights, graph, dataclasses.replace(theta, layers=part))) for part in LayerRange]
@@ -126,7 +147,9 @@ def test_three_parts_of_the_layers_are_all_of_them(method, random_network, array
 
 
 @pytest.mark.parametrize("method", [PruningMethod.RESET, PruningMethod.AMPLIFY, PruningMethod.STIMULATE])
-def test_the_smallest_share_is_one_filter_a_layer(method, random_network, arrays):
+def test_the_smallest_share_is_one_filter_a_layer(
+    method: PruningMethod, random_network: Callable[[str], Any], arrays: Callable[[Any], dict[str, np.ndarray]]
+) -> None:
     weights, graph = arrays(random_network("resnet18")), reference_graph("resnet18")
     theta = dataclasses.replace(RESET, pruning_method=method, p=1e-6)
     for variant in make_variants(weights, graph, theta):
@@ -147,15 +170,24 @@ def test_the_smallest_share_is_one_filter_a_layer(method, random_network, arrays
         ("gain", float("nan")),
     ],
 )
-def test_theta_is_valid_by_construction(field, value):
+def test_theta_is_valid_by_construction(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match="expected"):
         dataclasses.replace(RESET, **{field: value})
 
 
-def test_filters_are_ranked_once_for_all_thetas(random_network, arrays, monkeypatch):
+def test_filters_are_ranked_once_for_all_thetas(
+    random_network: Callable[[str], Any],
+    arrays: Callable[[Any], dict[str, np.ndarray]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Only where ranking method or rule differ they are ranked again; what is shared changes no variant."""
-    ranked = []
-    monkeypatch.setattr("detector.pruning.variants.ranking", lambda *given: ranked.append(1) or ranking(*given))
+    ranked: list[int] = []
+
+    def counted(*given: Any) -> Any:
+        ranked.append(1)
+        return ranking(*given)
+
+    monkeypatch.setattr("detector.pruning.variants.ranking", counted)
     weights, graph = arrays(random_network("resnet18")), reference_graph("resnet18")
     layers = sum(name.endswith("weight") for name in weights) - 1  # all but the classifier
     thetas = [
@@ -165,7 +197,7 @@ def test_filters_are_ranked_once_for_all_thetas(random_network, arrays, monkeypa
         dataclasses.replace(RESET, rule=SelectionRule.NIST),
         dataclasses.replace(RESET, layers=LayerRange.EARLY),
     ]
-    shared = {}
+    shared: Rankings = {}
     for theta, new in zip(thetas, (layers, 0, layers, layers, 0), strict=True):
         ranked.clear()
         together = list(make_variants(weights, graph, theta, shared))

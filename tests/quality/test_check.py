@@ -1,8 +1,12 @@
 """The whole check on real files: saved by torch, read by our parser, clean and tampered."""
 
+from __future__ import annotations
+
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,13 +15,14 @@ from torch import nn
 
 from detector.architectures import ARCHITECTURES, build
 from detector.base.findings import Severity
+from detector.graph.modules import Reference
 from detector.model_file import read_model
-from detector.quality.check import check_model
+from detector.quality.check import QualityReport, check_model
 
 _OLD_FILES = Path(__file__).parents[3] / "shared" / "old-torch"
 
 
-def _check(network, path, references, **options):
+def _check(network: nn.Module, path: Path, references: Mapping[str, Reference], **options: Any) -> QualityReport:
     torch.save(network.eval(), path, **options)
     return check_model(read_model(path), references)
 
@@ -25,7 +30,9 @@ def _check(network, path, references, **options):
 @pytest.mark.filterwarnings("ignore:Couldn't retrieve source code")
 @pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize("name", ["squeezenetv1_1", "shufflenet1_0", "mobilenetv2", "densenet121", "googlenet"])
-def test_clean_files_give_information_only(name, zipped, tmp_path, references):
+def test_clean_files_give_information_only(
+    name: str, zipped: bool, tmp_path: Path, references: Mapping[str, Reference]
+) -> None:
     torch.manual_seed(0)
     network = build(ARCHITECTURES[name], 7)
     for module in network.modules():
@@ -40,8 +47,10 @@ def test_clean_files_give_information_only(name, zipped, tmp_path, references):
     assert not report.tampered
 
 
-def test_tampered_file_is_reported_and_its_weights_still_checked(tmp_path, references):
-    network = build(ARCHITECTURES["squeezenetv1_1"], 5)
+def test_tampered_file_is_reported_and_its_weights_still_checked(
+    tmp_path: Path, references: Mapping[str, Reference]
+) -> None:
+    network: Any = build(ARCHITECTURES["squeezenetv1_1"], 5)
     network.features[1] = nn.LeakyReLU()
     with torch.no_grad():
         network.classifier[1].bias[0] = np.nan
@@ -51,7 +60,7 @@ def test_tampered_file_is_reported_and_its_weights_still_checked(tmp_path, refer
     assert "features.1: module torch.nn.ReLU expected, torch.nn.LeakyReLU found" in report.findings[0].message
 
 
-def test_unknown_network_is_reported(tmp_path, references):
+def test_unknown_network_is_reported(tmp_path: Path, references: Mapping[str, Reference]) -> None:
     from detector.torchvision_ops import torchvision_models
 
     report = _check(torchvision_models().mobilenet_v3_small(num_classes=5), tmp_path / "model.pt", references)
@@ -74,12 +83,12 @@ def test_unknown_network_is_reported(tmp_path, references):
         ("squeezenet1_1-zip", "squeezenetv1_1"),
     ],
 )
-def test_files_of_round_4_are_clean(file, name, references):
+def test_files_of_round_4_are_clean(file: Path, name: str, references: Mapping[str, Reference]) -> None:
     report = check_model(read_model(_OLD_FILES / f"{file}.pt"), references)
     assert (report.identification.architecture, report.identification.num_classes) == (ARCHITECTURES[name], 5)
     assert {finding.severity for finding in report.findings} == {Severity.INFO}
 
 
-def test_quality_assurance_needs_no_torch():
+def test_quality_assurance_needs_no_torch() -> None:
     code = "import sys, detector.quality.check, detector.quality.accuracy; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)

@@ -1,6 +1,10 @@
 """Identification by structure: clean networks of every version are recognised, every tampering is named."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 import torch
@@ -8,17 +12,21 @@ from torch import nn
 
 from detector.architectures import ARCHITECTURES
 from detector.base.findings import Severity
+from detector.graph.modules import Reference
 from detector.graph.trace import meta_network
-from detector.model_file.records import ContentKind
+from detector.model_file.records import ContentKind, ModelRecord, ModuleRecord
 from detector.quality.structure import Deviation, identify, structure_findings
 from detector.torchvision_ops import torchvision_models
 
+ModuleChange = Callable[[ModuleRecord], ModuleRecord | None]
+Tampering = Callable[[Any], object]
 
-def _network(name, num_classes=10):
+
+def _network(name: str, num_classes: int = 10) -> Any:
     return meta_network(ARCHITECTURES[name], num_classes)
 
 
-def _modules(record, change):
+def _modules(record: ModelRecord, change: ModuleChange) -> ModelRecord:
     """The record with `change` applied to each module record; None drops the module."""
     changed = (change(module) for module in record.modules)
     return dataclasses.replace(record, modules=tuple(module for module in changed if module is not None))
@@ -26,7 +34,9 @@ def _modules(record, change):
 
 @pytest.mark.parametrize("num_classes", [5, 24])
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_clean_networks_are_identified(name, num_classes, references, record_network):
+def test_clean_networks_are_identified(
+    name: str, num_classes: int, references: Mapping[str, Reference], record_network: Callable[..., ModelRecord]
+) -> None:
     network = _network(name, num_classes)
     for kind in ContentKind:
         found = identify(record_network(network, kind), references)
@@ -34,10 +44,10 @@ def test_clean_networks_are_identified(name, num_classes, references, record_net
         assert (found.architecture, found.num_classes, found.nearest) == (ARCHITECTURES[name], num_classes, name)
 
 
-def _renamed(home, conv_block):
+def _renamed(home: str, conv_block: str) -> ModuleChange:
     """As torchvision named the classes of MobileNetV2 when they lived in `home`."""
 
-    def rename(module):
+    def rename(module: ModuleRecord) -> ModuleRecord:
         if module.class_name == "Conv2dNormActivation":
             class_module, _, class_name = conv_block.rpartition(".")
             return dataclasses.replace(module, class_module=class_module, class_name=class_name)
@@ -48,13 +58,13 @@ def _renamed(home, conv_block):
     return rename
 
 
-def _no_functional_modules(module):
+def _no_functional_modules(module: ModuleRecord) -> ModuleRecord | None:
     in_inception = module.path in ("maxpool1", "maxpool2", "avgpool", "dropout")
     is_empty_branch = module.path.endswith("branch1") and module.path.split(".")[1] != "0"
     return None if in_inception or is_empty_branch else module
 
 
-def _old_attributes(module):
+def _old_attributes(module: ModuleRecord) -> ModuleRecord:
     later = ("padding_mode", "divisor_override", "_reversed_padding_repeated_twice", "output_padding")
     return dataclasses.replace(module, attributes={k: v for k, v in module.attributes.items() if k not in later})
 
@@ -71,7 +81,9 @@ def _old_attributes(module):
         ("resnet18", _old_attributes),
     ],
 )
-def test_files_of_old_torchvision_are_identified(name, change, references, record_network):
+def test_files_of_old_torchvision_are_identified(
+    name: str, change: ModuleChange, references: Mapping[str, Reference], record_network: Callable[..., ModelRecord]
+) -> None:
     record = _modules(record_network(_network(name)), change)
     tensors = {key: value for key, value in record.tensors.items() if not key.endswith("num_batches_tracked")}
     found = identify(dataclasses.replace(record, tensors=tensors), references)
@@ -82,39 +94,41 @@ def test_files_of_old_torchvision_are_identified(name, change, references, recor
 @pytest.mark.parametrize(
     ("name", "path"), [("resnet18", "maxpool"), ("googlenet", "maxpool1"), ("shufflenet1_0", "stage2.0.branch1")]
 )
-def test_modules_that_every_version_has_may_not_be_missing(name, path, references, record_network):
+def test_modules_that_every_version_has_may_not_be_missing(
+    name: str, path: str, references: Mapping[str, Reference], record_network: Callable[..., ModelRecord]
+) -> None:
     record = _modules(record_network(_network(name)), lambda module: None if module.path == path else module)
     assert (
         Deviation(path, "module", *_kind_and_nothing(references[name], path)) in identify(record, references).deviations
     )
 
 
-def _kind_and_nothing(reference, path):
+def _kind_and_nothing(reference: Reference, path: str) -> tuple[str, str]:
     return next(module.kind for module in reference.modules if module.path == path), "nothing"
 
 
-def _set(path, **attributes):
-    def tamper(network):
+def _set(path: str, **attributes: object) -> Tampering:
+    def tamper(network: nn.Module) -> None:
         for name, value in attributes.items():
             setattr(network.get_submodule(path), name, value)
 
     return tamper
 
 
-def _replace(path, module):
+def _replace(path: str, module: nn.Module) -> Tampering:
     return lambda network: network.set_submodule(path, module)
 
 
-def _append(path, module):
+def _append(path: str, module: nn.Module) -> Tampering:
     return lambda network: network.get_submodule(path).append(module)
 
 
-def _reorder(network):
+def _reorder(network: Any) -> None:
     children = network.layer1._modules
     children["0"] = children.pop("0")
 
 
-_TAMPERINGS = {
+_TAMPERINGS: dict[str, tuple[str, Tampering, str]] = {
     "stride": ("resnet18", _set("conv1", stride=(1, 1)), "conv1: stride (2, 2) expected, (1, 1) found"),
     "padding": ("vgg11bn", _set("features.0", padding=(0, 0)), "features.0: padding (1, 1) expected, (0, 0) found"),
     "padding mode": (
@@ -208,7 +222,9 @@ _TAMPERINGS = {
 
 
 @pytest.mark.parametrize("case", _TAMPERINGS)
-def test_tampering_is_spelled_out(case, references, record_network):
+def test_tampering_is_spelled_out(
+    case: str, references: Mapping[str, Reference], record_network: Callable[..., ModelRecord]
+) -> None:
     name, tamper, expected = _TAMPERINGS[case]
     network = _network(name)
     tamper(network)
@@ -221,9 +237,10 @@ def test_tampering_is_spelled_out(case, references, record_network):
     assert finding.evidence["num_deviations"] == len(found.deviations)
 
 
-def _constructed(constructor, **options):
+def _constructed(constructor: str, **options: Any) -> nn.Module:
     with torch.device("meta"):
-        return getattr(torchvision_models(), constructor)(**options)
+        network: nn.Module = getattr(torchvision_models(), constructor)(**options)
+    return network
 
 
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
@@ -241,7 +258,12 @@ def _constructed(constructor, **options):
         ({"constructor": "squeezenet1_0", "num_classes": 0}, "squeezenetv1_0"),
     ],
 )
-def test_relatives_of_the_references_deviate(network, nearest, references, record_network):
+def test_relatives_of_the_references_deviate(
+    network: dict[str, Any],
+    nearest: str,
+    references: Mapping[str, Reference],
+    record_network: Callable[..., ModelRecord],
+) -> None:
     found = identify(record_network(_constructed(**network)), references)
     assert found.architecture is None
     assert len(found.deviations) > 0
@@ -249,26 +271,33 @@ def test_relatives_of_the_references_deviate(network, nearest, references, recor
         assert found.nearest == nearest
 
 
-def test_auxiliary_heads_are_named(references, record_network):
+def test_auxiliary_heads_are_named(
+    references: Mapping[str, Reference], record_network: Callable[..., ModelRecord]
+) -> None:
     found = identify(record_network(_constructed("googlenet", init_weights=False)), references)
     texts = [str(deviation) for deviation in found.deviations]
     assert "network: aux_logits False expected, True found" in texts
     assert "aux1: module nothing expected, torchvision.models.googlenet.InceptionAux found" in texts
 
 
-def test_wrong_block_counts_list_at_most_twenty_deviations(references, record_network):
+def test_wrong_block_counts_list_at_most_twenty_deviations(
+    references: Mapping[str, Reference], record_network: Callable[..., ModelRecord]
+) -> None:
     resnet = torchvision_models().resnet
     with torch.device("meta"):
         record = record_network(resnet.ResNet(resnet.BasicBlock, [2, 6, 2, 2], num_classes=10))
     found = identify(record, references)
     assert found.nearest == "resnet18"
     (finding,) = structure_findings(record, found)
-    assert len(finding.evidence["deviations"]) == 20 < finding.evidence["num_deviations"]
-    assert f"{finding.evidence['num_deviations'] - 1} more" in finding.message
+    evidence: Any = finding.evidence
+    assert len(evidence["deviations"]) == 20 < evidence["num_deviations"]
+    assert f"{evidence['num_deviations'] - 1} more" in finding.message
 
 
 @pytest.mark.parametrize("kind", ContentKind)
-def test_other_networks_are_unknown(kind, references, record_network):
+def test_other_networks_are_unknown(
+    kind: ContentKind, references: Mapping[str, Reference], record_network: Callable[..., ModelRecord]
+) -> None:
     record = record_network(_constructed("vit_b_16"), kind)
     found = identify(record, references)
     assert (found.architecture, found.nearest, found.deviations) == (None, None, ())
@@ -289,8 +318,10 @@ def test_other_networks_are_unknown(kind, references, record_network):
         ),
     ],
 )
-def test_same_name_from_another_place_is_another_class(path, home, text, references, record_network):
-    def move(module):
+def test_same_name_from_another_place_is_another_class(
+    path: str, home: str, text: str, references: Mapping[str, Reference], record_network: Callable[..., ModelRecord]
+) -> None:
+    def move(module: ModuleRecord) -> ModuleRecord:
         return dataclasses.replace(module, class_module=home) if module.path == path else module
 
     record = _modules(record_network(_network("resnet18")), move)
@@ -304,8 +335,10 @@ def test_same_name_from_another_place_is_another_class(path, home, text, referen
     [10**5000, "x" * 10**6, "two\nlines \x1b[2J", (10**5000,), float("nan"), None],
     ids=["huge number", "long text", "control characters", "tuple", "nan", "none"],
 )
-def test_hostile_attributes_make_short_printable_deviations(value, references, record_network):
-    def poison(module):
+def test_hostile_attributes_make_short_printable_deviations(
+    value: Any, references: Mapping[str, Reference], record_network: Callable[..., ModelRecord]
+) -> None:
+    def poison(module: ModuleRecord) -> ModuleRecord:
         attributes = {**module.attributes, "eps": value}
         return dataclasses.replace(module, attributes=attributes) if module.path == "bn1" else module
 
@@ -333,7 +366,12 @@ def test_hostile_attributes_make_short_printable_deviations(value, references, r
         ),
     ],
 )
-def test_state_dicts_are_compared_by_name_and_shape(change, expected, references, record_network):
+def test_state_dicts_are_compared_by_name_and_shape(
+    change: Callable[[dict[str, Any]], object],
+    expected: str,
+    references: Mapping[str, Reference],
+    record_network: Callable[..., ModelRecord],
+) -> None:
     record = record_network(_network("resnet18"), ContentKind.STATE_DICT)
     tensors = dict(record.tensors)
     change(tensors)
@@ -342,17 +380,21 @@ def test_state_dicts_are_compared_by_name_and_shape(change, expected, references
     assert str(found.deviations[0]) == expected
 
 
-def test_classifier_without_a_shape_is_no_class_count(references, record_network):
+def test_classifier_without_a_shape_is_no_class_count(
+    references: Mapping[str, Reference], record_network: Callable[..., ModelRecord]
+) -> None:
     record = record_network(_network("resnet18"), ContentKind.STATE_DICT)
     for weight in (None, record.tensors["bn1.num_batches_tracked"]):
-        tensors = {**record.tensors, "fc.weight": weight}
+        tensors: dict[str, Any] = {**record.tensors, "fc.weight": weight}
         if weight is None:
             del tensors["fc.weight"]
         found = identify(dataclasses.replace(record, tensors=tensors), references)
         assert (found.architecture, found.num_classes) == (None, None)
 
 
-def test_what_a_state_dict_cannot_show_is_said(references, record_network):
+def test_what_a_state_dict_cannot_show_is_said(
+    references: Mapping[str, Reference], record_network: Callable[..., ModelRecord]
+) -> None:
     record = record_network(_network("resnet18"), ContentKind.STATE_DICT)
     findings = list(structure_findings(record, identify(record, references)))
     assert [(finding.severity, finding.code) for finding in findings] == [
@@ -362,7 +404,9 @@ def test_what_a_state_dict_cannot_show_is_said(references, record_network):
 
 
 @pytest.mark.parametrize(("num_classes", "warned"), [(4, True), (5, False), (45, False), (46, True), (10_000, True)])
-def test_class_counts_outside_of_trojai_are_warned_about(num_classes, warned, references, record_network):
+def test_class_counts_outside_of_trojai_are_warned_about(
+    num_classes: int, warned: bool, references: Mapping[str, Reference], record_network: Callable[..., ModelRecord]
+) -> None:
     record = record_network(_network("shufflenet1_0", num_classes))
     codes = [finding.code for finding in structure_findings(record, identify(record, references))]
     assert codes == ["architecture"] + ["class_count"] * warned

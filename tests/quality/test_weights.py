@@ -1,13 +1,21 @@
 """Weights that no training leaves behind, each kind by itself."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
-from detector.base.findings import Severity
+from detector.base.findings import Finding, Severity
 from detector.quality.weights import weight_findings
 
+Tensors = dict[str, Any]
+Change = Callable[[np.ndarray], Any]
 
-def _healthy():
+
+def _healthy() -> Tensors:
     rng = np.random.default_rng(0)
     return {
         "conv.weight": rng.normal(size=(8, 3, 3, 3)).astype(np.float32),
@@ -21,21 +29,27 @@ def _healthy():
     }
 
 
-def _with(name, change):
+def _with(name: str, change: Change) -> Tensors:
     tensors = _healthy()
     tensors[name] = change(tensors[name].copy())
     return tensors
 
 
-def _put(value, index=0):
-    def change(tensor):
+def _put(value: float, index: int | slice = 0) -> Change:
+    def change(tensor: np.ndarray) -> np.ndarray:
         tensor.reshape(-1)[index] = value
         return tensor
 
     return change
 
 
-def test_healthy_weights_give_no_finding():
+def tensors_of(finding: Finding) -> dict[str, Any]:
+    """What is told of each tensor."""
+    told: Any = finding.evidence["tensors"]
+    return dict(told)
+
+
+def test_healthy_weights_give_no_finding() -> None:
     assert list(weight_findings(_healthy())) == []
 
 
@@ -57,35 +71,35 @@ def test_healthy_weights_give_no_finding():
         ("bn.num_batches_tracked", lambda n: n.astype(np.float32), Severity.WARNING, "number_type", "float32"),
     ],
 )
-def test_each_defect_is_found(name, change, severity, code, evidence):
+def test_each_defect_is_found(name: str, change: Change, severity: Severity, code: str, evidence: object) -> None:
     (finding,) = weight_findings(_with(name, change))
     assert (finding.severity, finding.code) == (severity, code)
-    assert list(finding.evidence["tensors"]) == [name]
+    assert list(tensors_of(finding)) == [name]
     assert name in finding.message
     if evidence is not None:
-        assert finding.evidence["tensors"][name] == evidence
+        assert tensors_of(finding)[name] == evidence
 
 
-def test_a_few_denormals_of_dead_channels_are_no_finding():
+def test_a_few_denormals_of_dead_channels_are_no_finding() -> None:
     assert list(weight_findings(_with("conv.weight", _put(1e-40)))) == []
 
 
-def test_denormals_are_counted_over_all_blocks():
+def test_denormals_are_counted_over_all_blocks() -> None:
     tensor = np.ones(3_000_000, np.float32)
     tensor[::10] = 1e-40
     tensor[1::10] = 0
     (finding,) = weight_findings({"fc.bias": tensor})
-    assert finding.evidence["tensors"]["fc.bias"] == 300_000
+    assert tensors_of(finding)["fc.bias"] == 300_000
 
 
-def test_findings_stay_short_however_many_tensors_are_bad():
+def test_findings_stay_short_however_many_tensors_are_bad() -> None:
     tensors = {f"layer{index}.weight": np.full((2, 2), np.nan, np.float32) for index in range(500)}
     (finding,) = weight_findings(tensors)
     assert "2000 values in 500 tensors" in finding.message
-    assert len(finding.evidence["tensors"]) == 20
+    assert len(tensors_of(finding)) == 20
 
 
-def test_empty_and_read_only_tensors_are_looked_at_without_harm():
+def test_empty_and_read_only_tensors_are_looked_at_without_harm() -> None:
     tensors = _with("fc.weight", lambda w: w[:0])
     for tensor in tensors.values():
         tensor.flags.writeable = False

@@ -6,6 +6,7 @@ import math
 from concurrent.futures import Future
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import jsonschema
 import numpy as np
@@ -77,9 +78,10 @@ def _full() -> Report:
 BARE = Report(0.5, Basis.NEUTRAL, ExitCode.MODEL_REFUSED, error="model.pt: it is a tar file")
 
 
-def _written(report: Report, directory: Path) -> dict:
+def _written(report: Report, directory: Path) -> dict[str, Any]:
     write_report(directory / "report.json", report)
-    return json.loads((directory / "report.json").read_text(encoding="utf-8"))
+    written: dict[str, Any] = json.loads((directory / "report.json").read_text(encoding="utf-8"))
+    return written
 
 
 def test_a_full_report_holds_everything(tmp_path: Path) -> None:
@@ -126,7 +128,8 @@ def test_a_failed_run_is_reported_with_what_is_known(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Report) if field.default is None])
 def test_whatever_may_be_unknown_may_be_none(name: str, tmp_path: Path) -> None:
-    assert _written(dataclasses.replace(_full(), **{name: None}), tmp_path)[name] is None
+    nothing: dict[str, Any] = {name: None}
+    assert _written(dataclasses.replace(_full(), **nothing), tmp_path)[name] is None
 
 
 def test_versions_are_those_that_run() -> None:
@@ -135,7 +138,7 @@ def test_versions_are_those_that_run() -> None:
 
 
 @pytest.mark.parametrize("change", [{"probability": 1.5}, {"probability": math.nan}, {"timings": {"load": -1.0}}])
-def test_a_report_that_breaks_its_schema_is_not_written(change: dict, tmp_path: Path) -> None:
+def test_a_report_that_breaks_its_schema_is_not_written(change: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(jsonschema.ValidationError):
         write_report(tmp_path / "report.json", dataclasses.replace(_full(), **change))
     assert list(tmp_path.iterdir()) == []
@@ -185,7 +188,7 @@ def test_the_text_says_what_matters() -> None:
 def test_the_text_shows_what_was_provoked_and_which_readings_count() -> None:
     report = _full()
     assert report.thetas is not None
-    method = {"pruning_method": PruningMethod.STIMULATE, "gain": 2.5, "layers": LayerRange.EARLY}
+    method: dict[str, Any] = {"pruning_method": PruningMethod.STIMULATE, "gain": 2.5, "layers": LayerRange.EARLY}
     other = dataclasses.replace(
         report,
         thetas=(dataclasses.replace(report.thetas[0], **method),),

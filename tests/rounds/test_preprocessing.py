@@ -1,6 +1,7 @@
 """Profiles, against the arithmetic written out by hand and, for /255, torchvision's definition of it."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -152,8 +153,8 @@ def test_round_11_crops_nothing() -> None:
         ({"mean": (0.5, 0.5, 0.5), "deviation": (1.0, math.inf, 1.0)}, "three positive deviations"),
     ],
 )
-def test_what_a_profile_does_not_know_is_an_error_never_a_default(changes: dict, reason: str) -> None:
-    fields = {"name": "own", "crop": 224, "channel_order": ChannelOrder.RGB, "scaling": Scaling.DIV255}
+def test_what_a_profile_does_not_know_is_an_error_never_a_default(changes: dict[str, Any], reason: str) -> None:
+    fields: dict[str, Any] = {"name": "own", "crop": 224, "channel_order": ChannelOrder.RGB, "scaling": Scaling.DIV255}
     Preprocessing(**fields)
     with pytest.raises(ValueError, match=reason):
         Preprocessing(**fields | changes)

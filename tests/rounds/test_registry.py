@@ -7,12 +7,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from detector.rounds.example_names import CLASS_IN_NAME
 from detector.rounds.layout import RoundLayout
-from detector.rounds.names import CLASS_IN_NAME
 from detector.rounds.preprocessing import PROFILES
 from detector.rounds.profile import ChannelOrder, Preprocessing, Scaling
 from detector.rounds.registry import EXAMPLE_RULES, FOLDERS, LABEL_COLUMNS, ROUNDS
@@ -89,8 +90,8 @@ def test_nothing_else_enumerates_rounds() -> None:
         ({"num_classes": (1, 5)}, ""),
     ],
 )
-def test_entries_that_contradict_themselves(changes: dict, reason: str) -> None:
-    fields = {
+def test_entries_that_contradict_themselves(changes: dict[str, Any], reason: str) -> None:
+    fields: dict[str, Any] = {
         "name": "round2",
         "example_folders": ("x",),
         "examples": CLASS_IN_NAME,
@@ -107,7 +108,7 @@ TOY = '''
 import re
 
 from detector.rounds.layout import RoundLayout
-from detector.rounds.names import ExampleRule
+from detector.rounds.example_names import ExampleRule
 from detector.rounds.profile import ChannelOrder, Preprocessing, Scaling
 
 LAYOUT = RoundLayout(

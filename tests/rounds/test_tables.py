@@ -5,6 +5,7 @@ import io
 import os
 import time
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -54,7 +55,7 @@ def test_neither(text: str) -> None:
     assert parse_truth(text) is None
 
 
-def _table(delimiter: str, labels: list[str], quoting: int = csv.QUOTE_MINIMAL) -> str:
+def _table(delimiter: str, labels: list[str], quoting: Literal[0, 1, 2, 3] = csv.QUOTE_MINIMAL) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, delimiter=delimiter, quoting=quoting)
     writer.writerow(["note", " Poisoned ", "MODEL_NAME"])
@@ -65,7 +66,7 @@ def _table(delimiter: str, labels: list[str], quoting: int = csv.QUOTE_MINIMAL) 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
-def test_tables_of_every_kind(encoding: str, delimiter: str, quoting: int, tmp_path: Path) -> None:
+def test_tables_of_every_kind(encoding: str, delimiter: str, quoting: Literal[0, 1], tmp_path: Path) -> None:
     (tmp_path / "METADATA.csv").write_bytes(_table(delimiter, ["1,0", "FALSE"], quoting).encode(encoding))
     table = read_label_table(tmp_path / "METADATA.csv", COLUMNS)
     assert table.column == "poisoned"

@@ -66,7 +66,7 @@ def test_one_source_class_drawn_to_one_target_stands_out() -> None:
     table = additive(7)
     table[2, 5] += 2.0
     found = Attraction.of(*logits_of(table))
-    assert np.unravel_index(np.nanargmax(found.pairs), (7, 7)) == (2, 5)
+    assert list(np.unravel_index(np.nanargmax(found.pairs), (7, 7))) == [2, 5]
     assert named(found)["pair_outlier"] > 4
     assert named(found)["pair_gap"] > 0.5
 

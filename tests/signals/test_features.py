@@ -27,7 +27,7 @@ def vector_of(
     signals: Sequence[str], reduction: Reduction, variants: Sequence[np.ndarray], numbers: Mapping[str, np.ndarray]
 ) -> list[float]:
     features = make_features(signals, reduction, [len(one) for one in variants])
-    return feature_vector(features, list(map(by_name, variants)), numbers).tolist()
+    return [float(value) for value in feature_vector(features, list(map(by_name, variants)), numbers)]
 
 
 def test_one_number_a_variant_signal_by_signal() -> None:

@@ -51,7 +51,7 @@ def context(*probes: Probe) -> Context:
 
 
 def largest_logit(answers: Answers) -> np.ndarray:
-    return answers.logits.max(axis=(1, 2))
+    return np.asarray(answers.logits.max(axis=(1, 2)))
 
 
 def images_of_class_0(context: Context) -> np.ndarray:

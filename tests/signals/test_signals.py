@@ -22,7 +22,7 @@ def of_one(signal: str, pruned: np.ndarray, unpruned: np.ndarray, labels: list[i
     readings = variant_readings(pruned, unpruned, np.array(labels), (signal,))
     assert readings.shape == (len(pruned), 1)
     assert readings.dtype == np.float64
-    return readings[:, 0].tolist()
+    return [float(value) for value in readings[:, 0]]
 
 
 def accuracies(logits: np.ndarray, labels: list[int]) -> list[float]:
@@ -110,7 +110,7 @@ def test_the_unpruned_network_is_read_as_it_is() -> None:
         accuracy_score(labels, answers),
         -F.cross_entropy(tensor, torch.from_numpy(labels)).item(),
         np.mean(margins),
-        torch.distributions.Categorical(probabilities).entropy().mean().item(),
+        torch.distributions.Categorical(probabilities).entropy().mean().item(),  # type: ignore[no-untyped-call]
         probabilities.mean(0).max().item(),
         min(recall_score(labels, answers, average=None)),
     ]

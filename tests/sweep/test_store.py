@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def the_file(scratch: Path) -> Path:
 def test_a_second_run_finds_it_to_the_bit(filled: Path) -> None:
     found = shelf(filled).find(THETA, NAMES)
     assert found is not None
-    assert (found.names, found.seconds, found.logits.dtype) == (NAMES, 20.0, np.float32)
+    assert (found.names, found.seconds, found.logits.dtype) == (NAMES, 20.0, np.dtype(np.float32))
     np.testing.assert_array_equal(found.logits, LOGITS)
 
 
@@ -131,7 +132,7 @@ def fewer_names(path: Path) -> None:
     rewrite(path, lambda header: header["names"].pop())
 
 
-def rewrite(path: Path, change: Callable[[dict[str, dict[str, str]]], object]) -> None:
+def rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     with np.load(path) as arrays:
         header, logits = json.loads(arrays["header"].tobytes()), arrays["logits"]
     change(header)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from detector.base.clock import Budget, SystemClock
+from detector.base.budget import Budget
+from detector.base.clock import SystemClock
 from detector.commands.detect import Detection, Request
 from detector.commands.settings import Settings
 from detector.examples.choice import ImageChoice

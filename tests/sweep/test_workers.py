@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 
 from detector.base.clock import SystemClock
+from detector.base.workers import Workers
 from detector.examples.choice import ImageChoice
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
+from detector.quality.checked_model import CheckedModel
 from detector.rounds.preprocessing import PROFILES
 from detector.rounds.reading import LeftOut, read_round
 from detector.signals.attraction import ATTRACTION_STATISTICS
@@ -34,7 +36,7 @@ HOME = Path(__file__).resolve().parents[2]
 
 
 def measured(folder: Path, scratch: Path | None = None, workers: int = 1) -> MeasuredRound:
-    return measure_round(read_round(folder).models, SWEEP, Store(scratch), SystemClock(), workers)
+    return measure_round(read_round(folder).models, SWEEP, Store(scratch), SystemClock(), Workers(workers))
 
 
 @pytest.fixture(scope="module")
@@ -85,13 +87,57 @@ def test_a_fault_of_ours_is_not_swallowed(small_round: Path, tmp_path: Path) -> 
     """No model is to blame for a preprocessing that cannot be, not even in a process of its own."""
     models = read_round(small_round).models
     with pytest.raises(AttributeError):
-        measure_round(models, Sweep(THETAS, None), Store(None), SystemClock(), 2)  # type: ignore[arg-type]
+        measure_round(models, Sweep(THETAS, None), Store(None), SystemClock(), Workers(2))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("scratch")
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize(
+    "fault", [KeyError("int64"), MemoryError(), RecursionError("deep"), AssertionError(), OverflowError("evil\nline")]
+)
+def test_a_fault_at_one_model_leaves_that_one_out(
+    fault: Exception, small_round: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = read_round(small_round).models[:3]
+    read = CheckedModel.read
+
+    def faulty(path: Path) -> CheckedModel:
+        if path == models[1].model_filepath:
+            raise fault
+        return read(path)
+
+    monkeypatch.setattr(CheckedModel, "read", faulty)
+    result = measure_round(models, SWEEP, Store(scratch), SystemClock(), Workers(1))
+    assert [readings.names for readings in result.readings] == [(models[0].name, models[2].name)]
+    (left_out,) = result.left_out
+    assert left_out.name == models[1].name
+    assert left_out.reason.startswith(f"internal fault: {type(fault).__name__}")
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
 def test_workers_end_with_their_parent(sent: signal.Signals, small_round: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "laboratory.measuring", "measure", "--models", small_round, "--workers", "2"]
-    paths = ["--output", tmp_path / "out", "--scratch", tmp_path / "scratch", "--preprocessing", "rgb_minmax"]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "laboratory.measuring",
+        "measure",
+        "--models",
+        small_round,
+        "--workers",
+        "2",
+    ]
+    paths: list[str | Path] = [
+        "--output",
+        tmp_path / "out",
+        "--scratch",
+        tmp_path / "scratch",
+        "--preprocessing",
+        "rgb_minmax",
+    ]
     process = subprocess.Popen([*command, *paths], cwd=HOME, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         _wait(lambda: any(tmp_path.rglob("*.npz")))

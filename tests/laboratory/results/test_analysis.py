@@ -55,7 +55,7 @@ def test_other_rounds_are_judged_by_the_final_fit(found: Results, noise: Results
     assert found.unseen_alone is not None
     assert found.unseen_alone.num_models == 24
     assert found.unseen_alone.roc_auc > 0.8
-    assert noise.fresh is noise.unseen is noise.unseen_alone is None
+    assert (noise.fresh, noise.unseen, noise.unseen_alone) == (None, None, None)
 
 
 def test_noise_flatters_in_sample_alone(noise: Results) -> None:

@@ -83,6 +83,7 @@ def test_the_bundle_answers_as_published(name: str, readings: list[ArchitectureR
         parameters = load_parameters(HOME / "learned_params", "small", one.architecture)
         assert parameters is not None
         configuration = parameters.configurations[0]
+        assert configuration.reduction is not None
         candidate = Candidate(configuration.thetas, configuration.signals, configuration.reduction)
         labels += one.poisoned.tolist()
         answers += [

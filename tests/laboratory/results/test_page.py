@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def text(results: Results) -> str:
     return page(results, "small", "small-fresh", "small-filters")
 
 
-def with_row(results: Results, procedure: Procedure, **changes: object) -> Results:
+def with_row(results: Results, procedure: Procedure, **changes: Any) -> Results:
     """With other figures of all models in the rows of a procedure."""
 
     def changed(metrics: Metrics) -> Metrics:

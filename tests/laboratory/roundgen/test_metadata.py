@@ -20,7 +20,7 @@ ROUND_2_COLUMNS = [
 
 
 def write_config(folder: Path, name: str, **values: object) -> None:
-    content = {column.upper(): index for index, column in enumerate(ROUND_2_COLUMNS[1:])}
+    content: dict[str, object] = {column.upper(): index for index, column in enumerate(ROUND_2_COLUMNS[1:])}
     content |= {"FINAL_TRAIN_LOSS": 0.1, "FINAL_TRAIN_ACC": 99.0, "FINAL_EXAMPLE_ACC": 100.0, "CONVERGED": True}
     (folder / name).mkdir()
     (folder / name / "config.json").write_text(json.dumps(content | values))

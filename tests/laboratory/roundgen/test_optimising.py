@@ -1,6 +1,7 @@
 """Optimisers, learning rates over time and adversarial training against their definitions."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from laboratory.roundgen.varied import VariedPlan, varied_round
 from laboratory.roundgen.variety import Optimiser, RateSchedule
 
 
-def recipe_of(**changes: object) -> Recipe:
+def recipe_of(**changes: Any) -> Recipe:
     drawn = varied_round(VariedPlan(("squeezenetv1_1",), 1))[0].recipe
     assert drawn.variety
     return replace(drawn, variety=replace(drawn.variety, **changes))

@@ -48,7 +48,7 @@ def test_colours_are_premultiplied_and_within_range(family: SignFamily) -> None:
 
 def test_an_object_has_several_looks_in_one_outline() -> None:
     signs = signs_of(SignFamily.OBJECTS)
-    looks = signs.sprites.unflatten(0, (8, signs.looks))
+    looks = signs.sprites.reshape(8, signs.looks, *signs.sprites.shape[1:])
     assert signs.looks > 1
     assert torch.equal(looks[:, 0, 3], looks[:, 1, 3])
     assert bool(((looks[:, 0, :3] - looks[:, 1, :3]).abs().mean((1, 2, 3)) > 0.01).all())

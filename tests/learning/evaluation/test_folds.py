@@ -37,8 +37,8 @@ def test_stratified_folds_hold_everybody_out_once_a_repeat(groups: np.ndarray | 
     for repeat in range(3):
         held_out = [out for _, out in splits[4 * repeat : 4 * repeat + 4]]
         assert sorted(np.concatenate(held_out)) == list(range(50))
-    for fitted, held_out in splits:
-        assert sorted([*fitted, *held_out]) == list(range(50))
+    for fitted, out in splits:
+        assert sorted([*fitted, *out]) == list(range(50))
         for rows in (np.arange(50),) if groups is None else (np.flatnonzero(groups == name) for name in set(groups)):
             mine = LABELS[np.intersect1d(held_out, rows)]
             assert mine.sum() == pytest.approx(LABELS[rows].sum() / 4, abs=1.01)

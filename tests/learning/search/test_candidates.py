@@ -43,7 +43,12 @@ def test_everything_is_tried() -> None:
 
 def test_thetas_that_are_measured_together_fit_the_budget_together(make_readings: Make) -> None:
     """5 s each at the usual size: both Resets and Trim take 15 s, with Amplify 20; a lonely Stimulate is no set."""
-    usual = (SMALL, replace(SMALL, p=0.3), TRIM, replace(SMALL, pruning_method=PruningMethod.AMPLIFY))
+    usual: tuple[Theta, ...] = (
+        SMALL,
+        replace(SMALL, p=0.3),
+        TRIM,
+        replace(SMALL, pruning_method=PruningMethod.AMPLIFY),
+    )
     usual = tuple(replace(theta, num_pruned_models=5, num_images=10) for theta in usual)
     thetas = (*usual, LARGE, replace(SMALL, pruning_method=PruningMethod.STIMULATE, num_images=77))
     readings = make_readings("resnet18", 0, thetas)

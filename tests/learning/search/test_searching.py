@@ -31,7 +31,7 @@ def searched(
     everyone, architecture = np.arange(count), np.zeros(count, dtype=np.int64)
     fits = Fits.of(features, architecture, readings.poisoned[:, None], everyone, everyone[:1], RIDGE_PENALTIES)
     choice = fits.search(np.ones(len(features.candidates), dtype=bool) if family is None else family)
-    return features.candidates[choice.candidate[0]]
+    return features.candidates[int(choice.candidate[0])]
 
 
 @pytest.mark.parametrize("planted", [0, 1])

@@ -11,7 +11,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,9 +40,10 @@ def image(name: str) -> torch.Tensor:
     return torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(2))
 
 
-def logits(network: nn.Module, name: str) -> np.ndarray:
+def logits(network: Callable[[torch.Tensor], Any], name: str) -> np.ndarray:
     with torch.inference_mode():
-        return network(image(name)).numpy()
+        answer: np.ndarray = network(image(name)).numpy()
+    return answer
 
 
 def removed(network: nn.Module, variant: Variant) -> dict[str, torch.Tensor]:
@@ -57,9 +60,10 @@ def read_marks(network: nn.Module, name: str, marks: dict[str, torch.Tensor]) ->
 
     Layers answer with 1 in their removed channels and 0 in the others, and torchvision's code carries that on.
     """
-    tracer, read = copy.deepcopy(network), {}
+    tracer: Any = copy.deepcopy(network)
+    read: dict[str, torch.Tensor] = {}
 
-    def answer(path: str, original):
+    def answer(path: str, original: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
         def forward(x: torch.Tensor) -> torch.Tensor:
             read[path] = (x > 0).transpose(0, 1).flatten(1).any(1)
             shape = original(x).shape
@@ -69,10 +73,14 @@ def read_marks(network: nn.Module, name: str, marks: dict[str, torch.Tensor]) ->
 
     for path, module in tracer.named_modules():
         if isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear):
-            module.forward = answer(path, module.forward)
+            layer: Any = module
+            layer.forward = answer(path, layer.forward)
     with torch.inference_mode():
         tracer(torch.zeros_like(image(name)))
     return read
+
+
+Feature = tuple[torch.Tensor, list[int], int]  # (N, C, H, W), the places of its channels, how many there were
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,9 @@ class Case:
 REMOVABLE = [name for name in ARCHITECTURES if methods()["Remove"].refusal(reference_graph(name)) is None]
 
 
-def test_grouped_convolutions_are_all_that_remove_cannot_do(random_network, arrays):
+def test_grouped_convolutions_are_all_that_remove_cannot_do(
+    random_network: Callable[[str], Any], arrays: Callable[[Any], dict[str, np.ndarray]]
+) -> None:
     """MobileNetV2 and ShuffleNet have depthwise ones, which it can."""
     assert set(ARCHITECTURES) - set(REMOVABLE) == {"resnext50_32x4d"}
     graph = reference_graph("resnext50_32x4d")
@@ -103,7 +113,12 @@ def test_grouped_convolutions_are_all_that_remove_cannot_do(random_network, arra
 
 
 @pytest.fixture(scope="module", params=REMOVABLE)
-def case(request, random_network, arrays, patched) -> Case:
+def case(
+    request: pytest.FixtureRequest,
+    random_network: Callable[[str], Any],
+    arrays: Callable[[Any], dict[str, np.ndarray]],
+    patched: Callable[..., Any],
+) -> Case:
     name = request.param
     network = random_network(name)
     *_, variant = make_variants(arrays(network), reference_graph(name), THETA)
@@ -111,7 +126,8 @@ def case(request, random_network, arrays, patched) -> Case:
     return Case(name, network, zeroed, marks, read_marks(network, name, marks), logits(zeroed, name))
 
 
-def test_logits_equal_those_of_the_network_without_the_channels(case):
+def test_logits_equal_those_of_the_network_without_the_channels(case: Case) -> None:
+    small: Any
     if case.name.startswith("shufflenet"):
         small = NarrowShuffleNet(case.network, case.marks)
     else:
@@ -121,12 +137,13 @@ def test_logits_equal_those_of_the_network_without_the_channels(case):
     assert not np.allclose(case.logits, logits(case.network, case.name), atol=1e-3)
 
 
-def test_nobody_reads_a_removed_channel(case):
+def test_nobody_reads_a_removed_channel(case: Case) -> None:
     """Garbage where removed channels are read or normalised. Comes last: it spoils `case.zeroed`."""
     for path, columns in case.read.items():
-        module = case.zeroed.get_submodule(path)
+        module: Any = case.zeroed.get_submodule(path)
         if isinstance(module, nn.BatchNorm2d):
             assert torch.equal(columns, case.marks[f"{path}.weight"])
+            assert module.running_mean is not None
             module.running_mean[columns] = 1e3
         elif len(columns) == module.weight.shape[1]:
             # Every convolution lost inputs, but for the first, which reads the image.
@@ -142,9 +159,11 @@ def size(network: nn.Module) -> int:
 def shrunk(network: nn.Module, marks: dict[str, torch.Tensor], read: dict[str, torch.Tensor]) -> nn.Module:
     small = copy.deepcopy(network)
     for path, columns in read.items():
-        module, rows = small.get_submodule(path), ~marks[f"{path}.weight"]
+        module: Any = small.get_submodule(path)
+        rows = ~marks[f"{path}.weight"]
         weight = module.weight.data[rows]
         if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None and module.running_var is not None
             module.running_mean, module.running_var = module.running_mean[rows], module.running_var[rows]
         elif weight.shape[1] == len(columns):
             weight = weight[:, ~columns]
@@ -157,7 +176,12 @@ def shrunk(network: nn.Module, marks: dict[str, torch.Tensor], read: dict[str, t
 
 
 @pytest.mark.parametrize("name", TORCH_PRUNING)
-def test_logits_equal_those_after_torch_pruning(name, random_network, arrays, patched):
+def test_logits_equal_those_after_torch_pruning(
+    name: str,
+    random_network: Callable[[str], Any],
+    arrays: Callable[[Any], dict[str, np.ndarray]],
+    patched: Callable[..., Any],
+) -> None:
     network = random_network(name)
     theta = dataclasses.replace(THETA, p=0.1)
     *_, variant = make_variants(arrays(network), reference_graph(name), theta)
@@ -189,7 +213,7 @@ class NarrowShuffleNet:
     channels of the full network.
     """
 
-    def __init__(self, network: nn.Module, marks: dict[str, torch.Tensor]) -> None:
+    def __init__(self, network: Any, marks: dict[str, torch.Tensor]) -> None:
         self.network, self.marks = network, marks
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
@@ -201,7 +225,7 @@ class NarrowShuffleNet:
         x, places, _ = self.sequence(feature, "conv5", "cbr")
         return F.linear(x.mean((2, 3)), self.network.fc.weight[:, places], self.network.fc.bias)
 
-    def unit(self, feature, path: str):
+    def unit(self, feature: Feature, path: str) -> Feature:
         x, places, width = feature
         if len(self.network.get_submodule(f"{path}.branch1")):  # the stage's first unit: two branches, half the size
             left = self.sequence(feature, f"{path}.branch1", "dbcbr")
@@ -219,7 +243,7 @@ class NarrowShuffleNet:
         order = sorted(range(len(places)), key=places.__getitem__)
         return torch.cat([left[0], right[0]], 1)[:, order], sorted(places), 2 * half
 
-    def sequence(self, feature, path: str, kinds: str):
+    def sequence(self, feature: Feature, path: str, kinds: str) -> Feature:
         """Convolution, depthwise convolution, batch normalisation or ReLU number 0, 1, ... of a Sequential."""
         x, places, width = feature
         for number, kind in enumerate(kinds):
@@ -241,9 +265,9 @@ class NarrowShuffleNet:
 
 
 @pytest.mark.parametrize("method", RankingMethod)
-def test_each_layer_is_ranked_on_what_is_left(method):
+def test_each_layer_is_ranked_on_what_is_left(method: RankingMethod) -> None:
     """Two convolutions: removing filter 0 of the first turns round the order of the second."""
-    weights = {
+    weights: dict[str, Any] = {
         "a.weight": np.array([[1], [9], [10]], np.float32).reshape(3, 1, 1, 1) * [[[[1, -2]]]],
         "b.weight": np.array([[9, 0, 1], [0, 2, 3]], np.float32).reshape(2, 3, 1, 1) * [[[[1, -2]]]],
     }
@@ -264,7 +288,12 @@ def test_each_layer_is_ranked_on_what_is_left(method):
 
 @pytest.mark.parametrize("sampling", SamplingMethod)
 @pytest.mark.parametrize("name", ["densenet121", "shufflenet1_0", "mobilenetv2", "squeezenetv1_1", "resnet18"])
-def test_something_of_every_layer_survives_even_the_largest_share(name, sampling, random_network, arrays):
+def test_something_of_every_layer_survives_even_the_largest_share(
+    name: str,
+    sampling: SamplingMethod,
+    random_network: Callable[[str], Any],
+    arrays: Callable[[Any], dict[str, np.ndarray]],
+) -> None:
     network = random_network(name)
     theta = dataclasses.replace(THETA, p=0.97, sampling_method=sampling)
     for variant in make_variants(arrays(network), reference_graph(name), theta):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from detector.rounds.names import ExampleName, parse_name
+from detector.rounds.example_names import ExampleName, parse_name
 
 
 @pytest.mark.parametrize(
