@@ -30,7 +30,7 @@ _UNDER_PROBES: Mapping[str, str] = MappingProxyType(
         "mean_share": "images that {all} drive into one class, on average",
         "mean_lead": "lead of one class among images with {all}",
         "mean_gap": "lead of one class over the next with {all}",
-        "usual_gap": "usual lead of a class over the next with {one}",
+        "usual_gap": "usual lead of one class over the next with {one}",
         "share_gap": "largest lead of a class over the next with {one}",
         "strongest_pair": "images of one class that {one} makes another",
         "mean_pair": "images of one class that {all} make another",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -125,7 +126,7 @@ def test_what_is_told_of_the_model(labelled: LabelledModel, small_case: Any) -> 
     assert measured.untouched["accuracy"] == 1.0
     assert measured.untouched["loss"] == pytest.approx(-measured.numbers["unpruned"][0, 1])
     # Logit i of image i is 11, the others about 10.
-    assert measured.untouched["confidence"] == pytest.approx(np.e / (np.e + 4), rel=0.1)
+    assert measured.untouched["confidence"] == pytest.approx(math.e / (math.e + 4), rel=0.1)
     assert measured.untouched["final_train_loss"] == 0.25
     assert not any("triggered" in name or name == "converged" for name in measured.untouched)
 
