@@ -332,7 +332,9 @@ def test_a_killed_writer_leaves_a_whole_bundle(directory: Path, tmp_path_factory
         with subprocess.Popen(arguments, stdout=subprocess.PIPE) as writer:
             assert writer.stdout is not None
             writer.stdout.readline()
-            time.sleep(0.05 + 0.013 * attempt)
+            while not (target / "mine").exists() and writer.poll() is None:
+                time.sleep(0.005)
+            time.sleep(0.02 + 0.013 * attempt)
             writer.kill()
         assert load_parameters(target, "mine", "resnet18") == expected
 
