@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from detector.learning.evaluation.metrics import bootstrap_interval, cross_entropies, half_width, roc_auc
 from laboratory.domains.answers import ModelAnswers
 from laboratory.domains.evaluation import (
-    FEATURE_SETS,
     FEWEST,
     Judged,
     fitted,
@@ -206,8 +205,7 @@ def _limits(found: Study) -> str:
         "answer is the base rate and the report says so.\n"
         f"- Models in the fit, by architecture: {_counts(found, 'architecture')}; by pixels a side: "
         f"{_counts(found, 'size')}. All other architectures and sizes are answered with the same mapping, untested.\n"
-        f"- Which of {len(FEATURE_SETS)} sets of readings is used is chosen inside every fit; the sets themselves were "
-        "made by people who had seen most of these models, so the figures flatter them."
+        "- The readings were chosen by people who had seen most of these models, so the figures flatter them."
     )
 
 
