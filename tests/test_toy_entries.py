@@ -239,7 +239,7 @@ class House:
         out, model = self._folder / "out", self.round / MODEL
         paths: list[str | Path] = ["--model_filepath", model / "model.pt", "--result_filepath", out / "result.txt"]
         paths += ["--scratch_dirpath", out, "--learned_parameters_dirpath", self.learned]
-        return self.python(RUN, "infer", *paths, "--examples_dirpath", model / "toys")
+        return self.python(RUN, "infer", *paths, "--examples_dirpath", model / "toys", "--bundle", "toys")
 
     def answer(self) -> tuple[float, dict[str, object]]:
         """Probability and report of the last `infer`."""

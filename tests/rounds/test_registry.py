@@ -144,7 +144,7 @@ Image.fromarray(np.full((20, 20, 3), (255, 0, 51), np.uint8)).save(folder / "toy
 assert model.poisoned and model.examples_dirpath.name == "toys"
 listing = list_examples(model.examples_dirpath, num_classes=2)
 assert [(name.label, name.number) for name in listing.names] == [(1, 4)]
-(profile,) = candidate_profiles(listing)
+profile = candidate_profiles(listing)[0]
 assert profile.name == "toy"
 image = decode(listing, (0,), PROFILES["toy"]).images[0]
 assert image.shape == (3, 16, 16)

@@ -63,7 +63,7 @@ def test_readings_by_architecture(alone: MeasuredRound) -> None:
 
 
 def test_the_rest_is_listed(small_round: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, "detector"):
         result = measured(small_round)
     broken, twin = result.left_out
     assert broken.name == "id-00000009"

@@ -40,7 +40,7 @@ def test_stratified_folds_hold_everybody_out_once_a_repeat(groups: np.ndarray | 
     for fitted, out in splits:
         assert sorted([*fitted, *out]) == list(range(50))
         for rows in (np.arange(50),) if groups is None else (np.flatnonzero(groups == name) for name in set(groups)):
-            mine = LABELS[np.intersect1d(held_out, rows)]
+            mine = LABELS[np.intersect1d(out, rows)]
             assert mine.sum() == pytest.approx(LABELS[rows].sum() / 4, abs=1.01)
             assert len(mine) == pytest.approx(len(rows) / 4, abs=2.01)
     assert (folds.numbers[0] != folds.numbers[1]).any()
