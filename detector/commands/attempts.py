@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from detector.base.budget import Budget
@@ -21,6 +21,15 @@ from detector.measurement.model_under_test import Array, MeasuredLogits, ModelUn
 def costliest_first(configurations: Iterable[Configuration]) -> list[Configuration]:
     """In the order in which they are tried."""
     return sorted(configurations, key=lambda configuration: -configuration.cost)
+
+
+def with_enough_examples(configurations: Sequence[Configuration], available: int) -> Sequence[Configuration]:
+    """Of configurations, the costliest first, those that were learned on no more images than there are, or the last.
+
+    Readings of fewer images than in training are others; configurations that do not know their experience are left.
+    """
+    enough = [one for one in configurations if not one.experience or one.num_images <= available]
+    return enough or configurations[-1:]
 
 
 @contextmanager

@@ -40,7 +40,11 @@ def classify(
     readings = _readings(model, logits, configuration)
     vector = feature_vector(configuration.inputs, readings.variants, readings.numbers).tolist()
     prediction = predict(configuration, vector, parameters.clip)
-    doubts = (*beyond_experience(configuration, vector), *wrongly_answered(configuration, logits))
+    doubts = (
+        *beyond_experience(configuration, vector),
+        *wrongly_answered(configuration, logits),
+        *too_few_examples(parameters, configuration, logits),
+    )
     findings = (*shortage(configuration.num_images, len(logits.names)), *doubts)
     known = {
         "probability": parameters.clip(parameters.base_rate) if doubts else prediction.probability,
@@ -63,6 +67,20 @@ def _answers(logits: MeasuredLogits, configuration: Configuration) -> dict[str, 
     answers, strongest = example_answers(logits.names, logits.labels, logits.unpruned, logits.probed)
     probe = None if strongest is None else configuration.probes[strongest].to_document()
     return {"answers": answers, "strongest_probe": probe}
+
+
+def too_few_examples(
+    parameters: LearnedParameters, configuration: Configuration, logits: MeasuredLogits
+) -> tuple[Finding, ...]:
+    """Told where there are fewer images than any configuration was learned on, and it knows its experience."""
+    fewest, used = min(one.num_images for one in parameters.configurations), len(logits.names)
+    if not configuration.experience or used >= fewest:
+        return ()
+    message = (
+        f"undecided: {used} clean examples can be used, and this bundle was learned on {fewest} or more of each "
+        "network; the answer is the base rate"
+    )
+    return (Finding(Severity.WARNING, "too_few_examples", message, {"used": used, "fewest": fewest}),)
 
 
 def wrongly_answered(configuration: Configuration, logits: MeasuredLogits) -> tuple[Finding, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from detector.base.errors import DeadlineError, ExamplesError
 from detector.base.findings import Finding, Severity
 from detector.base.process import without_garbage_collection
 from detector.commands.account import Account
-from detector.commands.attempts import Attempts, costliest_first, dropping
+from detector.commands.attempts import Attempts, costliest_first, dropping, with_enough_examples
 from detector.commands.classify import classify
 from detector.commands.profile_search import ProfileSearch
 from detector.commands.remarks import nothing_learned, out_of_time, preprocessed_otherwise
@@ -37,7 +37,7 @@ from detector.examples.chosen import ChosenExamples
 from detector.examples.listing import Listing, list_examples
 from detector.examples.profile_choice import candidate_profiles, documented_profile
 from detector.mapping.bundles import Bundle, load_bundle, load_parameters
-from detector.mapping.configuration import Clip
+from detector.mapping.configuration import Clip, Configuration
 from detector.mapping.parameters import LearnedParameters
 from detector.measurement.model_under_test import MakeEngine, MeasuredLogits, ModelUnderTest
 from detector.model_file import ModelRecord, SavedModel, read_model
@@ -136,10 +136,11 @@ class Detection:
         parameters: LearnedParameters,
         engine: Future[MakeEngine],
     ) -> None:
-        configurations = costliest_first(parameters.configurations)
+        configurations: Sequence[Configuration] = costliest_first(parameters.configurations)
         with self._account.stage("examples"), dropping(configurations, self._budget, self._account):
             listing = list_examples(self._request.examples_dirpath, identification.num_classes)
             examples = self._examples(listing, parameters)
+        configurations = with_enough_examples(configurations, len(listing))
         with self._account.stage("engine"):
             model = self._model(record, parameters.architecture, examples.preprocessing, engine)
         if model is None:

@@ -70,7 +70,10 @@ def _adapted_lines(adapted: Adapted) -> list[str]:
     """A line that says what came of it, then a row for each configuration."""
     models = f"{adapted.num_models} models, {adapted.num_poisoned} of them poisoned"
     if not adapted.compared:
-        return [f"Nothing could be learned from {models}: {adapted.reason}. {adapted.start_name} is kept as it is."]
+        return [
+            f"NOTHING LEARNED. Nothing could be learned from {models}: {adapted.reason}. "
+            f"{adapted.start_name} is kept as it is."
+        ]
     assert adapted.parameters is not None
     rows = zip(adapted.parameters.configurations, adapted.compared, strict=True)
     costliest = adapted.compared[0]

@@ -129,7 +129,7 @@ def _configure(command: ConfigureCommand, clock: Clock) -> Told:
     _write_metaparameters(learned / _METAPARAMETERS, metaparameters)
     if command.metaparameters_given:
         _save(command.metaparameters_filepath, metaparameters)
-    learned_something = any(one.parameters is not None for one in outcome.learned)
+    learned_something = any(one.parameters is not None and not one.reason for one in outcome.learned)
     return Told(outcome_text(outcome), code=ExitCode.ANSWERED if learned_something else ExitCode.NOTHING_LEARNED)
 
 

@@ -21,7 +21,11 @@ from detector.report.verdict import Judgement, judgement, side_of
 _MOST_REASONS = 3
 _USUAL = (0.1, 0.9)  # quantiles: between them eight in ten of the known networks
 _NOT_VALIDATED = ("other_image_size", "preprocessing_overridden")  # findings: not what the bundle was judged on
-_UNLIKE = ("beyond_experience", "many_wrong_answers")  # findings: why the base rate is answered in spite of a reading
+_UNLIKE = (
+    "beyond_experience",
+    "many_wrong_answers",
+    "too_few_examples",
+)  # findings: why the base rate is answered in spite of a reading
 _GRAVE = (Severity.TAMPERED, Severity.ERROR, Severity.WARNING)
 
 _HEADLINES = {
@@ -237,10 +241,12 @@ def _when_undecided(report: Report, like_it: str) -> list[str]:
         return ["do what the error says, and run it again"]
     if codes & {"low_clean_accuracy", "many_wrong_answers"}:
         return ["check that the examples are this network's own: classes in the file names, size, preprocessing"]
+    if "too_few_examples" in codes:
+        return ["give more clean examples of this network, ten or more, a few of each class"]
     if "out_of_time" in codes:
         return ["give it more time: --set infer_max_seconds=300"]
     if "nothing_learned" in codes:
         return ["name a --bundle that knows this architecture, or learn one from a round of it (`configure`)"]
     if side_of(report.probability) is None and report.basis is Basis.MEASURED:
-        return ["treat it as untested; more clean examples, or another bundle, may tell more"]
+        return [f"treat it as untested; {like_it}"]
     return [f"treat it as untested; {like_it}"]
