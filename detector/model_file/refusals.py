@@ -11,13 +11,13 @@ from detector.base.errors import CorruptModelError, UnsafeModelError
 
 SAVE_ALONE = "save the network alone, where it was trained: torch.save(model.state_dict(), 'model.pt')"
 SAVE_FLOAT = "save it in single precision: torch.save(model.float().state_dict(), 'model.pt')"
-_DANGER_STEP = "do not open this file elsewhere; ask for one saved by torch.save(model.state_dict(), 'model.pt')"
+DANGER_STEP = "do not open this file elsewhere; ask for one saved by torch.save(model.state_dict(), 'model.pt')"
 _CORRUPT_STEP = "check that the download is complete and that this is the model.pt written by torch.save"
 
 
 def dangerous(what: str, where: object, expected: str) -> UnsafeModelError:
     """The error for content that could run code in a program that loads the file as Python does."""
-    return UnsafeModelError(what, where=where, expected=expected, next_step=_DANGER_STEP)
+    return UnsafeModelError(what, where=where, expected=expected, next_step=DANGER_STEP)
 
 
 def unsafe(what: str, where: object, expected: str, next_step: str = SAVE_ALONE) -> UnsafeModelError:

@@ -47,7 +47,8 @@ def read_bytes(source: Path | SavedModel, limits: Limits) -> bytes:
         descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = getattr(error, "strerror", None) or error
-        raise corrupt(f"cannot be opened ({reason})", "file", "a readable file at this path") from error
+        next_step = "check the path of the model file"
+        raise corrupt(f"cannot be opened ({reason})", "file", "a readable file at this path", next_step) from error
     try:
         return _read_regular(descriptor, limits)
     except OSError as error:

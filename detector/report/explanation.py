@@ -14,6 +14,7 @@ import numpy as np
 from detector.base.errors import ExitCode, printable
 from detector.base.findings import Finding, Severity
 from detector.mapping.configuration import Figures
+from detector.model_file.refusals import DANGER_STEP
 from detector.report.contributions import Contribution
 from detector.report.report import Basis, MappingSummary, Report
 from detector.report.verdict import Judgement, judgement, side_of
@@ -231,8 +232,15 @@ def _next_steps(report: Report, word: Judgement, doubts: list[str]) -> list[str]
         case Judgement.TAMPERED:
             return ["do not use it: compare it with a fresh copy from its source, and ask who has changed it"]
         case Judgement.REFUSED:
-            return ["if somebody else made it, open it with no other program; ask for a fresh copy, or safetensors"]
+            return [_when_refused(report.error or "")]
     assert_never(word)
+
+
+def _when_refused(error: str) -> str:
+    """The warning not to open it elsewhere only where the refusal says that opening it would run something."""
+    if DANGER_STEP in error:
+        return "if somebody else made it, open it with no other program; ask for a fresh copy, or safetensors"
+    return "check the path and the file, or ask for a fresh copy; it may just be damaged, or no model"
 
 
 def _when_undecided(report: Report, like_it: str) -> list[str]:

@@ -16,6 +16,7 @@ from detector.mapping.configuration import Clip, Configuration, Figures
 from detector.mapping.known import Known
 from detector.mapping.parameters import LearnedParameters, Provenance
 from detector.mapping.predict import predict
+from detector.model_file.refusals import DANGER_STEP
 from detector.probing.probe import Probe
 from detector.report.contributions import contributions
 from detector.report.explanation import explanation, usual_range
@@ -124,8 +125,12 @@ def test_what_is_unlike_known_networks_is_undecided_in_plain_words() -> None:
     ("report", "headline", "reason", "step"),
     [
         (
-            Report(0.5, Basis.NEUTRAL, ExitCode.MODEL_REFUSED, error="model.pt: it holds code"),
+            Report(0.5, Basis.NEUTRAL, ExitCode.MODEL_REFUSED, error=f"model.pt: it holds code; {DANGER_STEP}"),
             "REFUSED", "it holds code", "no other program",
+        ),
+        (
+            Report(0.5, Basis.NEUTRAL, ExitCode.MODEL_REFUSED, error="model.pt: cannot be opened"),
+            "REFUSED", "cannot be opened", "check the path",
         ),
         (Report(0.5, Basis.NEUTRAL, ExitCode.DEADLINE, error="too late"), "NO ANSWER", "too late", "the error"),
         (
