@@ -54,7 +54,8 @@ _INPUTS = ("model_filepath", "metaparameters_filepath", "schema_filepath", "exam
 
 _EPILOG = """
 exit codes: 0 answered, 1 internal error, 2 usage, 3 model refused, 4 examples unusable, 5 parameters invalid,
-6 deadline before any measurement. The result file holds 0.5 after every code but 0. 7 of configure: nothing learned.
+6 deadline before any measurement, 130 interrupted. The result file holds 0.5 after every code but 0. 7 of configure:
+nothing learned.
 """
 
 
@@ -194,6 +195,7 @@ def _infer_parser(home: Path, name: str) -> Parser:
         "       %(prog)s report REPORT.JSON [--html FILE]\n"
         "       %(prog)s configure --configure_models_dirpath DIR --learned_parameters_dirpath DIR [options]\n"
         "       %(prog)s evaluate ROUND --output DIR [options]\n"
+        "       %(prog)s merge ROUND --output DIR\n"
         "       %(prog)s compare A B [--json]",
         description=InferCommand.__doc__,
         epilog=_EPILOG,
