@@ -80,10 +80,10 @@ def run(command: Sequence[str], stdin: str | None = None) -> subprocess.Complete
     return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=LIMIT, check=False)
 
 
-def output(command: Sequence[str], stdin: str | None = None) -> str:
-    """What a command that must succeed prints."""
+def output(command: Sequence[str], stdin: str | None = None, code: int = 0) -> str:
+    """What a command prints that must end with this exit code."""
     done = run(command, stdin)
-    assert done.returncode == 0, f"exit code {done.returncode}: {' '.join(command)}\n{done.stdout}{done.stderr}"
+    assert done.returncode == code, f"exit code {done.returncode}: {' '.join(command)}\n{done.stdout}{done.stderr}"
     return done.stdout
 
 
