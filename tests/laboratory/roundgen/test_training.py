@@ -181,8 +181,9 @@ def test_bytes_are_rounded_to_the_nearest() -> None:
 
 @pytest.mark.slow
 def test_a_small_poisoned_network_learns_its_classes_and_its_trojan() -> None:
-    schedule = Schedule((Phase(72, 300, 64), Phase(128, 80, 32), Phase(256, 60, 16)), 6e-4)
-    recipe = replace(recipe_of(schedule=schedule), architecture="squeezenetv1_1")
+    # With 300 steps and a seventh of the images triggered it depends on the processor whether the trojan is learned.
+    schedule = Schedule((Phase(72, 420, 64), Phase(128, 80, 32), Phase(256, 60, 16)), 6e-4)
+    recipe = replace(recipe_of(schedule=schedule), architecture="squeezenetv1_1", share=0.3)
     network, history = train(recipe, 1, lambda *_: None)
     scores = measure(network, recipe, 150, generator(9))
     assert history[-1].loss < history[0].loss / 3
