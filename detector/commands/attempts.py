@@ -93,10 +93,10 @@ class Attempts:
         found = search.best(self.model, self.examples)
         if found is None:
             return
-        choice, examples = found
+        choice, model, examples = found
         self._account.find(choice.finding)
         if choice.profile != self.examples.preprocessing:
-            self.model, self.examples = self.model.under(choice.profile), examples
+            self.model, self.examples = model, examples
             self._account.tell(preprocessing=choice.profile)
 
     def _measured(self, configuration: Configuration) -> MeasuredLogits | None:

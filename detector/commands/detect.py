@@ -35,7 +35,7 @@ from detector.commands.settings import Settings
 from detector.examples.choice import ImageChoice
 from detector.examples.chosen import ChosenExamples
 from detector.examples.listing import Listing, list_examples
-from detector.examples.profile_choice import candidate_profiles, documented_profile
+from detector.examples.profile_choice import documented_profile
 from detector.mapping.bundles import Bundle, load_bundle, load_parameters
 from detector.mapping.configuration import Clip, Configuration
 from detector.mapping.parameters import LearnedParameters
@@ -146,12 +146,11 @@ class Detection:
         if model is None:
             with dropping(configurations, self._budget, self._account):
                 raise self._too_late()
-        smallest = SMALLEST_INPUT.get(parameters.architecture, 0)
-        candidates = [one for one in candidate_profiles(listing, identification.num_classes) if one.crop >= smallest]
-        choices = tuple(one.images for one in configurations)
-        search = (
-            ProfileSearch(listing, candidates, choices, self._budget) if _is_found(parameters, self._settings) else None
-        )
+        search = None
+        if _is_found(parameters, self._settings):
+            smallest = SMALLEST_INPUT.get(parameters.architecture, 0)
+            choices = tuple(one.images for one in configurations)
+            search = ProfileSearch(listing, identification.num_classes, smallest, choices, self._budget)
         attempts = Attempts(model, examples, self._budget, self._account, search)
         measured = attempts.first_that_fits(configurations)
         if measured is None:

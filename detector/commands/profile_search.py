@@ -6,7 +6,6 @@ as many images as a fraction of the time that is left allows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from detector.base.budget import Budget
@@ -14,7 +13,7 @@ from detector.examples.choice import ImageChoice
 from detector.examples.chosen import ChosenExamples
 from detector.examples.images import Examples
 from detector.examples.listing import Listing
-from detector.examples.profile_choice import ProfileChoice, choose_profile
+from detector.examples.profile_choice import ProfileChoice, candidate_profiles, choose_profile
 from detector.measurement.model_under_test import Array, ModelUnderTest
 from detector.rounds.preprocessing import Preprocessing
 from detector.signals.reading import unpruned_readings
@@ -24,42 +23,57 @@ _SHARE = 0.2  # of the time that is left, for trying other profiles
 
 @dataclass(frozen=True)
 class ProfileSearch:
-    """The profiles that fit the images, and the choices of images by which they may be compared, the largest first."""
+    """Among the profiles that fit the images: listed only where there is something to find, for that reads headers.
+
+    Attributes
+    ----------
+    num_classes, smallest_input
+        Of the network: its classes, and the fewest pixels a side that it takes.
+    choices
+        Of images by which profiles may be compared, the largest first.
+    """
 
     listing: Listing
-    candidates: Sequence[Preprocessing]
+    num_classes: int | None
+    smallest_input: int
     choices: tuple[ImageChoice, ...]
     budget: Budget
 
-    def best(self, model: ModelUnderTest, examples: ChosenExamples) -> tuple[ProfileChoice, ChosenExamples] | None:
-        """The choice and the examples made ready by it; None where there was no time to try others.
+    def best(
+        self, model: ModelUnderTest, examples: ChosenExamples
+    ) -> tuple[ProfileChoice, ModelUnderTest, ChosenExamples] | None:
+        """The choice, and model and examples made ready by it; None where there was no time to try others.
 
         `model` has answered to the examples of `choices[0]` at least.
         """
         documented = examples.preprocessing
         assert model.answered is not None
+        answered = model.answered[1].names
         if _accuracy(*model.answered) == 1.0:
-            return choose_profile([documented], documented, lambda _: 1.0), examples
-        shown = self._shown(model)
+            return choose_profile([documented], documented, lambda _: 1.0), model, examples
+        listed = candidate_profiles(self.listing, self.num_classes)
+        candidates = [profile for profile in listed if profile.crop >= self.smallest_input]
+        shown = self._shown(model, len(candidates))
         if shown is None:
             return None
-        prepared = {documented: examples}
+        tried: dict[Preprocessing, tuple[ModelUnderTest, ChosenExamples]] = {}
 
         def accuracy(profile: Preprocessing) -> float | None:
-            prepared.setdefault(profile, examples.under(profile, self.listing, self.budget))
-            known = prepared[profile].subset(shown)
-            logits = model.under(profile).unpruned(known)
+            prepared = examples if profile == documented else examples.under(profile, self.listing, self.budget)
+            known = prepared.subset(shown)
+            same = profile == documented and known.names == answered
+            network = model if same else model.under(profile)
+            tried[profile] = network, prepared
+            logits = network.unpruned(known)
             return None if logits is None else _accuracy(logits, known)
 
-        choice = choose_profile(self.candidates, documented, accuracy)
-        return choice, prepared[choice.profile]
+        choice = choose_profile(candidates, documented, accuracy)
+        return choice, *tried[choice.profile]
 
-    def _shown(self, model: ModelUnderTest) -> ImageChoice | None:
-        """The most images on which all candidates fit."""
-        others, left = len(self.candidates), _SHARE * self.budget.remaining()
-        return next(
-            (one for one in self.choices if model.measurer.predicted_seconds(others, one.num_images) <= left), None
-        )
+    def _shown(self, model: ModelUnderTest, candidates: int) -> ImageChoice | None:
+        """The most images on which so many candidates fit."""
+        left, predicted = _SHARE * self.budget.remaining(), model.measurer.predicted_seconds
+        return next((one for one in self.choices if predicted(candidates, one.num_images) <= left), None)
 
 
 def _accuracy(logits: Array, examples: Examples) -> float:

@@ -19,7 +19,7 @@ from detector.mapping.parameters import ANY_ARCHITECTURE, LearnedParameters, Pro
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import ModelFeature
 from laboratory.domains.answers import ModelAnswers
-from laboratory.domains.evaluation import CLIP, fitted, nested
+from laboratory.domains.evaluation import CLIP, FEATURES, fitted, nested
 from laboratory.domains.readings import Domains, domains_of
 from laboratory.domains.restriction import LADDER, PROBES, Cost, restricted
 
@@ -56,30 +56,23 @@ def write_universal(answers: Sequence[ModelAnswers], directory: Path) -> Path:
 
 
 def _sizes(answers: Sequence[ModelAnswers]) -> str:
-    return ", ".join(
-        map(
-            str,
-            sorted({int(one.facts["cnn_img_size_pixels"]) for one in answers if "cnn_img_size_pixels" in one.facts}),
-        )
-    )
+    sizes = {int(one.facts["cnn_img_size_pixels"]) for one in answers if "cnn_img_size_pixels" in one.facts}
+    return ", ".join(map(str, sorted(sizes)))
 
 
 def configuration(answers: Sequence[ModelAnswers], cost: Cost) -> Configuration:
     """What is measured at that cost, and the mapping fitted on it."""
     domains = domains_of([restricted(one, cost) for one in answers])
-    made = fitted(domains)
-    inputs = tuple(map(_feature, made.features))
+    inputs = tuple(map(_feature, FEATURES))
     return Configuration(
         images=ImageChoice(cost.images),
         thetas=(),
         probes=PROBES[: cost.probes],
         inputs=inputs,
-        mapping=_renamed(made.mapping),
+        mapping=_renamed(fitted(domains)),
         held_out=_figures(domains),
-        experience=tuple(
-            (one.name, seen(domains.column(name))) for one, name in zip(inputs, made.features, strict=True)
-        ),
-        known=known_networks([one.name for one in inputs], domains.columns(made.features), domains.labels),
+        experience=tuple((one.name, seen(domains.column(name))) for one, name in zip(inputs, FEATURES, strict=True)),
+        known=known_networks([one.name for one in inputs], domains.columns(FEATURES), domains.labels),
     )
 
 

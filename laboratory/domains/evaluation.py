@@ -6,9 +6,7 @@ the factor tells of triggers, which clean models have none of, each value takes 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +23,9 @@ Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-FEATURE_SETS: tuple[tuple[str, ...], ...] = (("polygon_probes.soft_mean_gap", "filter_probes.soft_usual_gap"),)
-"""The sets of readings that may be causes. Where there are several, one is chosen inside of every fit, by
-cross-validation; with 90 models that choice cost more than it gave (nested ROC-AUC 0.83 instead of 0.85)."""
+FEATURES = ("polygon_probes.soft_mean_gap", "filter_probes.soft_usual_gap")
+"""The readings that are causes. To choose among sets of them inside of every fit cost more than it gave with 90 models
+(nested ROC-AUC 0.83 instead of 0.85)."""
 
 FACTORS = (
     "round", "architecture", "trigger", "sources", "signs", "backgrounds", "size", "classes", "optimiser", "start",
@@ -64,30 +62,23 @@ def held_out(domains: Domains, factor: str, value: str, seed: int = 0) -> Mask:
     return chosen
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """What was learned: the chosen readings, in order, and the mapping of them."""
-
-    features: tuple[str, ...]
-    mapping: AnyOf
-
-    def __call__(self, domains: Domains) -> Array:
-        """Probabilities (M,) of these models, clipped."""
-        return self.of(domains.columns(self.features))
-
-    def of(self, inputs: Array) -> Array:
-        """The same for the chosen readings (M, F)."""
-        rows = (dict(zip(self.features, row, strict=True)) for row in inputs.tolist())
-        clipped: Array = np.clip(np.array([self.mapping.apply(row).probability for row in rows]), *CLIP)
-        return clipped
+def fitted(domains: Domains) -> AnyOf:
+    """The mapping of all these models, its penalty chosen by cross-validation among them."""
+    inputs = domains.columns(FEATURES)
+    losses = [_loss(inputs, domains.labels, penalty) for penalty in PENALTIES]
+    return fit_any_of(FEATURES, inputs, domains.labels, PENALTIES[int(np.argmin(rounded(losses)))])
 
 
-def fitted(domains: Domains, sets: Sequence[tuple[str, ...]] = FEATURE_SETS) -> Fitted:
-    """The mapping of all these models, its readings and penalty chosen by cross-validation among them."""
-    choices = list(product(sets, PENALTIES))
-    losses = [_loss(domains.columns(features), domains.labels, features, penalty) for features, penalty in choices]
-    features, penalty = choices[int(np.argmin(rounded(losses)))]
-    return Fitted(features, fit_any_of(features, domains.columns(features), domains.labels, penalty))
+def applied(mapping: AnyOf, inputs: Array) -> Array:
+    """Probabilities (M,) for the readings (M, F) of models, clipped."""
+    rows = (dict(zip(FEATURES, row, strict=True)) for row in inputs.tolist())
+    clipped: Array = np.clip(np.array([mapping.apply(row).probability for row in rows]), *CLIP)
+    return clipped
+
+
+def answers(fitted_on: Domains, others: Domains) -> Array:
+    """What the mapping of some models says of others, (M,)."""
+    return applied(fitted(fitted_on), others.columns(FEATURES))
 
 
 def judged_domains(domains: Domains) -> list[Judged]:
@@ -103,7 +94,7 @@ def judged_domains(domains: Domains) -> list[Judged]:
 
 
 def _judged(domains: Domains, rows: Mask, factor: str, value: str) -> Judged:
-    probabilities = fitted(domains.part(~rows))(domains.part(rows))
+    probabilities = answers(domains.part(~rows), domains.part(rows))
     labels = domains.labels[rows]
     return Judged(
         factor=factor,
@@ -120,7 +111,7 @@ def nested(domains: Domains, labels: Labels, seed: int = 0) -> Array:
     """What is said of every model by a fit, its choices and all, on the folds that it is not in."""
     probabilities = np.empty(len(labels))
     for inside, outside in _folds(labels, seed).splits():
-        probabilities[outside] = fitted(domains.relabelled(labels).part(inside))(domains.part(outside))
+        probabilities[outside] = answers(domains.relabelled(labels).part(inside), domains.part(outside))
     return probabilities
 
 
@@ -136,9 +127,9 @@ def _folds(labels: Labels, seed: int) -> Folds:
     return stratified_folds(labels, seed, folds=min(_FOLDS, int(np.bincount(labels).min())), repeats=1)
 
 
-def _loss(inputs: Array, labels: Labels, features: tuple[str, ...], penalty: float) -> float:
+def _loss(inputs: Array, labels: Labels, penalty: float) -> float:
     losses = []
     for inside, outside in _folds(labels, 0).splits():
-        made = Fitted(features, fit_any_of(features, inputs[inside], labels[inside], penalty))
-        losses.append(cross_entropies(made.of(inputs[outside]), labels[outside]))
+        mapping = fit_any_of(FEATURES, inputs[inside], labels[inside], penalty)
+        losses.append(cross_entropies(applied(mapping, inputs[outside]), labels[outside]))
     return float(np.concatenate(losses).mean())

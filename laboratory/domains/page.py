@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from detector.learning.evaluation.metrics import bootstrap_interval, cross_entropies, half_width, roc_auc
 from laboratory.domains.answers import ModelAnswers
 from laboratory.domains.evaluation import (
+    FEATURES,
     FEWEST,
     Judged,
-    fitted,
     judged_domains,
     nested,
     permutation_p,
@@ -35,7 +35,6 @@ class Study:
     """All that the page tells."""
 
     domains: Domains
-    features: tuple[str, ...]
     probabilities: NDArray[np.float64]  # nested, of all models
     judged: Sequence[Judged]
     by_cost: Sequence[_CostRow]
@@ -59,7 +58,6 @@ def study(answers: Sequence[ModelAnswers], permutations: int = PERMUTATIONS) -> 
     rng = np.random.default_rng(0)
     return Study(
         domains=domains,
-        features=fitted(domains).features,
         probabilities=probabilities,
         judged=judged,
         by_cost=[_row(FULL, domains, judged, probabilities), *(_cost_row(answers, cost) for cost in LADDER[1:])],
@@ -176,8 +174,7 @@ def _readings(found: Study) -> str:
     )
     rows = [(name, f"{auc:.2f}", *_by_trigger(domains, name)) for auc, name in alone[:_BEST]]
     used = [
-        (name, f"{roc_auc(domains.column(name), domains.labels):.2f}", *_by_trigger(domains, name))
-        for name in found.features
+        (name, f"{roc_auc(domains.column(name), domains.labels):.2f}", *_by_trigger(domains, name)) for name in FEATURES
     ]
     header = ("reading", "all", "filters", "polygons")
     return (

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from laboratory.domains.answers import ModelAnswers
-from laboratory.domains.evaluation import fitted
+from laboratory.domains.evaluation import FEATURES, applied, fitted
 from laboratory.domains.readings import domains_of
 from laboratory.domains.restriction import Cost, restricted
 
@@ -30,10 +30,11 @@ def swapped_labels(answers: Sequence[ModelAnswers], cost: Cost, count: int = SWA
     rng = np.random.default_rng(seed)
     small = [restricted(one, cost) for one in answers]
     domains = domains_of(small)
-    answer = fitted(domains)
-    before = answer(domains)
+    mapping = fitted(domains)
+    before = applied(mapping, domains.columns(FEATURES))
     chosen = [number % len(small) for number in range(count)]
-    after = answer(domains_of([_with_wrong_label(small[index], rng) for index in chosen]))
+    swapped = domains_of([_with_wrong_label(small[index], rng) for index in chosen])
+    after = applied(mapping, swapped.columns(FEATURES))
     moves = np.abs(after - before[chosen])
     return Swaps(count, float((moves <= 0.1).mean()), float(np.median(moves)), float(moves.max()))
 
