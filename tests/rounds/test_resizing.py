@@ -31,7 +31,8 @@ def _torchvision(pixels: np.ndarray, side: int, crop: int) -> np.ndarray:
 def test_it_is_what_torchvision_does(width: int, height: int, crop: int, margin: int) -> None:
     pixels, side = _photograph(width, height, seed=width), crop + margin
     found = resized(pixels, side, crop)
-    assert (found.shape, found.dtype) == ((crop, crop, 3), np.uint8)
+    assert found.shape == (crop, crop, 3)
+    assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, _torchvision(pixels, side, crop))
 
 
