@@ -98,7 +98,8 @@ def _searched(readings: Sequence[ArchitectureReadings], search: Search) -> list[
         own = design.architecture == number
         metrics = judge(answers[:, own], design.labels[own], search.seed)
         parameters = _parameters(regression, metrics, search, left_out)
-        results.append(learned(regression.readings, parameters, "" if parameters else _NO_BETTER))
+        reason = "" if parameters else _NO_BETTER
+        results.append(learned(regression.readings, parameters, reason, answers[:, own]))
     return results
 
 

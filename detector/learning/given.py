@@ -83,10 +83,12 @@ def _learned(readings: ArchitectureReadings, recipe: Recipe) -> Learned:
     if reason:
         return learned(readings, None, reason)
     _log.info("fitting %s on %d models", readings.architecture, len(readings.names))
-    return learned(readings, _parameters(readings, recipe))
+    parameters, answers = _parameters(readings, recipe)
+    return learned(readings, parameters, answers=answers)
 
 
-def _parameters(readings: ArchitectureReadings, recipe: Recipe) -> LearnedParameters:
+def _parameters(readings: ArchitectureReadings, recipe: Recipe) -> tuple[LearnedParameters, Array]:
+    """And the held-out probabilities (repeats, M, P)."""
     labels, candidate = readings.poisoned, recipe.candidate
     folds = min(FOLDS, fewest_in_a_class(readings))
     design = make_design([labels], recipe.seed, folds=folds, repeats=recipe.repeats, permutations=recipe.permutations)
@@ -96,9 +98,10 @@ def _parameters(readings: ArchitectureReadings, recipe: Recipe) -> LearnedParame
     configuration = replace(candidate.known_to(readings, fit), held_out=held_out.stored, in_sample=in_sample.stored)
     base_rate = float(labels.mean())
     provenance = _provenance(readings, recipe, held_out, folds)
-    return LearnedParameters(
+    parameters = LearnedParameters(
         readings.architecture, recipe.preprocessing, base_rate, _CLIP, (configuration,), provenance
     )
+    return parameters, answers
 
 
 def _linear(
