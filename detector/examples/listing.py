@@ -20,7 +20,6 @@ from detector.rounds.example_names import CLASS_IN_JPEG_NAME, ExampleName, Examp
 from detector.rounds.preprocessing import PROFILES
 from detector.rounds.registry import EXAMPLE_RULES
 
-
 _CLASS = re.compile(r"class[-_ ]?[0-9]", re.IGNORECASE)  # begins a name that is meant to say one
 
 
