@@ -40,6 +40,7 @@ class Trouble(Enum):
     ANIMATED = (Severity.WARNING, "animated", "animated images are skipped")
     TRANSPARENT = (Severity.WARNING, "transparent", "images with transparent pixels are skipped")
     DAMAGED = (Severity.WARNING, "damaged", "truncated or damaged images are skipped")
+    FATAL = (Severity.WARNING, "fatal", "decoding these ended the process that does it: skipped")
     CONVERTED = (Severity.WARNING, "converted", "not plain RGB, converted to it")
     CONSTANT = (Severity.WARNING, "constant", "all pixels are equal, nothing can be recognised")
     REPLACED = (Severity.WARNING, "replaced", "unusable selected images were replaced by their next neighbours")

@@ -21,7 +21,9 @@ from detector.sandbox.sandbox import Sandbox
 _DEFAULT_LIMITS = Limits()
 
 
-def read_model(source: str | PathLike[str] | SavedModel, limits: Limits = _DEFAULT_LIMITS, sandbox: Sandbox | None = None) -> ModelRecord:
+def read_model(
+    source: str | PathLike[str] | SavedModel, limits: Limits = _DEFAULT_LIMITS, sandbox: Sandbox | None = None
+) -> ModelRecord:
     """Read, parse and audit a model file; whatever it is, nothing in it is run.
 
     Parameters

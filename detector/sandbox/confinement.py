@@ -26,7 +26,6 @@ class ChildLimits:
     memory_bytes: int = 2 << 30  # beside the file: in double precision VGG-19 becomes 0.6 GB in single; Pillow 0.1 GB
     cpu_seconds: int = 30  # what is read within all other limits takes 5 s on a slow machine
     header_bytes: int = 48 << 20  # of an answer: 4 MB of text at most (of a model's attributes), six bytes a letter
-    block_bytes: int = 16 << 20  # of an answer: one image at a time, of at most 2048 x 2048 pixels
     wall_seconds: float = 600.0  # without an answer: a machine where 30 s of work take longer answers nothing in time
 
 

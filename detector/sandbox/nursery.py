@@ -34,7 +34,6 @@ def serve(control: socket.socket, jobs: Mapping[str, Job]) -> NoReturn:
     try:
         for job in jobs.values():
             job.prepare()
-        gc.collect()
         gc.freeze()  # children share these pages as long as nobody touches them
         while True:
             request, descriptors, _, _ = socket.recv_fds(control, _MOST_REQUEST, 2)
@@ -55,13 +54,16 @@ def _begin(kept: int) -> None:
     for descriptor in range(_STANDARD):
         if descriptor != kept:
             os.dup2(nowhere, descriptor)
-    highest = os.sysconf("SC_OPEN_MAX") if not os.path.isdir("/proc/self/fd") else _highest()
     os.closerange(_STANDARD, max(kept, _STANDARD))
-    os.closerange(max(kept + 1, _STANDARD), highest + 1)
+    os.closerange(max(kept + 1, _STANDARD), _highest_descriptor() + 1)
 
 
-def _highest() -> int:
-    return max(int(name) for name in os.listdir("/proc/self/fd"))
+def _highest_descriptor() -> int:
+    """Of those that are open; without /proc, of those that could be."""
+    try:
+        return max(int(entry.name) for entry in os.scandir("/proc/self/fd"))
+    except OSError:
+        return os.sysconf("SC_OPEN_MAX")
 
 
 def _child(request: Header, descriptors: list[int], control: socket.socket, jobs: Mapping[str, Job]) -> int:

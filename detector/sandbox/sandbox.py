@@ -148,18 +148,18 @@ class Session:
         missing = self.receive().header.get("missing")
         return None if missing is None else printable(missing)
 
-    def ask(self, header: Header, blocks: Sequence[bytes | memoryview] = ()) -> Message:
-        """Send a message and receive the answer; errors as of `receive`."""
+    def ask(self, header: Header, blocks: Sequence[bytes | memoryview] = (), most: int = 0) -> Message:
+        """Send a message and receive the answer, with at most so many bytes in blocks; errors as of `receive`."""
         try:
             self._channel.send(header, blocks)
         except EndOfMessagesError:
             raise self._failed() from None
         except TimeoutError:
             raise self._stuck() from None
-        return self.receive()
+        return self.receive(most)
 
-    def receive(self) -> Message:
-        """The next message of the child.
+    def receive(self, most: int = 0) -> Message:
+        """The next message of the child, with at most so many bytes in blocks.
 
         Raises
         ------
@@ -169,7 +169,7 @@ class Session:
             It tells of a fault of our own code in it.
         """
         try:
-            message = self._channel.receive(Sizes(self._limits.header_bytes, self._limits.block_bytes))
+            message = self._channel.receive(Sizes(self._limits.header_bytes, most))
         except EndOfMessagesError:
             raise self._failed() from None
         except TimeoutError:

@@ -35,8 +35,8 @@ class _Machine:
     mapping: tuple[int, ...]
 
 
-# read write close fstat lseek munmap brk rt_sigaction rt_sigprocmask rt_sigreturn sched_yield mremap madvise getpid exit
-# gettimeofday getrusage gettid futex restart_syscall clock_gettime exit_group getrandom; mmap mprotect
+# read write close fstat lseek munmap brk rt_sigaction rt_sigprocmask rt_sigreturn sched_yield mremap madvise getpid
+# exit gettimeofday getrusage gettid futex restart_syscall clock_gettime exit_group getrandom; mmap mprotect
 _MACHINES = {
     "x86_64": _Machine(
         0xC000003E,

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from detector.sandbox.job import Job
 from detector.sandbox.nursery import serve
@@ -66,7 +67,7 @@ def _forked(jobs: Sequence[Job], ours: socket.socket, theirs: socket.socket) -> 
 
 def _anew(jobs: Sequence[Job], ours: socket.socket, theirs: socket.socket) -> Nursery:
     """By the interpreter that runs this, with the same modules in reach and nothing else of its surroundings."""
-    code = _CODE.format(path=[os.path.abspath(place) for place in sys.path])
+    code = _CODE.format(path=[str(Path(place).absolute()) for place in sys.path])
     words = [sys.executable, "-I", "-S", "-c", code, str(theirs.fileno()), *map(_place, jobs)]
     if not sys.executable:
         raise OSError(0, "there is no Python interpreter to start")
