@@ -18,7 +18,7 @@ export PIP_EXTRA_INDEX_URL
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-hostile fuzz test-faults test-load coverage lint type format reference samples domains results clean image sif test-container sbom audit bench bench-engines bench-configure
+.PHONY: help setup demo test test-slow test-hostile fuzz test-faults test-load coverage lint type format reference samples domains results docs clean image sif test-container sbom audit bench bench-engines bench-configure
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ samples: $(READY) ## Train sample models where they are missing (48 px, some min
 
 results: $(READY) ## Rebuild docs/results.md, its figures and the bundle small from the measurements (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m laboratory.results
+
+docs: $(READY) ## Build the documentation as a site, in build/site (needs no network)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # Containers (docs/containers.md)
 ENGINE ?= $(shell command -v docker || command -v podman)

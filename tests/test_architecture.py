@@ -33,7 +33,7 @@ FLOORS = (
 )
 # Of the laboratory, the same; each of them may import all of the detector.
 LABORATORY = (
-    ("laboratory.results", "laboratory.nist", "laboratory.domains"),
+    ("laboratory.results", "laboratory.nist", "laboratory.domains", "laboratory.site"),
     ("laboratory.roundgen", "laboratory.rebuild", "laboratory.measuring"),
 )
 FLOOR_NUMBERS = {room: number for number, rooms in enumerate(reversed(LABORATORY + FLOORS)) for room in rooms}

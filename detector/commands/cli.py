@@ -31,8 +31,15 @@ from detector.commands.arguments import (
     output_named,
     workers_named,
 )
-from detector.commands.compare_arguments import CompareCommand, parse_compare
-from detector.commands.evaluate_arguments import EvaluateCommand, MergeCommand, parse_evaluate, parse_merge
+from detector.commands.compare_arguments import CompareCommand, compare_parser, parse_compare
+from detector.commands.evaluate_arguments import (
+    EvaluateCommand,
+    MergeCommand,
+    evaluate_parser,
+    merge_parser,
+    parse_evaluate,
+    parse_merge,
+)
 from detector.rounds.example_names import ImageFormat
 from detector.rounds.registry import FOLDERS
 
@@ -158,22 +165,43 @@ def parse(arguments: Sequence[str], home: Path, name: str = "entrypoint.py") -> 
     return _parse_infer(rest, home, name)
 
 
-def _parse_inspect(arguments: Sequence[str], name: str) -> InspectCommand:
+def parsers(home: Path, name: str) -> dict[str, Parser]:
+    """The parser of each command, by its name: for `--help` on paper. `home` and `name` as for `parse`."""
+    return {
+        "infer": _infer_parser(home, name),
+        "configure": _configure_parser(home, name),
+        "inspect": _inspect_parser(name),
+        "report": _report_parser(name),
+        "evaluate": evaluate_parser(home, name),
+        "merge": merge_parser(name),
+        "compare": compare_parser(name),
+    }
+
+
+def _inspect_parser(name: str) -> Parser:
     parser = Parser(prog=f"{name} inspect", description=InspectCommand.__doc__, allow_abbrev=False)
     parser.add_argument("model", type=Path, help="the model file")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     add_output(parser)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def _parse_inspect(arguments: Sequence[str], name: str) -> InspectCommand:
+    options = _inspect_parser(name).parse_args(arguments)
     return InspectCommand(options.model, options.json, output_named(options))
 
 
-def _parse_report(arguments: Sequence[str], name: str) -> ReportCommand:
+def _report_parser(name: str) -> Parser:
     parser = Parser(prog=f"{name} report", description=ReportCommand.__doc__, allow_abbrev=False)
     parser.add_argument("report", type=Path, help="the report.json of a scratch folder")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write it as one self-contained page")
     parser.add_argument("--examples_dirpath", type=Path, metavar="DIR", help="show these images on the page")
     add_output(parser)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def _parse_report(arguments: Sequence[str], name: str) -> ReportCommand:
+    options = _report_parser(name).parse_args(arguments)
     return ReportCommand(options.report, options.html, options.examples_dirpath, output_named(options))
 
 

@@ -27,10 +27,15 @@ def parse_compare(arguments: Sequence[str], name: str) -> CompareCommand:
     UsageError
         An argument is missing or unknown.
     """
+    options = compare_parser(name).parse_args(arguments)
+    return CompareCommand(options.first, options.second, options.json, output_named(options))
+
+
+def compare_parser(name: str) -> Parser:
+    """Of `compare`."""
     parser = Parser(prog=f"{name} compare", description=CompareCommand.__doc__, allow_abbrev=False)
     parser.add_argument("first", type=Path, metavar="A", help="the --output of one evaluation")
     parser.add_argument("second", type=Path, metavar="B", help="that of the other one")
     parser.add_argument("--json", action="store_true", help="print the comparison as JSON")
     add_output(parser)
-    options = parser.parse_args(arguments)
-    return CompareCommand(options.first, options.second, options.json, output_named(options))
+    return parser

@@ -63,7 +63,7 @@ def parse_evaluate(arguments: Sequence[str], home: Path, name: str) -> EvaluateC
     UsageError
         An argument is missing, unknown or not of its kind.
     """
-    options = _evaluate_parser(home, name).parse_args(arguments)
+    options = evaluate_parser(home, name).parse_args(arguments)
     return EvaluateCommand(
         round_dirpath=options.round,
         output_dirpath=options.output,
@@ -79,7 +79,8 @@ def parse_evaluate(arguments: Sequence[str], home: Path, name: str) -> EvaluateC
     )
 
 
-def _evaluate_parser(home: Path, name: str) -> Parser:
+def evaluate_parser(home: Path, name: str) -> Parser:
+    """Of `evaluate`."""
     parser = Parser(
         prog=f"{name} evaluate",
         description="Judge every model of a round as `infer` would, and score the answers by NIST's metrics. The same "
@@ -114,12 +115,22 @@ def parse_merge(arguments: Sequence[str], name: str) -> MergeCommand:
     UsageError
         An argument is missing or unknown.
     """
-    parser = Parser(prog=f"{name} merge", description=MergeCommand.__doc__, allow_abbrev=False)
+    options = merge_parser(name).parse_args(arguments)
+    return MergeCommand(options.round, options.output, output_named(options))
+
+
+def merge_parser(name: str) -> Parser:
+    """Of `merge`."""
+    parser = Parser(
+        prog=f"{name} merge",
+        description=f"{MergeCommand.__doc__} What no shard has answered counts as 0.5 and is listed.",
+        epilog="exit codes: 0 scored, 1 internal error, 2 usage",
+        allow_abbrev=False,
+    )
     parser.add_argument("round", type=Path, metavar="ROUND", help=_ROUND_HELP)
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="that of the shards")
     add_output(parser)
-    options = parser.parse_args(arguments)
-    return MergeCommand(options.round, options.output, output_named(options))
+    return parser
 
 
 def _positive(text: str) -> float:
