@@ -39,6 +39,7 @@ from detector.examples.profile_choice import documented_profile
 from detector.mapping.bundles import Bundle, load_bundle, load_parameters
 from detector.mapping.configuration import Clip, Configuration
 from detector.mapping.parameters import LearnedParameters
+from detector.measurement.confinement import UNCONFINED, Confinement, confinement_of_process
 from detector.measurement.model_under_test import MakeEngine, MeasuredLogits, ModelUnderTest
 from detector.model_file import ModelRecord, SavedModel, read_model
 from detector.quality.accuracy import clean_accuracy_finding
@@ -57,11 +58,12 @@ _ENGINE = "detector.measurement.engine"
 
 @dataclass(frozen=True)
 class Request:
-    """Where the inputs of a detection are."""
+    """Where the inputs of a detection are, and where they are parsed: None for the sandbox that this process keeps."""
 
     model: Path | SavedModel
     examples_dirpath: Path
     learned_parameters_dirpath: Path
+    confinement: Confinement | None = None
 
 
 class Detection:
@@ -74,6 +76,7 @@ class Detection:
         self._settings = settings
         self._budget = budget
         self._account = Account(budget, progress)
+        self._confinement = UNCONFINED
         self._record: ModelRecord | None = None
         self._identification: Identification | None = None
         self.logits: MeasuredLogits | None = None
@@ -98,10 +101,11 @@ class Detection:
         DeadlineError
             The budget ended before anything was measured.
         """
+        self._confinement = self._request.confinement or confinement_of_process()  # before there are threads
         engine = in_background(_import_engine)
         bundle = load_bundle(self._request.learned_parameters_dirpath, self._settings.bundle)
         with self._account.stage("load"):
-            record = self._record = read_model(self._request.model)
+            record = self._record = self._read()
         with self._account.stage("check"):
             identification = self._identification = self._check(record)
         if identification.architecture is None:
@@ -115,6 +119,12 @@ class Detection:
         else:
             self._measure(record, identification, bundle, parameters, engine)
         return self.report
+
+    def _read(self) -> ModelRecord:
+        try:
+            return read_model(self._request.model, sandbox=self._confinement.sandbox)
+        finally:
+            self._account.find(*self._confinement.findings())
 
     def _check(self, record: ModelRecord) -> Identification:
         checked = CheckedModel.of(record)
@@ -172,7 +182,7 @@ class Detection:
         if preprocessing.crop < SMALLEST_INPUT.get(parameters.architecture, 0):
             raise _too_small(parameters.architecture, preprocessing, self._request.examples_dirpath)
         choices = [one.images for one in parameters.configurations]
-        chosen = ChosenExamples.of(listing, choices, preprocessing, self._budget)
+        chosen = ChosenExamples.of(listing, choices, preprocessing, self._budget, self._confinement.sandbox)
         self._account.find(*chosen.examples.findings)
         self._account.tell(preprocessing=preprocessing, examples=chosen.examples.names)
         return chosen
