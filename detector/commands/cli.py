@@ -26,6 +26,7 @@ from detector.commands.arguments import (
     Parser,
     add_metaparameters,
     add_output,
+    add_sandbox,
     add_workers,
     changes_named,
     output_named,
@@ -88,6 +89,7 @@ class InferCommand:
     changes: tuple[Change, ...] = ()
     given: frozenset[str] = frozenset()
     output: Output = THE_VERDICT
+    sandboxed: bool = True
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class InspectCommand:
     model_filepath: Path
     as_json: bool
     output: Output = THE_VERDICT
+    sandboxed: bool = True
 
 
 @dataclass(frozen=True)
@@ -182,13 +185,14 @@ def _inspect_parser(name: str) -> Parser:
     parser = Parser(prog=f"{name} inspect", description=InspectCommand.__doc__, allow_abbrev=False)
     parser.add_argument("model", type=Path, help="the model file")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_sandbox(parser)
     add_output(parser)
     return parser
 
 
 def _parse_inspect(arguments: Sequence[str], name: str) -> InspectCommand:
     options = _inspect_parser(name).parse_args(arguments)
-    return InspectCommand(options.model, options.json, output_named(options))
+    return InspectCommand(options.model, options.json, output_named(options), sandboxed=not options.no_sandbox)
 
 
 def _report_parser(name: str) -> Parser:
@@ -250,6 +254,7 @@ def _infer_parser(home: Path, name: str) -> Parser:
     add("--features_filepath", type=Path, metavar="FILE", help="also write the signal vector there, as a two-row CSV")
     add("--html", type=Path, metavar="FILE", help="also write the report there, as one self-contained page")
     add("--json", action="store_true", help="print the report as JSON instead of the verdict")
+    add_sandbox(parser)
     add_output(parser)
     _accept(parser, (*_UNUSED_PATHS, "configure_models_dirpath"), (*_UNUSED_FLAGS, "automatic_configuration"))
     return parser
@@ -289,6 +294,7 @@ def _parse_infer(arguments: Sequence[str], home: Path, name: str) -> InferComman
         changes=changes_named(options),
         given=frozenset(name for name in _WITH_DEFAULTS if getattr(options, name) is not None),
         output=output_named(options),
+        sandboxed=not options.no_sandbox,
     )
 
 

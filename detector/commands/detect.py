@@ -105,7 +105,7 @@ class Detection:
         engine = in_background(_import_engine)
         bundle = load_bundle(self._request.learned_parameters_dirpath, self._settings.bundle)
         with self._account.stage("load"):
-            record = self._record = self._read()
+            record = self._record = _read(self._request.model, self._confinement, self._account)
         with self._account.stage("check"):
             identification = self._identification = self._check(record)
         if identification.architecture is None:
@@ -119,12 +119,6 @@ class Detection:
         else:
             self._measure(record, identification, bundle, parameters, engine)
         return self.report
-
-    def _read(self) -> ModelRecord:
-        try:
-            return read_model(self._request.model, sandbox=self._confinement.sandbox)
-        finally:
-            self._account.find(*self._confinement.findings())
 
     def _check(self, record: ModelRecord) -> Identification:
         checked = CheckedModel.of(record)
@@ -220,6 +214,14 @@ class Detection:
             expected=f"an answer within {self._budget.seconds:g} s",
             next_step="raise infer_max_seconds in metaparameters.json, or use a faster machine",
         )
+
+
+def _read(model: Path | SavedModel, confinement: Confinement, account: Account) -> ModelRecord:
+    """Also of a file that is refused it is told where that was parsed."""
+    try:
+        return read_model(model, sandbox=confinement.sandbox)
+    finally:
+        account.find(*confinement.findings())
 
 
 def _import_engine() -> MakeEngine:

@@ -23,6 +23,7 @@ from detector.base.workers import Workers
 from detector.commands.detect import Detection, Request
 from detector.commands.settings import Settings
 from detector.mapping.bundles import bundle_sha256, load_bundle
+from detector.measurement.confinement import UNCONFINED, Confinement
 from detector.report.report import Basis, Report
 from detector.report.verdict import judgement
 from detector.rounds.reading import LeftOut, Member, Members, read_members
@@ -89,6 +90,7 @@ def evaluate(request: EvaluateRequest, settings: Settings, workers: Workers, clo
     waiting = [member for member in own if _is_to_be_judged(answered.get(member.name))]
     settings = replace(settings, threads=settings.threads or workers.threads)
     judge = partial(judge_member, learned=request.learned_parameters_dirpath, settings=settings, clock=clock)
+    judge = partial(judge, confinement=None if workers.sandboxed else UNCONFINED)
     for number, answer in enumerate(_answers(waiting, judge, workers), start=1):
         folder.add(answer)
         answered[answer.model] = answer
@@ -173,10 +175,12 @@ def _tell(answer: Answer, done: int, of: int) -> None:
     _log.info("%d of %d: %s in %.1f s: %s", done, of, printable(answer.model), answer.seconds, what)
 
 
-def judge_member(member: Member, learned: Path, settings: Settings, clock: Clock) -> Answer:
+def judge_member(
+    member: Member, learned: Path, settings: Settings, clock: Clock, *, confinement: Confinement | None = None
+) -> Answer:
     """The answer of `infer` to one model; whatever fails is an answer too, of its exit code."""
     started = clock.now()
-    request = Request(member.model_filepath, member.examples_dirpath, learned)
+    request = Request(member.model_filepath, member.examples_dirpath, learned, confinement=confinement)
     detection = Detection(request, settings, Budget(clock, started, settings.max_seconds))
     try:
         answer = _answer(member.name, detection.run(), clock.now() - started)
