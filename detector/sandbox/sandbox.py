@@ -141,6 +141,7 @@ class Session:
         self._limits = sandbox.limits
         self._socket = socket_
         self._channel = Channel(socket_.fileno(), sandbox.limits.wall_seconds)
+        self._ended = False
         self._status: int | None = None
 
     def greeting(self) -> str | None:
@@ -187,13 +188,16 @@ class Session:
     def end(self) -> None:
         """Let the child go, and wait for its end."""
         self._socket.close()
-        if self._status is None and self._sandbox.usable:
-            self._status = -1
+        if not self._ended and self._sandbox.usable:
+            self._ended = True
             self._status = self._sandbox.status()
 
     def _failed(self) -> ChildFailedError:
-        self.end()
-        return ending(self._status or 0, self._limits)
+        try:
+            self.end()
+        except ChildFailedError as error:
+            return error
+        return self._sandbox.lost() if self._status is None else ending(self._status, self._limits)
 
     def _stuck(self) -> ChildFailedError:
         self._sandbox.kill()

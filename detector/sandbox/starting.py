@@ -84,5 +84,6 @@ def _anew(jobs: Sequence[Job], ours: socket.socket, theirs: socket.socket) -> Nu
 
 
 def _place(job: Job) -> str:
-    """Where another process finds the job: as `JOB` of the module that its functions are of."""
-    return f"{job.serve.__module__}:JOB"
+    """Where another process finds the job: by its name in the module that its functions are of."""
+    module = sys.modules[job.serve.__module__]
+    return f"{module.__name__}:{next(name for name, value in vars(module).items() if value is job)}"
