@@ -18,9 +18,9 @@ from detector.base.workers import Workers
 from detector.examples.choice import ImageChoice
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
 from detector.quality.checked_model import CheckedModel
-from detector.sandbox.sandbox import Sandbox
 from detector.rounds.preprocessing import PROFILES
 from detector.rounds.reading import LeftOut, read_round
+from detector.sandbox.sandbox import Sandbox
 from detector.signals.attraction import ATTRACTION_STATISTICS
 from detector.signals.registry import per_variant
 from detector.signals.unpruned import UNPRUNED_STATISTICS
