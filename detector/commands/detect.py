@@ -154,7 +154,7 @@ class Detection:
             model = self._model(record, parameters.architecture, examples.preprocessing, engine)
         if model is None:
             with dropping(configurations, self._budget, self._account):
-                raise self._too_late()
+                raise _too_late(self._budget, self._request.model)
         search = None
         if listing.labelled and is_found(parameters, self._settings.preprocessing, self._request.preparation):
             smallest = SMALLEST_INPUT.get(parameters.architecture, 0)
@@ -210,20 +210,12 @@ class Detection:
     def _answer_base_rate(self, attempts: Attempts, parameters: LearnedParameters, cheapest: ImageChoice) -> None:
         """Where no configuration fits: at least it is known whether the network classifies images."""
         if attempts.model.answered is None and attempts.unpruned(cheapest) is None:
-            raise self._too_late()
+            raise _too_late(self._budget, self._request.model)
         assert attempts.model.answered is not None
         unpruned, shown = attempts.model.answered
         self._check_answers(unpruned, shown.labels, shown.names, labelled=shown.labelled)
         self._account.find(out_of_time(self._budget, attempts.model.measurer.image_seconds))
         self._account.tell(probability=parameters.clip(parameters.base_rate), basis=Basis.BASE_RATE)
-
-    def _too_late(self) -> DeadlineError:
-        return DeadlineError(
-            f"{self._budget.elapsed():.1f} s had passed, and nothing can be measured in what is left",
-            where=self._request.model,
-            expected=f"an answer within {self._budget.seconds:g} s",
-            next_step="raise infer_max_seconds in metaparameters.json, or use a faster machine",
-        )
 
 
 def _read(model: Path | SavedModel, confinement: Confinement, account: Account) -> ModelRecord:
@@ -247,4 +239,13 @@ def _too_small(architecture: str, preprocessing: Preprocessing, directory: Path)
         where=directory,
         expected=f"at least {SMALLEST_INPUT[architecture]} pixels a side",
         next_step="give the examples that the model came with",
+    )
+
+
+def _too_late(budget: Budget, model: Path | SavedModel) -> DeadlineError:
+    return DeadlineError(
+        f"{budget.elapsed():.1f} s had passed, and nothing can be measured in what is left",
+        where=model,
+        expected=f"an answer within {budget.seconds:g} s",
+        next_step="raise infer_max_seconds in metaparameters.json, or use a faster machine",
     )
