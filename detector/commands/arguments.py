@@ -34,11 +34,12 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are typed, and that takes no abbreviations."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise UsageError with the usage in it."""
+        """Raise UsageError with the usage in it; of several forms the first."""
+        own = f"usage: {self.usage % {'prog': self.prog}}".split("\n")[0] if self.usage else self.format_usage()
         raise UsageError(
             message,
             where=self.prog,
-            expected=" ".join(self.format_usage().split()),
+            expected=" ".join(own.split()),
             next_step="run with --help for all options",
         )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from detector import __version__
@@ -152,6 +153,8 @@ def parse(arguments: Sequence[str], home: Path, name: str = "entrypoint.py") -> 
     SystemExit
         With code 0, from `--help` and `--version`.
     """
+    if arguments and _is_mistyped(arguments):
+        raise _no_command(arguments[0], name)
     subcommand = arguments[0] if arguments and arguments[0] in SUBCOMMANDS else "infer"
     rest = arguments[1:] if arguments and arguments[0] in SUBCOMMANDS else arguments
     if subcommand == "inspect":
@@ -167,6 +170,23 @@ def parse(arguments: Sequence[str], home: Path, name: str = "entrypoint.py") -> 
     if subcommand == "configure" or "--configure_mode" in rest:
         return _parse_configure(rest, home, name)
     return _parse_infer(rest, home, name)
+
+
+def _is_mistyped(arguments: Sequence[str]) -> bool:
+    """Whether it begins with a word that is no command; the newest harness may pass such words beside the options."""
+    first, *rest = arguments
+    harness = {"--model_filepath", "--configure_mode"}
+    return not first.startswith("-") and first not in SUBCOMMANDS and harness.isdisjoint(rest)
+
+
+def _no_command(word: str, name: str) -> UsageError:
+    near = get_close_matches(word, SUBCOMMANDS, 1)
+    return UsageError(
+        f"there is no command {word!r}",
+        where=name,
+        expected=f"one of {', '.join(SUBCOMMANDS)}, or the options of infer alone",
+        next_step=f"did you mean {name} {near[0]}?" if near else f"{name} --help tells what each does",
+    )
 
 
 def parsers(home: Path, name: str) -> dict[str, Parser]:

@@ -21,6 +21,7 @@ from detector.learning.evaluation.rounding import rounded
 from detector.report.curves import calibration_bins, roc_points
 from detector.rounds.reading import LeftOut
 from detector.scoring.answers import Answer
+from detector.scoring.few import few_models
 from detector.scoring.metrics import RoundMetrics, probabilities_and_labels
 from detector.scoring.terms import Terms
 
@@ -82,6 +83,7 @@ def round_page(terms: Terms, answers: Sequence[Answer], metrics: RoundMetrics, r
         answers=answers,
         remarks=remarks,
         columns=_COLUMNS,
+        few=_few(metrics),
         roc=_polyline(known) if metrics.scores is not None and metrics.scores.roc_auc is not None else "",
         bins=calibration_bins(*probabilities_and_labels(known)) if known else (),
         charts=_charts(metrics),
@@ -89,6 +91,13 @@ def round_page(terms: Terms, answers: Sequence[Answer], metrics: RoundMetrics, r
         script=Markup(_SCRIPT),
         script_hash=f"sha256-{digest}",
     )
+
+
+def _few(metrics: RoundMetrics) -> str | None:
+    scores = metrics.scores
+    if scores is None:
+        return None
+    return few_models(scores.num_poisoned, scores.num_models - scores.num_poisoned, scores.accuracy)
 
 
 def _environment() -> Environment:

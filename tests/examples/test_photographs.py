@@ -88,6 +88,9 @@ def test_numbers_without_label_files_are_no_labels(tmp_path: Path) -> None:
         {"class_0_example_0.png": ""},
         {"0.jpg": "", "0.json": "seven"},
         {"class_0_trigger_0_example_0.png": ""},
+        {"class_1.png": ""},
+        {"Class 2 (3).jpg": ""},
+        {"data.csv": "file,label"},
     ],
 )
 def test_where_anything_says_a_class_images_without_one_are_left_out(others: dict[str, str], tmp_path: Path) -> None:
