@@ -28,7 +28,7 @@ FLOORS = (
     ("detector.examples", "detector.quality"),
     ("detector.pruning",),
     ("detector.graph", "detector.model_file", "detector.probing"),
-    ("detector.architectures", "detector.rounds"),
+    ("detector.architectures", "detector.rounds", "detector.sandbox"),
     ("detector.base", "detector.torchvision_ops"),
 )
 # Of the laboratory, the same; each of them may import all of the detector.
