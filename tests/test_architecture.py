@@ -35,6 +35,7 @@ FLOORS = (
 LABORATORY = (
     ("laboratory.results", "laboratory.nist", "laboratory.domains", "laboratory.site"),
     ("laboratory.roundgen", "laboratory.rebuild", "laboratory.measuring"),
+    ("laboratory.tables",),
 )
 FLOOR_NUMBERS = {room: number for number, rooms in enumerate(reversed(LABORATORY + FLOORS)) for room in rooms}
 
