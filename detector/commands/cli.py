@@ -28,6 +28,7 @@ from detector.commands.arguments import (
     add_metaparameters,
     add_output,
     add_preparation,
+    add_sandbox,
     add_workers,
     changes_named,
     output_named,
@@ -93,6 +94,7 @@ class InferCommand:
     given: frozenset[str] = frozenset()
     preparation: Preparation = AS_THEY_ARE
     output: Output = THE_VERDICT
+    sandboxed: bool = True
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ class InspectCommand:
     model_filepath: Path
     as_json: bool
     output: Output = THE_VERDICT
+    sandboxed: bool = True
 
 
 @dataclass(frozen=True)
@@ -206,13 +209,14 @@ def _inspect_parser(name: str) -> Parser:
     parser = Parser(prog=f"{name} inspect", description=InspectCommand.__doc__, allow_abbrev=False)
     parser.add_argument("model", type=Path, help="the model file")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_sandbox(parser)
     add_output(parser)
     return parser
 
 
 def _parse_inspect(arguments: Sequence[str], name: str) -> InspectCommand:
     options = _inspect_parser(name).parse_args(arguments)
-    return InspectCommand(options.model, options.json, output_named(options))
+    return InspectCommand(options.model, options.json, output_named(options), sandboxed=not options.no_sandbox)
 
 
 def _report_parser(name: str) -> Parser:
@@ -273,6 +277,7 @@ def _infer_parser(home: Path, name: str) -> Parser:
     add("--features_filepath", type=Path, metavar="FILE", help="also write the signal vector there, as a two-row CSV")
     add("--html", type=Path, metavar="FILE", help="also write the report there, as one self-contained page")
     add("--json", action="store_true", help="print the report as JSON instead of the verdict")
+    add_sandbox(parser)
     add_output(parser)
     _accept(parser, (*_UNUSED_PATHS, "configure_models_dirpath"), (*_UNUSED_FLAGS, "automatic_configuration"))
     return parser
@@ -313,6 +318,7 @@ def _parse_infer(arguments: Sequence[str], home: Path, name: str) -> InferComman
         given=frozenset(name for name in _WITH_DEFAULTS if getattr(options, name) is not None),
         preparation=preparation_named(options),
         output=output_named(options),
+        sandboxed=not options.no_sandbox,
     )
 
 
