@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from detector.base.clock import SystemClock, process_started
 from detector.base.errors import DetectorError, ExitCode, UsageError, printable
@@ -65,7 +65,8 @@ def main(arguments: Sequence[str], name: str = CONSOLE_SCRIPT) -> int:
 
         date = datetime.now(UTC).isoformat(timespec="seconds")
         words = (name, *arguments)
-        told = run(command, Circumstances(SystemClock(), process_started(), date, words, colour=_colours()))
+        shown = {"colour": _colours(), "terminal": _is_terminal(sys.stderr)}
+        told = run(command, Circumstances(SystemClock(), process_started(), date, words, **shown))
         if told.text and not command.output.quiet:
             _show(told.text)
         if told.error is not None:
@@ -100,8 +101,12 @@ def _level(output: Output) -> int:
 
 def _colours() -> bool:
     """Whether stdout is a terminal that shows colours, and nobody has asked for none (https://no-color.org)."""
-    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return wanted and sys.stdout is not None and sys.stdout.isatty()
+    return not os.environ.get("NO_COLOR") and _is_terminal(sys.stdout)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody looks at it who can see more than lines."""
+    return os.environ.get("TERM") != "dumb" and stream is not None and stream.isatty()
 
 
 def _parsed(arguments: Sequence[str], name: str) -> Command:
