@@ -182,10 +182,10 @@ def test_half_precision_is_widened_exactly_and_told(
 
 
 def test_synchronised_batch_normalisation_gets_the_answer_of_the_plain_one(judged: Run, tmp_path: Path) -> None:
-    plain = network_of(SAMPLES / "id-00000003")
+    plain = network_of(SAMPLES / "id-00000002")
     converted = torch.nn.SyncBatchNorm.convert_sync_batchnorm(plain)  # type: ignore[no-untyped-call]
     torch.save(converted.eval(), tmp_path / "model.pt")
-    examples = SAMPLES / "id-00000003" / "example_data"
+    examples = SAMPLES / "id-00000002" / "example_data"
     report, expected = (judged(model, examples) for model in (tmp_path / "model.pt", examples.parent / "model.pt"))
     assert (report["probability"], report["basis"]) == (expected["probability"], expected["basis"])
 
