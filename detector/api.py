@@ -38,6 +38,8 @@ from detector.report.document import to_document
 from detector.report.report import Report
 from detector.report.summary import summary_text
 from detector.report.verdict import Judgement, judgement
+from detector.rounds.preparation import Preparation
+from detector.rounds.preprocessing import PROFILES
 
 if TYPE_CHECKING:
     import torch
@@ -56,9 +58,10 @@ class Images:
     Attributes
     ----------
     pixels
-        (N, H, W, 3), uint8, RGB: square, of a size that the detector takes (224, 256, 48 or 54 pixels a side).
+        (N, H, W, 3), uint8, RGB: square, of a size that the detector takes; of any other with `resize`.
     labels
-        N true classes, from 0, as indices of the network's output.
+        N true classes, from 0, as indices of the network's output. None: not known, the network's own answers stand
+        for them.
 
     Raises
     ------
@@ -67,12 +70,15 @@ class Images:
     """
 
     pixels: NDArray[np.uint8]
-    labels: Sequence[int]
+    labels: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
-        pixels, labels = np.asarray(self.pixels), np.asarray(self.labels)
+        pixels = np.asarray(self.pixels)
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3 or len(pixels) == 0:
             raise _unusable(f"{pixels.dtype} of shape {pixels.shape}", "uint8 of shape (N, H, W, 3), N > 0")
+        if self.labels is None:
+            return
+        labels = np.asarray(self.labels)
         if labels.shape != (len(pixels),) or labels.dtype.kind not in "iu" or labels.min() < 0:
             raise _unusable(f"labels {labels.dtype} of shape {labels.shape}", f"{len(pixels)} integers from 0")
 
@@ -137,6 +143,10 @@ def detect(
     *,
     bundle: StrPath | None = None,
     seconds: float = 60,
+    preprocessing: str | None = None,
+    resize: bool | int = False,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
     progress: Progress | None = None,
 ) -> Verdict:
     """Estimate the probability that a model is poisoned.
@@ -146,12 +156,20 @@ def detect(
     model
         A file that `torch.save` wrote, or a torchvision network in memory (which is not changed).
     examples
-        Clean images: a folder, a list of files named `class_<c>_example_<n>.png`, or `Images` in memory.
+        Clean images: a folder, a list of files named `class_<c>_example_<n>.png`, or `Images` in memory. Where nothing
+        says their classes, the network's own answers stand for them, and the report says so.
     bundle
         The learned parameters: the name of a shipped bundle, or the folder of another one, as a `Path`. None: the
         shipped default.
     seconds
         The time budget.
+    preprocessing
+        How images become network input: the name of a profile, such as "imagenet". None: as the bundle has it.
+    resize
+        Whether photographs of other sizes are resized and cropped, as torchvision does it; a number is how many pixels
+        a side the network sees.
+    mean, std
+        What is taken off each channel, for images in [0, 1], and what it is divided by.
     progress
         Called with the name of each stage as it begins, e.g. "load" or "variants".
 
@@ -173,9 +191,10 @@ def detect(
     if not (math.isfinite(seconds) and seconds > 0):
         raise UsageError(f"{seconds} seconds", where="seconds", expected="a positive number", next_step="give one")
     directory, settings = _learned(bundle)
-    settings = replace(settings, max_seconds=float(seconds))
+    settings = replace(settings, max_seconds=float(seconds), preprocessing=_profile(preprocessing))
+    preparation = Preparation.of(resize, mean, std)
     with _examples_folder(examples) as folder, _same_threads():
-        request = Request(_saved(model), folder, directory)
+        request = Request(_saved(model), folder, directory, preparation)
         detection = Detection(request, settings, Budget(clock, started, settings.max_seconds), progress)
         report = detection.run()
     timings = {**report.timings, "total": clock.now() - started}
@@ -252,6 +271,17 @@ def _learned(bundle: StrPath | None) -> tuple[Path, Settings]:
     return shipped, replace(settings, bundle=bundle)
 
 
+def _profile(name: str | None) -> str | None:
+    if name is not None and name not in PROFILES:
+        raise UsageError(
+            f"no preprocessing {name!r}",
+            where="preprocessing",
+            expected=f"one of {', '.join(PROFILES)}",
+            next_step="name one of these, or give mean and std",
+        )
+    return name
+
+
 def _saved(model: object) -> Path | SavedModel:
     """Where the file of a model is; of one in memory the bytes that its file would have."""
     if isinstance(model, str | Path):
@@ -294,8 +324,9 @@ def _examples_folder(examples: Examples) -> Iterator[Path]:
 
 
 def _write_images(images: Images, folder: Path) -> None:
-    for number, (pixels, label) in enumerate(zip(images.pixels, images.labels, strict=True)):
-        Image.fromarray(pixels).save(folder / f"class_{int(label)}_example_{number}.png")
+    for number, pixels in enumerate(images.pixels):
+        label = "" if images.labels is None else f"class_{int(images.labels[number])}_"
+        Image.fromarray(pixels).save(folder / f"{label}example_{number}.png")
 
 
 def _copy_images(files: Sequence[Path], folder: Path) -> None:

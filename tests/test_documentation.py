@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from detector.commands.cli import SUBCOMMANDS, parse
 from laboratory.site.pages import HOME, markdown_pages
@@ -115,12 +116,20 @@ class Checkout:
         sample = HOME / "samples" / "id-00000002"
         (folder / "model.pt").symlink_to(sample / "model.pt")
         (folder / "example_data").symlink_to(sample / "example_data")
+        self._photographs(sorted((sample / "example_data").glob("*.png"))[::4])
         if round_dirpath is not None:
             (folder / "round").symlink_to(round_dirpath)
         self._script(".venv/bin/python", f'exec {shlex.quote(sys.executable)} "$@"')
         call = "from detector.launch import program; program()"
         self._script(".venv/bin/trojan-detector", f'exec {shlex.quote(sys.executable)} -c "{call}" "$@"')
         (folder / ".venv" / ".ready").touch()  # `make` has nothing to install
+
+    def _photographs(self, images: list[Path]) -> None:
+        """As a camera names and makes them."""
+        (self.folder / "photographs").mkdir()
+        for number, path in enumerate(images):
+            with Image.open(path) as image:
+                image.convert("RGB").resize((320, 240)).save(self.folder / "photographs" / f"DSC_{number:04d}.JPG")
 
     def _script(self, name: str, line: str) -> None:
         path = self.folder / name

@@ -11,6 +11,7 @@ from detector.base.errors import UsageError
 from detector.base.log import LogFormat
 from detector.base.resources import METAPARAMETERS_SCHEMA
 from detector.base.workers import Backend, Workers
+from detector.rounds.preparation import Preparation
 
 Change = tuple[str, str]
 """A metaparameter and its value, as JSON or as plain text."""
@@ -84,6 +85,40 @@ def changes_named(options: argparse.Namespace) -> tuple[Change, ...]:
                 next_step="write it like that",
             )
     return tuple((key, value) for key, _, value in pairs)
+
+
+def add_preparation(parser: Parser) -> None:
+    """The three options for photographs of one's own, which `preparation_named` reads."""
+    add = parser.add_argument
+    add(
+        "--resize",
+        nargs="?",
+        type=int,
+        const=True,
+        default=False,
+        metavar="PIXELS",
+        help="resize photographs of other sizes and crop them at the centre, to so many pixels a side (default: as the "
+        "preprocessing has it)",
+    )
+    add(
+        "--mean",
+        nargs=3,
+        type=float,
+        metavar=("R", "G", "B"),
+        help="of each channel, in [0, 1], taken off the images before the network sees them; --std with it",
+    )
+    add("--std", nargs=3, type=float, metavar=("R", "G", "B"), help="what each channel is divided by after that")
+
+
+def preparation_named(options: argparse.Namespace) -> Preparation:
+    """How images are prepared, by the options of `add_preparation`.
+
+    Raises
+    ------
+    UsageError
+        Sizes or numbers cannot be used.
+    """
+    return Preparation.of(options.resize, options.mean, options.std)
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:

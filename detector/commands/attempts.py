@@ -14,6 +14,7 @@ from detector.commands.remarks import dropped
 from detector.examples.choice import ImageChoice
 from detector.examples.chosen import ChosenExamples
 from detector.examples.images import Examples
+from detector.examples.own_labels import own_labels
 from detector.mapping.configuration import Configuration
 from detector.measurement.model_under_test import Array, MeasuredLogits, ModelUnderTest
 
@@ -118,9 +119,9 @@ class Attempts:
                 )
             if answers is not None:
                 pruned, probed = answers
-                return MeasuredLogits(
-                    unpruned, pruned, chosen.labels, chosen.names, probed if configuration.probes else None
-                )
+                probes = probed if configuration.probes else None
+                labels = chosen.labels if chosen.labelled else own_labels(unpruned)
+                return MeasuredLogits(unpruned, pruned, labels, chosen.names, probes, chosen.labelled)
         self._account.find(
             dropped(configuration, needed, self._budget.remaining(), begun=answered is not None and begun)
         )

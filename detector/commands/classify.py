@@ -64,7 +64,9 @@ def classify(
 
 
 def _answers(logits: MeasuredLogits, configuration: Configuration) -> dict[str, Any]:
-    answers, strongest = example_answers(logits.names, logits.labels, logits.unpruned, logits.probed)
+    answers, strongest = example_answers(
+        logits.names, logits.labels, logits.unpruned, logits.probed, labelled=logits.labelled
+    )
     probe = None if strongest is None else configuration.probes[strongest].to_document()
     return {"answers": answers, "strongest_probe": probe}
 
@@ -84,14 +86,21 @@ def too_few_examples(
 
 
 def wrongly_answered(configuration: Configuration, logits: MeasuredLogits) -> tuple[Finding, ...]:
-    """Told from one wrong image in ten on, where the configuration knows its experience: no network was like that."""
+    """Told from one wrong image in ten on, where the configuration knows its experience: no network was like that.
+
+    Where nobody has labelled the images, no answer is wrong; what is told then is that there is none.
+    """
     right = set(kept_images(logits.unpruned, logits.labels).tolist())
     wrong = [name for number, name in enumerate(logits.names) if number not in right]
     if not configuration.experience or len(wrong) < _MOST_WRONG * len(logits.names):
         return ()
+    if logits.labelled:
+        what = f"is wrong on {len(wrong)} of {len(logits.names)} clean examples. Wrong labels or the"
+    else:
+        what = f"answers {len(wrong)} of {len(logits.names)} images with no class. The"
     message = (
-        f"undecided: the network is wrong on {len(wrong)} of {len(logits.names)} clean examples. Wrong labels or the "
-        "wrong preprocessing, or a network that never learned its task; the answer is the base rate"
+        f"undecided: the network {what} wrong preprocessing, or a network that never learned its task; the answer is "
+        "the base rate"
     )
     return (Finding(Severity.WARNING, "many_wrong_answers", message, {"examples": [*wrong]}),)
 

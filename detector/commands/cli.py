@@ -26,9 +26,11 @@ from detector.commands.arguments import (
     Parser,
     add_metaparameters,
     add_output,
+    add_preparation,
     add_workers,
     changes_named,
     output_named,
+    preparation_named,
     workers_named,
 )
 from detector.commands.compare_arguments import CompareCommand, compare_parser, parse_compare
@@ -41,6 +43,7 @@ from detector.commands.evaluate_arguments import (
     parse_merge,
 )
 from detector.rounds.example_names import ImageFormat
+from detector.rounds.preparation import AS_THEY_ARE, Preparation
 from detector.rounds.registry import FOLDERS
 
 SUBCOMMANDS = ("infer", "configure", "inspect", "report", "evaluate", "merge", "compare")
@@ -87,6 +90,7 @@ class InferCommand:
     bundle: str | None = None
     changes: tuple[Change, ...] = ()
     given: frozenset[str] = frozenset()
+    preparation: Preparation = AS_THEY_ARE
     output: Output = THE_VERDICT
 
 
@@ -235,9 +239,7 @@ def _infer_parser(home: Path, name: str) -> Parser:
     add("--model_filepath", type=Path, required=True, metavar="FILE", help="the model to judge (model.pt)")
     add("--result_filepath", type=Path, required=True, metavar="FILE", help="where the probability is written")
     add("--scratch_dirpath", type=Path, required=True, metavar="DIR", help="where report.json and logits.npz go")
-    add(
-        "--examples_dirpath", type=Path, metavar="DIR", help="clean PNG images (default: example_data beside the model)"
-    )
+    add("--examples_dirpath", type=Path, metavar="DIR", help="clean images (default: example_data beside the model)")
     add_metaparameters(parser, home)
     add(
         "--learned_parameters_dirpath",
@@ -247,6 +249,7 @@ def _infer_parser(home: Path, name: str) -> Parser:
         "shipped learned_params)",
     )
     add("--bundle", metavar="NAME_OR_PATH", help="a bundle there, or any other one by the path of its folder")
+    add_preparation(parser)
     add("--features_filepath", type=Path, metavar="FILE", help="also write the signal vector there, as a two-row CSV")
     add("--html", type=Path, metavar="FILE", help="also write the report there, as one self-contained page")
     add("--json", action="store_true", help="print the report as JSON instead of the verdict")
@@ -288,6 +291,7 @@ def _parse_infer(arguments: Sequence[str], home: Path, name: str) -> InferComman
         bundle=options.bundle,
         changes=changes_named(options),
         given=frozenset(name for name in _WITH_DEFAULTS if getattr(options, name) is not None),
+        preparation=preparation_named(options),
         output=output_named(options),
     )
 

@@ -29,13 +29,14 @@ from detector.base.process import without_garbage_collection
 from detector.commands.account import Account
 from detector.commands.attempts import Attempts, costliest_first, dropping, with_enough_examples
 from detector.commands.classify import classify
+from detector.commands.first_profile import first_profile, is_found
 from detector.commands.profile_search import ProfileSearch
 from detector.commands.remarks import nothing_learned, out_of_time, preprocessed_otherwise
 from detector.commands.settings import Settings
 from detector.examples.choice import ImageChoice
 from detector.examples.chosen import ChosenExamples
 from detector.examples.listing import Listing, list_examples
-from detector.examples.profile_choice import documented_profile
+from detector.examples.own_labels import own_labels, own_labels_finding
 from detector.mapping.bundles import Bundle, load_bundle, load_parameters
 from detector.mapping.configuration import Clip, Configuration
 from detector.mapping.parameters import LearnedParameters
@@ -45,7 +46,8 @@ from detector.quality.accuracy import clean_accuracy_finding
 from detector.quality.checked_model import CheckedModel
 from detector.quality.structure import Identification
 from detector.report.report import Basis, MappingSummary, ModelSummary, Report
-from detector.rounds.preprocessing import PROFILES, Preprocessing
+from detector.rounds.preparation import AS_THEY_ARE, Preparation
+from detector.rounds.preprocessing import Preprocessing
 from detector.signals.reading import unpruned_readings
 
 # Pixels a side, of the architectures that not every profile has enough of: a kernel would be larger than what is left.
@@ -57,11 +59,12 @@ _ENGINE = "detector.measurement.engine"
 
 @dataclass(frozen=True)
 class Request:
-    """Where the inputs of a detection are."""
+    """Where the inputs of a detection are, and how its images are prepared otherwise than the settings say."""
 
     model: Path | SavedModel
     examples_dirpath: Path
     learned_parameters_dirpath: Path
+    preparation: Preparation = AS_THEY_ARE
 
 
 class Detection:
@@ -138,7 +141,7 @@ class Detection:
     ) -> None:
         configurations: Sequence[Configuration] = costliest_first(parameters.configurations)
         with self._account.stage("examples"), dropping(configurations, self._budget, self._account):
-            listing = list_examples(self._request.examples_dirpath, identification.num_classes)
+            listing = list_examples(self._request.examples_dirpath, identification.num_classes, photographs=True)
             examples = self._examples(listing, parameters)
         configurations = with_enough_examples(configurations, len(listing))
         with self._account.stage("engine"):
@@ -147,7 +150,7 @@ class Detection:
             with dropping(configurations, self._budget, self._account):
                 raise self._too_late()
         search = None
-        if _is_found(parameters, self._settings):
+        if listing.labelled and is_found(parameters, self._settings.preprocessing, self._request.preparation):
             smallest = SMALLEST_INPUT.get(parameters.architecture, 0)
             choices = tuple(one.images for one in configurations)
             search = ProfileSearch(listing, identification.num_classes, smallest, choices, self._budget)
@@ -157,16 +160,15 @@ class Detection:
             self._answer_base_rate(attempts, parameters, configurations[-1].images)
             return
         configuration, self.logits = measured
-        self._check_accuracy(self.logits.unpruned, self.logits.labels, self.logits.names)
+        self._check_answers(self.logits.unpruned, self.logits.labels, self.logits.names, labelled=listing.labelled)
         answer = classify(attempts.model, self.logits, parameters, configuration)
         self._account.find(*answer.findings)
         self._account.tell(mapping=MappingSummary.of(bundle, parameters, configuration), **answer.known)
 
     def _examples(self, listing: Listing, parameters: LearnedParameters) -> ChosenExamples:
         """All images that any configuration asks for, preprocessed as they can be."""
-        named = self._settings.preprocessing
-        wanted = PROFILES[named] if named else parameters.preprocessing
-        preprocessing = documented_profile(wanted, listing, any_size=_is_found(parameters, self._settings))
+        named, preparation = self._settings.preprocessing, self._request.preparation
+        preprocessing = first_profile(listing, parameters, named, preparation)
         if preprocessing != parameters.preprocessing:
             self._account.find(preprocessed_otherwise(preprocessing, parameters.preprocessing))
         if preprocessing.crop < SMALLEST_INPUT.get(parameters.architecture, 0):
@@ -188,7 +190,13 @@ class Detection:
         workers = self._settings.threads or min(usable_cpus(), _MOST_WORKERS)
         return ModelUnderTest.packed(record, architecture, preprocessing, make, self._budget, workers)
 
-    def _check_accuracy(self, unpruned: NDArray[np.float32], labels: NDArray[np.int64], names: tuple[str, ...]) -> None:
+    def _check_answers(
+        self, unpruned: NDArray[np.float32], labels: NDArray[np.int64], names: tuple[str, ...], *, labelled: bool
+    ) -> None:
+        if not labelled:
+            self._account.find(own_labels_finding(own_labels(unpruned), unpruned.shape[1]))
+            self._account.tell(examples=names)
+            return
         accuracy = float(unpruned_readings(unpruned, labels, ("accuracy",))[0])
         self._account.find(clean_accuracy_finding(accuracy, len(names)))
         self._account.tell(unpruned_accuracy=accuracy, examples=names)
@@ -199,7 +207,7 @@ class Detection:
             raise self._too_late()
         assert attempts.model.answered is not None
         unpruned, shown = attempts.model.answered
-        self._check_accuracy(unpruned, shown.labels, shown.names)
+        self._check_answers(unpruned, shown.labels, shown.names, labelled=shown.labelled)
         self._account.find(out_of_time(self._budget, attempts.model.measurer.image_seconds))
         self._account.tell(probability=parameters.clip(parameters.base_rate), basis=Basis.BASE_RATE)
 
@@ -217,13 +225,6 @@ def _import_engine() -> MakeEngine:
     with nullcontext() if _ENGINE in sys.modules else without_garbage_collection():
         make: MakeEngine = importlib.import_module(_ENGINE).PackedEngine  # waits where another thread imports it
     return make
-
-
-def _is_found(parameters: LearnedParameters, settings: Settings) -> bool:
-    """Whether preprocessing is found: for a mapping of networks of any training, which knows the limits of its
-    experience. Other parameters are only right with what they were fitted with; the user's word is taken as it is.
-    """
-    return not settings.preprocessing and any(one.experience for one in parameters.configurations)
 
 
 def _too_small(architecture: str, preprocessing: Preprocessing, directory: Path) -> ExamplesError:

@@ -25,6 +25,7 @@ from detector.commands.settings import Settings
 from detector.mapping.bundles import bundle_sha256, load_bundle
 from detector.report.report import Basis, Report
 from detector.report.verdict import judgement
+from detector.rounds.preparation import AS_THEY_ARE, Preparation
 from detector.rounds.reading import LeftOut, Member, Members, read_members
 from detector.scoring.answers import Answer, in_order
 from detector.scoring.folder import EvaluationFolder, Shard
@@ -41,12 +42,16 @@ _DIED = "the process that judged it died, and again when it was judged alone: ki
 
 @dataclass(frozen=True)
 class EvaluateRequest:
-    """Which models, where the answers go, and what they are answered with; of a shard only every n-th model."""
+    """Which models, where the answers go, and what they are answered with; of a shard only every n-th model.
+
+    `preparation` says how images are prepared otherwise than the settings have it.
+    """
 
     round_dirpath: Path
     output_dirpath: Path
     learned_parameters_dirpath: Path
     shard: Shard | None = None
+    preparation: Preparation = AS_THEY_ARE
 
 
 @dataclass(frozen=True)
@@ -83,12 +88,18 @@ def evaluate(request: EvaluateRequest, settings: Settings, workers: Workers, clo
     """
     found = read_members(request.round_dirpath)
     folder = EvaluationFolder(request.output_dirpath, request.shard)
-    terms = _terms(found.name, request.learned_parameters_dirpath, settings)
+    terms = _terms(found.name, request, settings)
     answered = folder.begin(terms)
     own = request.shard.part(found.members) if request.shard else found.members
     waiting = [member for member in own if _is_to_be_judged(answered.get(member.name))]
     settings = replace(settings, threads=settings.threads or workers.threads)
-    judge = partial(judge_member, learned=request.learned_parameters_dirpath, settings=settings, clock=clock)
+    judge = partial(
+        judge_member,
+        learned=request.learned_parameters_dirpath,
+        settings=settings,
+        clock=clock,
+        preparation=request.preparation,
+    )
     for number, answer in enumerate(_answers(waiting, judge, workers), start=1):
         folder.add(answer)
         answered[answer.model] = answer
@@ -123,14 +134,15 @@ def merge(round_dirpath: Path, output_dirpath: Path) -> Evaluation:
     return Evaluation(terms, output_dirpath, answers, remarks, metrics)
 
 
-def _terms(name: str, learned: Path, settings: Settings) -> Terms:
+def _terms(name: str, request: EvaluateRequest, settings: Settings) -> Terms:
+    learned = request.learned_parameters_dirpath
     load_bundle(learned, settings.bundle)  # that there is none is told once, not for every model
     return Terms(
         round=name,
         bundle=settings.bundle,
         bundle_sha256=bundle_sha256(learned, settings.bundle),
         seconds=settings.max_seconds,
-        preprocessing=settings.preprocessing or "learned",
+        preprocessing=request.preparation.described(settings.preprocessing or "learned"),
         tampered_probability=settings.tampered_probability,
         detector=__version__,
     )
@@ -173,10 +185,12 @@ def _tell(answer: Answer, done: int, of: int) -> None:
     _log.info("%d of %d: %s in %.1f s: %s", done, of, printable(answer.model), answer.seconds, what)
 
 
-def judge_member(member: Member, learned: Path, settings: Settings, clock: Clock) -> Answer:
+def judge_member(
+    member: Member, learned: Path, settings: Settings, clock: Clock, preparation: Preparation = AS_THEY_ARE
+) -> Answer:
     """The answer of `infer` to one model; whatever fails is an answer too, of its exit code."""
     started = clock.now()
-    request = Request(member.model_filepath, member.examples_dirpath, learned)
+    request = Request(member.model_filepath, member.examples_dirpath, learned, preparation)
     detection = Detection(request, settings, Budget(clock, started, settings.max_seconds))
     try:
         answer = _answer(member.name, detection.run(), clock.now() - started)

@@ -17,11 +17,14 @@ from detector.commands.arguments import (
     Parser,
     add_metaparameters,
     add_output,
+    add_preparation,
     add_workers,
     changes_named,
     output_named,
+    preparation_named,
     workers_named,
 )
+from detector.rounds.preparation import AS_THEY_ARE, Preparation
 
 _ROUND_HELP = "a round: folders id-<8 digits> with model.pt and examples; labels and METADATA.csv where there are any"
 
@@ -43,6 +46,7 @@ class EvaluateCommand:
     workers: Workers
     shard: str | None
     changes: tuple[Change, ...] = ()
+    preparation: Preparation = AS_THEY_ARE
     output: Output = THE_VERDICT
 
 
@@ -75,6 +79,7 @@ def parse_evaluate(arguments: Sequence[str], home: Path, name: str) -> EvaluateC
         workers=workers_named(options),
         shard=options.shard,
         changes=changes_named(options),
+        preparation=preparation_named(options),
         output=output_named(options),
     )
 
@@ -93,6 +98,7 @@ def evaluate_parser(home: Path, name: str) -> Parser:
     add("--output", type=Path, required=True, metavar="DIR", help="where results.csv and metrics.json go")
     add("--bundle", metavar="NAME_OR_PATH", help="the learned parameters (default: as the metaparameters say)")
     add("--seconds", type=_positive, metavar="S", help="time budget of a model (default: as the metaparameters say)")
+    add_preparation(parser)
     add_workers(parser)
     add("--shard", metavar="I/N", help="judge only every N-th model, beginning with number I; `merge` scores them all")
     add(

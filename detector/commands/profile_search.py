@@ -13,7 +13,7 @@ from detector.examples.choice import ImageChoice
 from detector.examples.chosen import ChosenExamples
 from detector.examples.images import Examples
 from detector.examples.listing import Listing
-from detector.examples.profile_choice import ProfileChoice, candidate_profiles, choose_profile
+from detector.examples.profile_choice import ProfileChoice, candidate_profiles, choose_profile, of_same_size
 from detector.measurement.model_under_test import Array, ModelUnderTest
 from detector.rounds.preprocessing import Preprocessing
 from detector.signals.reading import unpruned_readings
@@ -51,7 +51,7 @@ class ProfileSearch:
         answered = model.answered[1].names
         if _accuracy(*model.answered) == 1.0:
             return choose_profile([documented], documented, lambda _: 1.0), model, examples
-        listed = candidate_profiles(self.listing, self.num_classes)
+        listed = of_same_size(documented) if documented.resized else candidate_profiles(self.listing, self.num_classes)
         candidates = [profile for profile in listed if profile.crop >= self.smallest_input]
         shown = self._shown(model, len(candidates))
         if shown is None:

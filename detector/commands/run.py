@@ -144,7 +144,7 @@ def _evaluate(command: EvaluateCommand, clock: Clock) -> str:
     if command.bundle is not None:
         learned, settings = named_bundle(command.bundle, learned, settings)
     shard = Shard.parse(command.shard) if command.shard else None
-    request = EvaluateRequest(command.round_dirpath, command.output_dirpath, learned, shard)
+    request = EvaluateRequest(command.round_dirpath, command.output_dirpath, learned, shard, command.preparation)
     return evaluation_text(evaluate(request, settings, command.workers, clock))
 
 
@@ -182,7 +182,7 @@ def _infer(command: InferCommand, around: Circumstances) -> Told:
         _warn_of_unknown(command.unknown_options)
         settings = load_settings(metaparameters_of(command), command.schema_filepath, command.changes)
         learned, settings = bundle_of(command, settings)
-        request = Request(command.model_filepath, command.examples_dirpath, learned)
+        request = Request(command.model_filepath, command.examples_dirpath, learned, command.preparation)
         detection = Detection(request, settings, Budget(around.clock, around.started, settings.max_seconds))
         report = _stamped(detection.run(), around, settings)
         report = replace(report, timings={**report.timings, "total": around.clock.now() - around.started})

@@ -2,8 +2,8 @@
 
 The directory is untrusted. Only regular files are opened, through links too; only their header is read before size and
 depth are found acceptable (so that no decompression bomb reaches the decoder), metadata are never decoded, and Pillow
-is held to the decoder of the format that the name says. All images together have limits as each has. What is left out
-or converted is told in findings, one for each kind of trouble; nothing is ever resized.
+is held to the decoder of the format that the name says. All images together have limits as each has. What is left out,
+converted or resized is told in findings, one for each kind of trouble; nothing is resized unless the profile says so.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from detector.base.errors import DeadlineError, UnreadableFileError
 from detector.base.files import read_start
 from detector.base.findings import Finding, Severity
 from detector.examples import jpeg, png
-from detector.examples.limits import LIMITS, Allowance, Limits, SpentError
+from detector.examples.limits import LIMITS, PHOTOGRAPHS, Allowance, Limits, SpentError
 from detector.examples.listing import Listing, list_examples, nothing_usable
 from detector.examples.parts import Header, Picture
 from detector.examples.selection import select
@@ -72,9 +72,9 @@ class Examples:
     pixels
         What they were made of, uint8 of the same shape, RGB: what probes change, before the same preprocessing.
     labels
-        The true classes, int64 of shape (N,).
+        The true classes, int64 of shape (N,); 0 and without meaning where they are not `labelled`.
     names
-        File names of the images used: plain ASCII, for no other name can be read.
+        File names of the images used, all printable.
     stands_for
         Which index of the listing was asked for: that of the image itself unless it replaces an unusable one.
     """
@@ -85,9 +85,14 @@ class Examples:
     names: tuple[str, ...]
     stands_for: tuple[int, ...]
     findings: tuple[Finding, ...]
+    labelled: bool = True
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def with_labels(self, labels: NDArray[np.int64]) -> Examples:
+        """The same images under these classes (N,): what a network says of images that nobody has labelled."""
+        return replace(self, labels=labels)
 
     def prepared(self, preprocessing: Preprocessing) -> Examples:
         """The same pixels under another profile that crops images to the same size."""
@@ -99,7 +104,14 @@ class Examples:
         rows = [row for row, index in enumerate(self.stands_for) if index in wanted]
         names = tuple(self.names[row] for row in rows)
         stands_for = tuple(self.stands_for[row] for row in rows)
-        return Examples(self.images[rows], self.pixels[rows], self.labels[rows], names, stands_for, self.findings)
+        return replace(
+            self,
+            images=self.images[rows],
+            pixels=self.pixels[rows],
+            labels=self.labels[rows],
+            names=names,
+            stands_for=stands_for,
+        )
 
 
 def load_examples(
@@ -134,13 +146,13 @@ def decode(
     selected: Sequence[int],
     preprocessing: Preprocessing,
     budget: Budget | None = None,
-    limits: Limits = LIMITS,
+    limits: Limits | None = None,
 ) -> Examples:
     """Decode the images of the listing at the indices `selected`, each file at most once.
 
     An unusable image is replaced by the next usable one that was not selected: of its own class in text order,
-    wrapping around, and only then of the others. Once all images together have asked for more than `limits`, no further
-    one is read.
+    wrapping around, and only then of the others. Once all images together have asked for more than `limits`, by default
+    those of what the profile takes, no further one is read.
 
     Raises
     ------
@@ -152,6 +164,7 @@ def decode(
     pixels = np.empty((len(selected), 3, preprocessing.crop, preprocessing.crop), dtype=np.uint8)
     remarks: list[Remark] = []
     used: list[tuple[int, int]] = []  # the index that was asked for, the index of the image that stands for it
+    limits = limits or (PHOTOGRAPHS if preprocessing.resized else LIMITS)
     try:
         for index, candidate, image in _usable(listing, selected, _Reader(preprocessing, limits, remarks), budget):
             pixels[len(used)] = image
@@ -166,7 +179,7 @@ def decode(
     names = tuple(listing.paths[image].name for _, image in used)
     pixels = pixels[: len(used)]
     stands_for = tuple(index for index, _ in used)
-    return Examples(preprocessing.scaled(pixels), pixels, labels, names, stands_for, findings)
+    return Examples(preprocessing.scaled(pixels), pixels, labels, names, stands_for, findings, listing.labelled)
 
 
 def _usable(
@@ -206,7 +219,7 @@ class _Reader:
     def __init__(self, preprocessing: Preprocessing, limits: Limits, remarks: list[Remark]) -> None:
         self._preprocessing = preprocessing
         self._allowance = Allowance(limits)
-        self._file_bytes = limits.file_bytes
+        self._limits = limits
         self._remarks = remarks
 
     def read(self, path: Path) -> NDArray[np.uint8] | None:
@@ -227,25 +240,36 @@ class _Reader:
             raise
 
     def _cropped(self, path: Path) -> NDArray[np.uint8]:
-        content = _read(path, self._file_bytes)
+        content = _read(path, self._limits.file_bytes)
         self._allowance.take(num_bytes=len(content))
         image_format = _format(path)
         header = _checked_header(content, image_format, self._preprocessing)
-        picture = _picture(content, image_format)
-        self._allowance.take(parts=picture.parts, pixels=header.width * header.height)
+        picture, num_pixels = _picture(content, image_format), header.width * header.height
+        if picture.scans * num_pixels > self._limits.file_work:
+            raise UnusableError(Trouble.CHUNKS)
+        self._allowance.take(parts=picture.parts, pixels=num_pixels)
         pixels, mode = _pixels(picture.content, image_format, header)
-        if mode != "RGB":
-            self._remarks.append((Trouble.CONVERTED, f"{path.name} ({mode})"))
         image = self._preprocessing.cropped(pixels)
-        if not np.ptp(image, axis=(1, 2)).any():
-            self._remarks.append((Trouble.CONSTANT, path.name))
+        self._remarks += [
+            (trouble, f"{path.name}{detail}") for trouble, detail in self._remarkable(header, mode, image)
+        ]
         return image
+
+    def _remarkable(self, header: Header, mode: str, image: NDArray[np.uint8]) -> Iterator[Remark]:
+        """What is remarkable of an image that is used, and what follows its name."""
+        if mode != "RGB":
+            yield Trouble.CONVERTED, f" ({mode})"
+        if not self._preprocessing.takes_unchanged(header.width, header.height):
+            enlarged = min(header.width, header.height) < self._preprocessing.crop
+            yield (Trouble.ENLARGED if enlarged else Trouble.RESIZED), f" ({header.width} x {header.height})"
+        if not np.ptp(image, axis=(1, 2)).any():
+            yield Trouble.CONSTANT, ""
 
 
 def _read(path: Path, limit: int) -> bytes:
     content = _start(path, limit + 1)
     if len(content) > limit:
-        raise UnusableError(Trouble.HUGE)
+        raise UnusableError(Trouble.HUGE, f" (more than {limit} bytes)")
     return content
 
 
@@ -268,7 +292,8 @@ def _checked_header(content: bytes, image_format: ImageFormat, preprocessing: Pr
     """Refuse, before any decoder sees the file, what is not of the expected size and depth."""
     header = _header(content, image_format)
     if not preprocessing.accepts(header.width, header.height):
-        raise UnusableError(Trouble.SIZE, f" ({header.width} x {header.height})")
+        trouble = Trouble.NO_PHOTOGRAPH if preprocessing.resized else Trouble.SIZE
+        raise UnusableError(trouble, f" ({header.width} x {header.height})")
     if header.depth > 8:
         raise UnusableError(Trouble.DEPTH)
     return header

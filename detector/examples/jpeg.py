@@ -67,10 +67,11 @@ def picture(content: bytes) -> Picture:
     markers = [segment.marker for segment in segments]
     if not markers or markers[-1] != _END_OF_IMAGE or sum(marker in _FRAMES for marker in markers) != 1:
         raise UnusableError(Trouble.DAMAGED)
-    if markers.count(_START_OF_SCAN) > LIMITS.file_scans:
+    scans = markers.count(_START_OF_SCAN)
+    if scans > LIMITS.file_scans:
         raise UnusableError(Trouble.CHUNKS)
     kept = [content[each.start : each.end] for each in segments if each.marker in _OF_THE_PICTURE]
-    return Picture(content[:2] + b"".join(kept), len(segments))
+    return Picture(content[:2] + b"".join(kept), len(segments), scans)
 
 
 def _segments(content: bytes) -> Iterator[_Segment]:

@@ -7,7 +7,7 @@ One rule for symbolic links: those that lead to regular files are followed, what
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
@@ -15,7 +15,7 @@ from detector.base.errors import ExamplesError
 from detector.base.findings import Finding, Severity
 from detector.examples.limits import LIMITS
 from detector.examples.troubles import MOST_NAMES, Remark, Trouble, summary
-from detector.rounds.example_names import ExampleName, ImageFormat, LabelFileError
+from detector.rounds.example_names import CLASS_IN_JPEG_NAME, ExampleName, ExampleRule, ImageFormat, LabelFileError
 from detector.rounds.preprocessing import PROFILES
 from detector.rounds.registry import EXAMPLE_RULES
 
@@ -24,22 +24,26 @@ from detector.rounds.registry import EXAMPLE_RULES
 class Listing:
     """The clean examples of a directory, sorted by file name as text, and what was left out.
 
-    `names[i]` is what the name of `paths[i]` says, or the label file beside it; classes count from 0.
+    `names[i]` is what the name of `paths[i]` says, or the label file beside it; classes count from 0. Where it is not
+    `labelled`, nothing says a class: that of every name is 0 and means nothing.
     """
 
     directory: Path
     paths: tuple[Path, ...]
     names: tuple[ExampleName, ...]
     findings: tuple[Finding, ...]
+    labelled: bool = True
 
     def __len__(self) -> int:
         return len(self.paths)
 
 
-def list_examples(directory: Path, num_classes: int | None = None) -> Listing:
+def list_examples(directory: Path, num_classes: int | None = None, *, photographs: bool = False) -> Listing:
     """The clean examples in `directory`; label files alone are opened. `num_classes`, where known, checks the labels.
 
-    Labels that count from 1 are recognised by it, told, and made to count from 0.
+    Labels that count from 1 are recognised by it, told, and made to count from 0. With `photographs` the folder may be
+    anybody's: JPEG files may be named by class as PNG files are, and where nothing in it says a class, images of any
+    name are taken without.
 
     Raises
     ------
@@ -50,12 +54,17 @@ def list_examples(directory: Path, num_classes: int | None = None) -> Listing:
     remarks: list[Remark] = []
     entries = _entries(directory)
     labels = _label_files(entries)
+    rules = (*EXAMPLE_RULES, CLASS_IN_JPEG_NAME) if photographs else EXAMPLE_RULES
     for entry in entries:
-        verdict = _judge(entry, directory)
+        verdict = _judge(entry, directory, rules)
         if isinstance(verdict, ExampleName):
             found[directory / entry.name] = verdict
         elif entry.name not in labels:
             remarks.append((verdict, entry.name))
+    if photographs and not found and labels.isdisjoint(entry.name for entry in entries):
+        unlabelled = _unlabelled(directory, remarks)
+        if unlabelled is not None:
+            return unlabelled
     counted = _count_from_one({name.label for name in found.values()}, num_classes)
     found = {path: replace(name, label=name.label - len(counted)) for path, name in found.items()}
     outside = [path for path, name in found.items() if num_classes is not None and name.label >= num_classes]
@@ -66,6 +75,22 @@ def list_examples(directory: Path, num_classes: int | None = None) -> Listing:
     if not found:
         raise nothing_usable(directory, findings)
     return Listing(directory, tuple(found), tuple(found.values()), findings)
+
+
+def _unlabelled(directory: Path, remarks: Sequence[Remark]) -> Listing | None:
+    """Of a folder in which nothing is said of classes: its images, whatever they are called; None if there are none.
+
+    Names are shown in reports, so those that a terminal could not show are left out.
+    """
+    silent = {Trouble.NAME, Trouble.SUFFIX, Trouble.LABEL_FILE}
+    images = [name for trouble, name in remarks if trouble in silent and ImageFormat.by_name(name) is not None]
+    shown = [name for name in images if name.isprintable()]
+    if not shown or Trouble.POISONED in {trouble for trouble, _ in remarks}:
+        return None
+    others = [(trouble, name) for trouble, name in remarks if name not in images]
+    others += [(Trouble.UNPRINTABLE, name) for name in images if name not in shown]
+    names = tuple(ExampleName(0, number) for number in range(len(shown)))
+    return Listing(directory, tuple(directory / name for name in shown), names, summary(others), labelled=False)
 
 
 def counts_from_one(labels: Collection[int], num_classes: int) -> bool:
@@ -115,7 +140,7 @@ def _label_files(entries: Iterable[os.DirEntry[str]]) -> frozenset[str]:
     )
 
 
-def _judge(entry: os.DirEntry[str], directory: Path) -> ExampleName | Trouble:
+def _judge(entry: os.DirEntry[str], directory: Path, rules: Sequence[ExampleRule]) -> ExampleName | Trouble:
     """What is said of the image, or why it is no clean example."""
     if entry.name.startswith("."):
         return Trouble.HIDDEN
@@ -126,7 +151,7 @@ def _judge(entry: os.DirEntry[str], directory: Path) -> ExampleName | Trouble:
     if entry.name == "data.csv":
         return Trouble.DATA_CSV
     try:
-        names = [rule.read(directory / entry.name) for rule in EXAMPLE_RULES if rule.matches(PurePath(entry.name))]
+        names = [rule.read(directory / entry.name) for rule in rules if rule.matches(PurePath(entry.name))]
     except LabelFileError:
         return Trouble.LABEL_FILE
     name = next(iter(names), None)
@@ -158,12 +183,18 @@ def nothing_usable(directory: Path, findings: Iterable[Finding]) -> ExamplesErro
     sides = " or ".join(
         str(side) for side in sorted({side for p in PROFILES.values() for side in (p.crop, p.uncropped)})
     )
-    linked = any(finding.code == f"examples_{Trouble.IRREGULAR.value[1]}" for finding in findings)
+    codes = {finding.code for finding in findings}
     return ExamplesError(
         f"no usable example image: {reasons or 'the directory is empty'}",
         where=directory,
         expected=f"8-bit RGB files {' or '.join(rule.form for rule in EXAMPLE_RULES)}, {sides} pixels a side",
-        next_step="copy the files that the links stand for, with cp -L"
-        if linked
-        else "give the directory with this model's clean examples (Rounds 3 and 4: clean_example_data)",
+        next_step=_next_step({trouble for trouble in Trouble if trouble.code in codes}),
     )
+
+
+def _next_step(troubles: Collection[Trouble]) -> str:
+    if Trouble.IRREGULAR in troubles:
+        return "copy the files that the links stand for, with cp -L"
+    if Trouble.SIZE in troubles:
+        return "give this model's own examples, or add --resize if they are photographs of yours"
+    return "give the directory with this model's clean examples (Rounds 3 and 4: clean_example_data)"

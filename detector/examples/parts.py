@@ -16,7 +16,8 @@ class Header:
 
 @dataclass(frozen=True)
 class Picture:
-    """A file without its metadata, and how many parts the whole file has."""
+    """A file without its metadata, how many parts the whole file has, and how often decoding passes over the image."""
 
     content: bytes
     parts: int
+    scans: int = 1

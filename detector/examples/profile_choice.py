@@ -61,6 +61,12 @@ def _of_other_size(listing: Listing) -> tuple[Preprocessing, ...]:
     )
 
 
+def of_same_size(profile: Preprocessing) -> tuple[Preprocessing, ...]:
+    """The candidates for photographs, which any size would take: the profile, then its size with every other scaling
+    and channel order."""
+    return tuple(dict.fromkeys((profile, *_otherwise(profile))))
+
+
 def _otherwise(profile: Preprocessing) -> tuple[Preprocessing, ...]:
     """The same size, with every scaling and channel order, and with ImageNet's mean and deviation."""
     imagenet = PROFILES["imagenet"]

@@ -8,7 +8,7 @@ from enum import Enum
 
 from detector.base.errors import printable
 from detector.base.findings import Finding, Severity
-from detector.examples.limits import LIMITS
+from detector.rounds.resizing import LONGEST_SHAPE, MOST_PIXELS, SMALLEST_SIDE
 
 MOST_NAMES = 10  # told in a finding
 
@@ -26,20 +26,37 @@ class Trouble(Enum):
     )
     SUFFIX = (Severity.INFO, "suffix_ignored", "files that are not named like the images of any round are ignored")
     NAME = (Severity.WARNING, "name_unreadable", "file names without class and number are ignored")
+    UNPRINTABLE = (Severity.WARNING, "name_unprintable", "file names that cannot be shown are ignored: rename them")
     POISONED = (Severity.INFO, "poisoned_ignored", "poisoned examples are not measured with")
     LABEL_FILE = (Severity.WARNING, "label_file_unreadable", "the file beside the image says no class: skipped")
     LABEL = (Severity.ERROR, "label_out_of_range", "the network has no such class: skipped")
     NOT_PNG = (Severity.WARNING, "not_png", "not PNG images in spite of their names: skipped")
     NOT_JPEG = (Severity.WARNING, "not_jpeg", "not JPEG images in spite of their names: skipped")
     UNREADABLE = (Severity.WARNING, "unreadable", "cannot be read: skipped")
-    HUGE = (Severity.WARNING, "file_too_big", f"files of more than {LIMITS.file_bytes} bytes are skipped")
+    HUGE = (Severity.WARNING, "file_too_big", "files of more bytes than are read of an image are skipped")
     CHUNKS = (Severity.WARNING, "too_many_parts", "files of more parts than an image needs are skipped")
-    SIZE = (Severity.WARNING, "wrong_size", "not square, or not of a size that the preprocessing takes: skipped")
+    SIZE = (
+        Severity.WARNING,
+        "wrong_size",
+        "not square, or not of a size that the preprocessing takes: skipped",
+    )
+    NO_PHOTOGRAPH = (
+        Severity.WARNING,
+        "not_resized",
+        f"too small, too large or too long to be resized: skipped (a side of {SMALLEST_SIDE} pixels or more, at most "
+        f"{MOST_PIXELS / 1e6:.0f} megapixels, at most {LONGEST_SHAPE} times as long as wide)",
+    )
     DEPTH = (Severity.WARNING, "sixteen_bit", "images of more than 8 bits a channel, as 16-bit ones, are skipped")
     COLOURS = (Severity.WARNING, "cmyk", "images of four inks (CMYK) are skipped: save them as RGB")
     ANIMATED = (Severity.WARNING, "animated", "animated images are skipped")
     TRANSPARENT = (Severity.WARNING, "transparent", "images with transparent pixels are skipped")
     DAMAGED = (Severity.WARNING, "damaged", "truncated or damaged images are skipped")
+    RESIZED = (Severity.INFO, "resized", "photographs were resized and cropped to the network's input")
+    ENLARGED = (
+        Severity.WARNING,
+        "enlarged",
+        "smaller than the network's input, and enlarged: the network sees them less sharp than what it learned from",
+    )
     CONVERTED = (Severity.WARNING, "converted", "not plain RGB, converted to it")
     CONSTANT = (Severity.WARNING, "constant", "all pixels are equal, nothing can be recognised")
     REPLACED = (Severity.WARNING, "replaced", "unusable selected images were replaced by their next neighbours")
@@ -48,6 +65,11 @@ class Trouble(Enum):
         "limit_of_folder",
         "all images together have more bytes, parts or pixels than are read of a folder: no further one is read",
     )
+
+    @property
+    def code(self) -> str:
+        """Of the finding."""
+        return f"examples_{self.value[1]}"
 
 
 Remark = tuple[Trouble, str]
@@ -71,6 +93,6 @@ def summary(remarks: Iterable[Remark]) -> tuple[Finding, ...]:
 
 
 def _finding(trouble: Trouble, files: list[str]) -> Finding:
-    severity, code, sentence = trouble.value
+    severity, _, sentence = trouble.value
     message = f"{sentence} ({len(files)}, the first is {files[0]})"
-    return Finding(severity, f"examples_{code}", message, {"count": len(files), "files": list(files[:MOST_NAMES])})
+    return Finding(severity, trouble.code, message, {"count": len(files), "files": list(files[:MOST_NAMES])})

@@ -42,6 +42,8 @@ class MeasuredLogits:
         (N, C) as it is; (S, N, C) of the variants, theta by theta; (K, N, C) as it is, under the probes.
     labels, names
         The true classes (N,), and the file names of the images.
+    labelled
+        Whether the classes are true ones; else they are the network's own answers, as it is.
     """
 
     unpruned: Array
@@ -49,6 +51,7 @@ class MeasuredLogits:
     labels: NDArray[np.int64]
     names: tuple[str, ...]
     probed: Array | None = None
+    labelled: bool = True
 
 
 class ModelUnderTest:

@@ -17,22 +17,29 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ExampleAnswer:
-    """One image: its file, its class, the class that the network answers, and the one under the strongest probe."""
+    """One image: its file, its class, the class that the network answers, and the one under the strongest probe.
+
+    `label` is None where nobody has said the class.
+    """
 
     file: str
-    label: int
+    label: int | None
     answer: int | None
     probed: int | None = None
 
 
 def example_answers(
-    names: Sequence[str], labels: Labels, unpruned: Logits, probed: Logits | None = None
+    names: Sequence[str], labels: Labels, unpruned: Logits, probed: Logits | None = None, *, labelled: bool = True
 ) -> tuple[tuple[ExampleAnswer, ...], int | None]:
-    """Of logits (N, C) and, under K probes, (K, N, C); also which probe is the strongest, None if there are none."""
+    """Of logits (N, C) and, under K probes, (K, N, C); also which probe is the strongest, None if there are none.
+
+    Where the images are not `labelled`, the labels are the network's own answers, and no answer tells them.
+    """
     answers = _classes(unpruned)
     strongest = None if probed is None or not len(probed) else _strongest(labels, probed)
     under = [None] * len(names) if strongest is None or probed is None else _classes(probed[strongest])
-    rows = zip(names, labels.tolist(), answers, under, strict=True)
+    known = labels.tolist() if labelled else [None] * len(names)
+    rows = zip(names, known, answers, under, strict=True)
     return tuple(ExampleAnswer(*row) for row in rows), strongest
 
 

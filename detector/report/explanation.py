@@ -21,7 +21,11 @@ from detector.report.verdict import Judgement, judgement, side_of
 
 _MOST_REASONS = 3
 _USUAL = (0.1, 0.9)  # quantiles: between them eight in ten of the known networks
-_NOT_VALIDATED = ("other_image_size", "preprocessing_overridden")  # findings: not what the bundle was judged on
+_NOT_VALIDATED = (  # findings: not what the bundle was judged on
+    "labels_are_answers",
+    "other_image_size",
+    "preprocessing_overridden",
+)
 _UNLIKE = (
     "beyond_experience",
     "many_wrong_answers",
@@ -186,7 +190,8 @@ def _doubts(report: Report) -> list[str]:
     """Why the figures of the bundle do not hold for this network."""
     if report.prediction is None or report.mapping is None:
         return []
-    doubts = [finding.message for finding in report.findings if finding.code in _NOT_VALIDATED]
+    found = [finding for finding in report.findings if finding.code in _NOT_VALIDATED]
+    doubts = [finding.message for finding in sorted(found, key=lambda one: _NOT_VALIDATED.index(one.code))]
     learned, own = report.mapping.provenance.architectures, report.model.architecture if report.model else None
     if learned and own is not None and own not in learned:
         doubts.append(f"no {own} was among the networks of the bundle: the answer is not validated for it")

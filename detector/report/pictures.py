@@ -20,7 +20,7 @@ from PIL import Image
 from detector.base.errors import DetectorError
 from detector.examples.images import Examples, decode, list_examples
 from detector.probing.probe import Probe
-from detector.rounds.preprocessing import PROFILES
+from detector.rounds.preprocessing import Preprocessing
 
 MOST_PICTURES = 40
 _SIDE = 72  # pixels
@@ -36,16 +36,17 @@ class Picture:
 
 def pictures(document: Mapping[str, Any], directory: Path) -> dict[str, Picture]:
     """By file name, of the first images that a report as JSON names; none where they cannot be read any more."""
-    profile = PROFILES.get(str((document["preprocessing"] or {}).get("name")))
+    told = document["preprocessing"]
     names = {answer["file"] for answer in (document["answers"] or [])[:MOST_PICTURES]}
-    if profile is None or not names:
+    if told is None or not names:
         return {}
     try:
-        listing = list_examples(directory)
+        profile = Preprocessing.from_document(told)
+        listing = list_examples(directory, photographs=True)
         wanted = [number for number, path in enumerate(listing.paths) if path.name in names]
         examples = decode(listing, wanted, profile)
         probed = _probed(examples, document["strongest_probe"])
-    except DetectorError:
+    except (DetectorError, ValueError):
         return {}
     return {name: _picture(examples, probed, row) for row, name in enumerate(examples.names) if name in names}
 

@@ -110,6 +110,12 @@ CLASS_IN_NAME = ExampleRule(
 )
 """NIST's rule up to Round 4, with Round 4's `class_<source>_trigger_<t>_example_<n>.png` of poisoned examples."""
 
+CLASS_IN_JPEG_NAME = ExampleRule(
+    "class_<class>_example_<number>.jpg",
+    re.compile(r"class_(?P<label>[0-9]{1,9})_example_(?P<number>[0-9]{1,9})\.(?i:jpe?g)"),
+)
+"""The same of photographs, which are JPEG files as a rule; of no round."""
+
 
 def parse_name(path: str | PurePath) -> ExampleName | None:
     """Read `class_<c>_example_<n>.png` or Round 4's `class_<source>_trigger_<t>_example_<n>.png`; None if neither."""

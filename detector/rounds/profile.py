@@ -2,16 +2,19 @@
 
 The networks of a round only work with the scaling and channel order that they were trained with, and published
 coefficients only with those that they were fitted with; so a profile is recorded beside every set of learned
-parameters. Nothing is ever resized. A profile is valid by construction: what it does not know is an error when it is
-made, never a default.
+parameters. Nothing is resized unless the caller asks for it. A profile is valid by construction: what it does not know
+is an error when it is made, never a default.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
+
+from detector.rounds.resizing import can_be_resized, resized
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +45,8 @@ class Preprocessing:
     """A profile: images of `uncropped` pixels a side are cropped to `crop`, images of that size left as they are.
 
     `mean` and `deviation`, one number for each channel in the order in which the network sees them, are taken off and
-    divided by after scaling; without them the input stays in [0, 1].
+    divided by after scaling; without them the input stays in [0, 1]. With `resized`, photographs of other sizes are
+    made as large as the profile's, see `detector.rounds.resizing`, where it would not take them otherwise.
     """
 
     name: str = field(compare=False)  # rounds 2 to 4 have names of their own for the same
@@ -52,6 +56,7 @@ class Preprocessing:
     uncropped: int = UNCROPPED_SIZE
     mean: Triple | None = None
     deviation: Triple | None = None
+    resized: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what would only show when an image is prepared, or not even then.
@@ -71,8 +76,26 @@ class Preprocessing:
         if len(numbers) != 6 or not all(map(math.isfinite, numbers)) or min(numbers[3:]) <= 0:
             raise ValueError(f"expected three finite means and three positive deviations, got {numbers}")
 
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Preprocessing:
+        """From what a report says of a profile, checked against its schema before.
+
+        Raises
+        ------
+        ValueError
+            It is no profile.
+        """
+        mean, deviation = (None if document[key] is None else _triple(document[key]) for key in ("mean", "deviation"))
+        told = {**document, "mean": mean, "deviation": deviation}
+        enums = {"channel_order": ChannelOrder(told["channel_order"]), "scaling": Scaling(told["scaling"])}
+        return cls(**{**told, **enums})
+
     def accepts(self, width: int, height: int) -> bool:
-        """Whether images of this size, in pixels, belong to this profile."""
+        """Whether images of this size, in pixels, can be used with this profile."""
+        return self.takes_unchanged(width, height) or (self.resized and can_be_resized(width, height))
+
+    def takes_unchanged(self, width: int, height: int) -> bool:
+        """Whether images of this size, in pixels, belong to this profile, without being resized."""
         return width == height and width in (self.crop, self.uncropped)
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -101,6 +124,8 @@ class Preprocessing:
         height, width = pixels.shape[:2]
         if not self.accepts(width, height):
             raise ValueError(f"expected an image that the profile accepts, got {width} x {height}")
+        if not self.takes_unchanged(width, height):
+            return np.ascontiguousarray(resized(pixels, self.uncropped, self.crop).transpose(2, 0, 1))
         margin = (width - self.crop) // 2
         middle = pixels[margin : margin + self.crop, margin : margin + self.crop]
         return np.ascontiguousarray(middle.transpose(2, 0, 1))
@@ -122,6 +147,11 @@ class Preprocessing:
             case Scaling.DIV255:
                 return pixels.astype(np.float32) / np.float32(255)
         assert_never(self.scaling)
+
+
+def _triple(numbers: Sequence[float]) -> Triple:
+    first, second, third = map(float, numbers)
+    return first, second, third
 
 
 def _minmax(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """Listing of Round 11's folders, symbolic links, and labels that count from one."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,11 @@ from hypothesis import strategies as st
 
 from detector.base.errors import ExamplesError
 from detector.base.findings import Severity
-from detector.examples.listing import Listing, counts_from_one, list_examples
+from detector.examples.listing import Listing, counts_from_one, list_examples, nothing_usable
 from detector.rounds.example_names import ExampleName
+from detector.rounds.preprocessing import PROFILES
+
+HOME = Path(__file__).resolve().parents[2]
 
 
 def _codes(listing: Listing) -> dict[str, Severity]:
@@ -163,3 +167,18 @@ def test_other_labels_are_left_as_they_are(labels: tuple[int, ...], tmp_path: Pa
     listing = list_examples(tmp_path, num_classes=5)
     assert [name.label for name in listing.names] == [label for label in labels if label < 5]
     assert "labels_counted_from_one" not in _codes(listing)
+
+
+def test_the_documentation_and_the_error_name_the_sizes_that_are_taken() -> None:
+    """docs/infer.md has a row for each profile; the error for a folder without a usable image lists the same sizes."""
+    text = (HOME / "docs" / "infer.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| `")]
+    documented = {name: (sides, seen) for names, sides, seen, _ in rows for name in re.findall(r"`(\w+)`", names)}
+    expected = {
+        profile.name: (" or ".join(map(str, dict.fromkeys((profile.uncropped, profile.crop)))), str(profile.crop))
+        for profile in PROFILES.values()
+    }
+    assert documented == expected
+    told = nothing_usable(Path("x"), ()).expected
+    sizes = {int(side) for sides, _ in documented.values() for side in re.findall(r"[0-9]+", sides)}
+    assert {int(side) for side in re.findall(r"\b[0-9]{2,3}\b", told.split(", ")[-1])} == sizes

@@ -103,6 +103,7 @@ def test_a_full_report_holds_everything(tmp_path: Path) -> None:
         "uncropped": 256,
         "mean": None,
         "deviation": None,
+        "resized": False,
     }
     assert math.fsum(document["prediction"]["contributions"]) == document["prediction"]["raw"]
     assert document["signal_vector"] == list(report.signal_vector or ())
