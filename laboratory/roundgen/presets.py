@@ -144,6 +144,11 @@ def sample_of_small(name: str, seed: int, architecture: str, *, poisoned: bool, 
     return Job(name, recipe, _RANGES[Preset.SAMPLES].bar)
 
 
+def _around(rng: Random, centres: tuple[int, ...], spread: int) -> tuple[int, int]:
+    centre = rng.choice(centres)
+    return centre - spread, centre + spread
+
+
 def _one_two_or_all(rng: Random, num_classes: int) -> int:
     return rng.choice((1, 2, num_classes))
 

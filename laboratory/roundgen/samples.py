@@ -1,5 +1,5 @@
-"""The models that ship with the project, for the demo and for tests: of more than one domain, and of seeds that no round
-has, so that nothing is ever fitted on them.
+"""The models that ship with the project, for the demo and for tests: of more than one domain, and of seeds that no
+round has, so that nothing is ever fitted on them.
 
 Three are made like those of `small`, two like those of a varied round: one whose trigger is a photo filter, one at
 224 px.
