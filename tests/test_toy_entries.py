@@ -1,8 +1,8 @@
 """Every door at once, in a copy of the package: a toy method, probe, signal, mapping and round, one file for each.
 
-`configure` learns from a toy round with the toy method and signal, `infer` answers with what it learned, and with the
-toy probe and mapping in it; whatever the bundle needs and is gone is named. Each run is a process of its own, as a
-user's is.
+`configure` learns the toy mapping from a toy round with the toy method and signal, `infer` answers with what it
+learned, and with the toy probe beside it; whatever the bundle needs and is gone is named. Each run is a process of its
+own, as a user's is.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -56,7 +57,7 @@ from detector.signals.registry import SIGNALS, VariantSignal
 SIGNALS.add(VariantSignal("steepness", 1, lambda answers: answers.logits.std(axis=(1, 2)), relative=False))
 '''
 MAPPING = '''
-"""One of two answers."""
+"""One of two answers: on which side of the middle between clean and poisoned models. It says how it is fitted."""
 from dataclasses import dataclass
 from typing import ClassVar
 from detector.mapping.port import MAPPINGS, MappingType
@@ -72,7 +73,13 @@ class Step(WeightedSum):
         return 0.75 if raw > 0 else 0.25
 
 
-MAPPINGS.add(MappingType(Step))
+def fit(names, features, labels):
+    clean, poisoned = (features[labels == label].mean(axis=0) for label in (0, 1))
+    direction = poisoned - clean
+    return Step.of(-direction @ (clean + poisoned) / 2, names, direction)
+
+
+MAPPINGS.add(MappingType(Step, fit))
 '''
 ROUND = '''
 """Images of 40 pixels with their class beside them."""
@@ -153,13 +160,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from detector.mapping.bundles import load_bundle, load_parameters, write_bundle
-from detector.mapping.step import Step
 from detector.probing import Probe
 
 learned = Path(sys.argv[1])
 parameters = load_parameters(learned, "configured", "squeezenetv1_1")
 (one,) = parameters.configurations
-furnished = replace(one, probes=(Probe.make("mirror"),), mapping=Step(one.mapping.intercept, one.mapping.coefficients))
+furnished = replace(one, probes=(Probe.make("mirror"),))
 bundle = replace(load_bundle(learned, "configured"), name="toys")
 write_bundle(learned, bundle, [replace(parameters, configurations=(furnished,))])
 """
@@ -193,6 +199,8 @@ class House:
         schema["properties"]["infer_bundle"]["enum"].append("toys")
         schema["properties"]["train_signal_steepness"] = schema["properties"]["train_signal_accuracy"]
         own = {"train_pruning_method": "Fade", "train_preprocessing": "playroom", "train_signal_steepness": True}
+        own["train_mapping"] = "step"
+        schema["properties"]["train_mapping"]["enum"].append("step")
         quick = {"train_num_pruned_models": 2, "train_num_images": 2, "train_reduction": "mean"}
         given = values | own | quick | {"infer_bundle": "toys", "infer_max_seconds": 600}
         (home / "metaparameters.json").write_text(json.dumps(given))
@@ -234,14 +242,14 @@ class House:
         options = {"env": environment, "cwd": self._folder}
         return subprocess.run(command, capture_output=True, text=True, timeout=600, **options)  # type: ignore[call-overload, no-any-return]
 
-    def infer(self) -> subprocess.CompletedProcess[str]:
+    def infer(self, bundle: str = "toys") -> subprocess.CompletedProcess[str]:
         """Judge one of the models; the answer is in `out`."""
         out, model = self._folder / "out", self.round / MODEL
         paths: list[str | Path] = ["--model_filepath", model / "model.pt", "--result_filepath", out / "result.txt"]
         paths += ["--scratch_dirpath", out, "--learned_parameters_dirpath", self.learned]
-        return self.python(RUN, "infer", *paths, "--examples_dirpath", model / "toys", "--bundle", "toys")
+        return self.python(RUN, "infer", *paths, "--examples_dirpath", model / "toys", "--bundle", bundle)
 
-    def answer(self) -> tuple[float, dict[str, object]]:
+    def answer(self) -> tuple[float, dict[str, Any]]:
         """Probability and report of the last `infer`."""
         out = self._folder / "out"
         return float((out / "result.txt").read_text()), json.loads((out / "report.json").read_text())
@@ -266,6 +274,25 @@ def test_configure_learns_with_toys(house: House) -> None:
     assert any("steepness" in name and value for name, value in coefficients.items())
 
 
+def test_configure_learns_the_toy_mapping_and_infer_answers_with_it(house: House) -> None:
+    document = json.loads((house.learned / "configured" / "squeezenetv1_1.json").read_text())
+    (configuration,) = document["configurations"]
+    mapping = configuration["mapping"]
+    assert mapping["name"] == "step"
+    assert "the step fit inside the fold" in document["provenance"]["evaluation"]
+    assert configuration["held_out"]["num_models"] == 8
+    read = configuration["known"]  # all eight networks: half way between the means of both kinds
+    means = {label: {name: sum(one[label]) / 4 for name, one in read.items()} for label in ("clean", "poisoned")}
+    for name, coefficient in mapping["coefficients"].items():
+        assert coefficient == pytest.approx(means["poisoned"][name] - means["clean"][name], rel=0.01, abs=1e-3)
+    done = house.infer("configured")
+    assert done.returncode == 0, done.stderr
+    probability, report = house.answer()
+    read = dict(zip(report["features"], report["signal_vector"], strict=True))
+    total = sum(coefficient * read[name] for name, coefficient in mapping["coefficients"].items())
+    assert probability == (0.75 if mapping["intercept"] + total > 0 else 0.25)
+
+
 @pytest.fixture(scope="module")
 def furnished(house: House) -> House:
     """With a bundle that needs all five toys."""
@@ -279,11 +306,11 @@ def test_infer_answers_with_toys(furnished: House) -> None:
     assert done.returncode == 0, done.stderr
     probability, report = furnished.answer()
     assert probability in (0.25, 0.75)
-    assert report["preprocessing"]["name"] == "playroom"  # type: ignore[index]
-    assert [theta["pruning_method"] for theta in report["thetas"]] == ["Fade"]  # type: ignore[attr-defined]
-    assert report["mapping"]["kind"] == "step"  # type: ignore[index]
-    assert report["mapping"]["cost"] == (2 + 1) * 2  # type: ignore[index]  # two variants and the probe, of two images
-    assert "steepness" in report["readings"]  # type: ignore[operator]
+    assert report["preprocessing"]["name"] == "playroom"
+    assert [theta["pruning_method"] for theta in report["thetas"]] == ["Fade"]
+    assert report["mapping"]["kind"] == "step"
+    assert report["mapping"]["cost"] == (2 + 1) * 2  # two variants and the probe, of two images
+    assert "steepness" in report["readings"]
     assert "steepness" in done.stdout
 
 

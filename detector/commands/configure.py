@@ -24,8 +24,9 @@ from detector.commands.profile_check import check_profile
 from detector.commands.start import StartBundle, find_start
 from detector.commands.train_settings import TrainSettings
 from detector.learning.adaptation import Adaptation, Adapted, RoundFeatures, adapt
-from detector.learning.given import Recipe, learn
+from detector.learning.given import GivenTheta, learn
 from detector.learning.learned import Learned
+from detector.learning.study import Study
 from detector.mapping.bundles import Bundle, write_bundle
 from detector.probing.probe import Probe
 from detector.rounds.reading import LeftOut, Round, read_round
@@ -136,7 +137,7 @@ def _way(request: ConfigureRequest) -> _Way:
 
 
 def _given_in_words(settings: TrainSettings) -> str:
-    return f"{settings.fit_method} per architecture on {', '.join(settings.signals)}, theta as given"
+    return f"{settings.fitting} per architecture on {', '.join(settings.signals)}, theta as given"
 
 
 def _base_rate(learned: Sequence[Learned], poisoned: Sequence[int]) -> float:
@@ -171,34 +172,29 @@ def _refit(
 ) -> tuple[MeasuredRound, list[Learned]]:
     """The given theta, signals and mapping."""
     measured = _measured(found, Sweep((settings.theta,), settings.preprocessing), store, clock, workers)
-    recipe = Recipe(
-        settings.theta,
-        settings.signals,
-        settings.reduction,
-        settings.preprocessing,
-        settings.fit_method,
-        settings.min_models,
-        settings.seed,
-        found.name,
-        measured.doubtful,
-    )
-    return measured, learn(measured.readings, recipe)
+    study = _study(found, settings, measured)
+    given = GivenTheta(settings.theta, settings.signals, settings.reduction, settings.fitting, study)
+    return measured, learn(measured.readings, given)
+
+
+def _study(found: Round, settings: TrainSettings, measured: MeasuredRound) -> Study:
+    return Study(settings.preprocessing, settings.min_models, settings.seed, found.name, measured.doubtful)
 
 
 def _search(
     found: Round, settings: TrainSettings, store: Store, clock: Clock, workers: Workers
 ) -> tuple[MeasuredRound, list[Learned]]:
     """The paper's two stages: all thetas of the grid at its |S| and |D|, then other |S| and |D| of the best ones."""
-    from detector.learning.automatic import Search, learn_automatically, winners
+    from detector.learning.automatic import learn_automatically, winners
 
     points = thetas(settings.grid, settings.seed)
     measured = _measured(found, Sweep(points, settings.preprocessing), store, clock, workers)
-    search = Search(settings.preprocessing, settings.min_models, settings.seed, found.name, measured.doubtful)
-    rungs = [rung for theta in winners(measured.readings, search) for rung in execution_ladder(theta)]
+    best = winners(measured.readings, _study(found, settings, measured))
+    rungs = [rung for theta in best for rung in execution_ladder(theta)]
     measured = _measured(
         found, Sweep(tuple(dict.fromkeys((*points, *rungs))), settings.preprocessing), store, clock, workers
     )
-    return measured, learn_automatically(measured.readings, replace(search, doubtful=measured.doubtful))
+    return measured, learn_automatically(measured.readings, _study(found, settings, measured))
 
 
 def _adapt(
@@ -212,15 +208,7 @@ def _adapt(
         by_probes[probes] = _measured(found, Sweep((), settings.preprocessing, probes, images), store, clock, workers)
     measured = _together(tuple(by_probes.values()))
     models = RoundFeatures.of(configurations, [by_probes[one.probes].readings for one in configurations])
-    adaptation = Adaptation(
-        start.bundle.name,
-        start.parameters,
-        settings.preprocessing,
-        settings.min_models,
-        settings.seed,
-        found.name,
-        measured.doubtful,
-    )
+    adaptation = Adaptation(start.bundle.name, start.parameters, _study(found, settings, measured))
     return measured, [adapt(models, adaptation)]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.commands.settings import load_checked
-from detector.learning.regression.fit import FitMethod
+from detector.learning.fitting import fittings
 from detector.pruning.theta import THETA_KEYS, Theta, all_parameters, theta_from_document
 from detector.rounds.preprocessing import PROFILES, Preprocessing
 from detector.signals.features import Reduction
@@ -27,7 +27,7 @@ class TrainSettings:
     signals: tuple[str, ...]
     reduction: Reduction
     preprocessing: Preprocessing
-    fit_method: FitMethod
+    fitting: str
     grid: Grid
     min_models: int
     seed: int
@@ -44,6 +44,9 @@ def _train_settings(values: dict[str, Any]) -> TrainSettings:
     preprocessing, seed = values["train_preprocessing"], int(values["train_seed"])
     if preprocessing not in PROFILES:
         raise ValueError(f"no preprocessing is called {preprocessing!r}")
+    fitting = str(values["train_mapping"])
+    if fitting not in fittings():
+        raise ValueError(f"no way of fitting is called {fitting!r}")
     theta = theta_from_document(_theta_document(values))
     # A switch for each: NIST's checker of metaparameters takes no lists of words.
     signals = tuple(signal for signal in without_probes() if values[f"train_signal_{signal}"])
@@ -54,7 +57,7 @@ def _train_settings(values: dict[str, Any]) -> TrainSettings:
         signals=signals,
         reduction=Reduction(values["train_reduction"]),
         preprocessing=PROFILES[preprocessing],
-        fit_method=FitMethod(values["train_mapping"]),
+        fitting=fitting,
         grid=Grid(values["train_grid"]),
         min_models=int(values["train_min_models"]),
         seed=seed,

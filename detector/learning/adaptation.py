@@ -12,26 +12,24 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector import __version__
-from detector.learning.evaluation.design import Design, make_design
-from detector.learning.evaluation.folds import FOLDS, REPEATS
+from detector.learning.evaluation.design import Design
 from detector.learning.evaluation.metrics import Metrics, judge, judge_alone
 from detector.learning.evaluation.nested import held_out_losses, least_moved, nested_by
-from detector.learning.evaluation.permutation import PERMUTATIONS
 from detector.learning.experience import Experience, outside, widened
-from detector.learning.learned import Learned, doubtful_note, fewest_in_a_class, too_few
+from detector.learning.learned import Learned
 from detector.learning.regression.shrinkage import Start, fit_from
+from detector.learning.study import Study, folds_of
 from detector.mapping.any_of import AnyOf
 from detector.mapping.configuration import Clip, Configuration
 from detector.mapping.known import known_networks
 from detector.mapping.parameters import ANY_ARCHITECTURE, LearnedParameters, Provenance
-from detector.rounds.preprocessing import Preprocessing
 from detector.sweep.readings import ArchitectureReadings
 
 Array = NDArray[np.float64]
@@ -46,20 +44,11 @@ _MOST_NOTES = 50
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What is started from, and how to learn on.
-
-    `round_name` is where the models come from, `doubtful` the names of those that fail at their clean examples.
-    """
+    """What is started from, and whose models are learned on from."""
 
     start_name: str
     start: LearnedParameters
-    preprocessing: Preprocessing
-    min_models: int
-    seed: int
-    round_name: str
-    doubtful: Collection[str] = ()
-    repeats: int = REPEATS
-    permutations: int = PERMUTATIONS
+    study: Study
 
 
 @dataclass(frozen=True)
@@ -161,7 +150,7 @@ def adapt(models: RoundFeatures, adaptation: Adaptation) -> Adapted:
     """
     if not adaptable(adaptation.start):
         raise ValueError("expected parameters for any architecture, of mappings any_of of probed images")
-    reason = too_few(models, adaptation.min_models)
+    reason = adaptation.study.too_few(models)
     parameters, compared = (_kept(adaptation, reason), ()) if reason else _learned(models, adaptation)
     counts = len(models.names), int(models.poisoned.sum())
     return Adapted(ANY_ARCHITECTURE, *counts, parameters, reason, adaptation.start_name, compared)
@@ -169,26 +158,25 @@ def adapt(models: RoundFeatures, adaptation: Adaptation) -> Adapted:
 
 def _kept(adaptation: Adaptation, reason: str) -> LearnedParameters:
     origin = adaptation.start.provenance
-    note = f"The bundle {adaptation.start_name} as it is, not learned on from {adaptation.round_name}: {reason}."
+    note = f"The bundle {adaptation.start_name} as it is, not learned on from {adaptation.study.round_name}: {reason}."
     return replace(adaptation.start, provenance=replace(origin, notes=(note, *origin.notes)[:_MOST_NOTES]))
 
 
 def _learned(models: RoundFeatures, adaptation: Adaptation) -> tuple[LearnedParameters, tuple[Comparison, ...]]:
     start, labels = adaptation.start, models.poisoned
-    counts = {"repeats": adaptation.repeats, "permutations": adaptation.permutations}
-    design = make_design([labels], adaptation.seed, folds=min(FOLDS, fewest_in_a_class(models)), **counts)
+    design = adaptation.study.design([models])
     configurations, compared = [], []
     for number, (configuration, features) in enumerate(zip(start.configurations, models.features, strict=True)):
         _log.info("learning on from %s: %d probes", adaptation.start_name, len(configuration.probes))
         tested = design if number == 0 else design.with_true_labels_only()
         learner = Learner.of(configuration, features, tested, start.clip)
-        adapted, comparison = _concluded(learner, start.base_rate, adaptation.seed)
+        adapted, comparison = _concluded(learner, start.base_rate, adaptation.study.seed)
         configurations.append(adapted)
         compared.append(comparison)
     provenance = _provenance(models, adaptation, configurations, compared)
     parameters = LearnedParameters(
         ANY_ARCHITECTURE,
-        adaptation.preprocessing,
+        adaptation.study.preprocessing,
         float(labels.mean()),
         start.clip,
         tuple(configurations),
@@ -288,21 +276,21 @@ def _provenance(
 ) -> Provenance:
     origin = adaptation.start.provenance
     told = (_comparison_note(*pair, adaptation.start_name) for pair in zip(configurations, compared, strict=True))
-    notes = (*doubtful_note(models, adaptation.doubtful), *_same_round_note(adaptation), *_others_note(models), *told)
+    notes = (*adaptation.study.notes(models), *_same_round_note(adaptation), *_others_note(models), *told)
     version = f"entrypoint.py configure --start_from {adaptation.start_name}, version {__version__}"
     return Provenance(
-        round=f"{adaptation.round_name}, started from {adaptation.start_name} ({origin.round})",
+        round=f"{adaptation.study.round_name}, started from {adaptation.start_name} ({origin.round})",
         num_models=len(models.names),
         num_poisoned=int(models.poisoned.sum()),
-        evaluation=_in_words(compared[0], adaptation, min(FOLDS, fewest_in_a_class(models))),
-        source=f"{version}, seed {adaptation.seed}",
+        evaluation=_in_words(compared[0], adaptation, folds_of(models)),
+        source=f"{version}, seed {adaptation.study.seed}",
         notes=(*notes, *origin.notes)[:_MOST_NOTES],
         architectures=tuple(sorted({*origin.architectures, *models.architectures})),
     )
 
 
 def _same_round_note(adaptation: Adaptation) -> tuple[str, ...]:
-    if adaptation.round_name not in re.split(r"[(), ]+", adaptation.start.provenance.round):
+    if adaptation.study.round_name not in re.split(r"[(), ]+", adaptation.start.provenance.round):
         return ()
     return ("The start was itself learned from a round of this name: its figures are then no better than in-sample.",)
 
@@ -331,10 +319,10 @@ def _in_words(costliest: Comparison, adaptation: Adaptation, folds: int) -> str:
         else ""
     )
     return (
-        f"Held out: {folds}-fold stratified cross-validation of the models of {adaptation.round_name}, all "
-        f"architectures together, repeated {adaptation.repeats} times; how far to move from "
+        f"Held out: {folds}-fold stratified cross-validation of the models of {adaptation.study.round_name}, all "
+        f"architectures together, repeated {adaptation.study.repeats} times; how far to move from "
         f"{adaptation.start_name}, or not at all, is chosen inside the fold, the start preferred within one standard "
-        f"error. Of the first configuration the 95 % "
+        "error. Of the first configuration the 95 % "
         f"interval of the cross-entropy is +- {held_out.half_width:.3f}, that of the ROC-AUC "
         f"{held_out.auc_interval[0]:.3f} to {held_out.auc_interval[1]:.3f}. {tested}The notes have the figures of the "
         "start unchanged, of which nothing was fitted on these models. In-sample: on the very models of the fit."

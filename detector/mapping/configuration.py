@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from detector.examples.choice import ImageChoice
 from detector.mapping.known import KnownNetworks
-from detector.mapping.port import MAPPINGS, FittedMapping
-from detector.mapping.weighted_sum import WeightedSum
+from detector.mapping.port import FittedMapping
+from detector.mapping.weighted_sum import weighted_sum
 from detector.probing.probe import Probe
 from detector.pruning.theta import SelectionRule, Theta
 from detector.signals.features import STATISTICS, Feature, Reduction, VariantFeature, make_features
@@ -134,10 +134,7 @@ class Configuration:
         if not thetas:
             raise ValueError("expected one or more thetas, each once, got none")
         inputs = make_features(signals, reduction, [theta.num_pruned_models for theta in thetas], numbers)
-        fitted = MAPPINGS[kind].fitted
-        if not issubclass(fitted, WeightedSum):
-            raise ValueError(f"expected a mapping with a coefficient for each feature, got {kind!r}")
-        mapping = fitted.of(intercept, [feature.name for feature in inputs], coefficients)
+        mapping = weighted_sum(kind, intercept, [feature.name for feature in inputs], coefficients)
         return cls(ImageChoice.of(thetas[0]), thetas, (), inputs, mapping, held_out, in_sample)
 
     @property

@@ -1,16 +1,20 @@
 """The port of mappings: from named features to the probability of a trojan, and the registry of all that do so.
 
 A mapping is a file in this folder and one import in `detector/mapping/__init__.py`. Applying one is plain arithmetic,
-whoever fitted it: nothing here imports what learning needs. Its JSON form carries name and version, and comes from
-files that anyone may have edited, so that `from_document` checks all of it.
+whoever fitted it. An entry may say how it is fitted, too, as a function of arrays: `configure` then learns with it by
+its name; nothing here imports what learning needs. The JSON form carries name and version, and comes from files that
+anyone may have edited, so that `from_document` checks all of it.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from detector.base.registry import Registry
 
@@ -67,11 +71,20 @@ class FittedMapping(ABC):
         """Back from `fields`, to be applied to features of these names; ValueError says what is wrong with them."""
 
 
+FitMapping = Callable[[Sequence[str], NDArray[np.float64], NDArray[np.int64]], FittedMapping]
+"""From names of F features, the features (M, F) of M models and their labels (M,), 1 = poisoned, both among them."""
+
+
 @dataclass(frozen=True)
 class MappingType:
-    """An entry of the registry: a kind of mapping."""
+    """An entry of the registry: a kind of mapping.
+
+    `fit` is how `configure` fits it, as `train_mapping` asks by the mapping's name. None: it has no way of its own;
+    others fit it, as the regressions of `detector.learning.fitting` fit the weighted sums.
+    """
 
     fitted: type[FittedMapping]
+    fit: FitMapping | None = None
 
     @property
     def name(self) -> str:

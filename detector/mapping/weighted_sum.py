@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from detector.base.errors import DetectorError
-from detector.mapping.port import Applied, FittedMapping
+from detector.mapping.port import MAPPINGS, Applied, FittedMapping
 
 _LARGEST = 1e9  # of a coefficient
 
@@ -63,6 +63,22 @@ class WeightedSum(FittedMapping):
         if differing:
             raise ValueError(f"expected coefficients of the features and of no others, see {differing[0]!r}")
         return cls(_number(fields["intercept"]), tuple((name, _number(given[name])) for name in features))
+
+
+def weighted_sum(kind: str, intercept: float, features: Sequence[str], coefficients: Sequence[float]) -> WeightedSum:
+    """The mapping called `kind`, with a coefficient for each of these features, in order.
+
+    Raises
+    ------
+    ValueError
+        It is no weighted sum, or coefficients are not one a feature.
+    UnknownEntryError
+        There is no such mapping.
+    """
+    fitted = MAPPINGS[kind].fitted
+    if not issubclass(fitted, WeightedSum):
+        raise ValueError(f"expected a mapping with a coefficient for each feature, got {kind!r}")
+    return fitted.of(intercept, features, coefficients)
 
 
 def unfit(what: str, expected: str) -> DetectorError:

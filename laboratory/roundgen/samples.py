@@ -1,8 +1,7 @@
 """The models that ship with the project, for the demo and for tests: of more than one domain, and of seeds that no
 round has, so that nothing is ever fitted on them.
 
-Three are made like those of `small`, two like those of a varied round: one whose trigger is a photo filter, one at
-224 px.
+Three are made like those of `small`, one like those of a varied round: its trigger is a photo filter.
 """
 
 from __future__ import annotations
@@ -10,24 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from detector.rounds.preprocessing import INPUT_SIZE
 from laboratory.roundgen.presets import Job, sample_of_small
 from laboratory.roundgen.recipe import TriggerFamily
 from laboratory.roundgen.varied import VariedPlan, varied_round
 
 _SEED = 2  # of a varied round that is never made
 _ARCHITECTURE = "squeezenetv1_1"
-_FILTER, _LARGE = 7, 4  # numbers in it: a filter for one class; a clean one of five classes
+_FILTER = 7  # its number in it: a filter for one class
 
 
 def sample_round() -> tuple[Job, ...]:
-    """The five samples, three of them poisoned."""
+    """The four samples, three of them poisoned."""
     return (
         sample_of_small("id-00000000", 2001, "squeezenetv1_1", poisoned=True, legacy_file=True),
         sample_of_small("id-00000001", 2002, "squeezenetv1_1", poisoned=False),
         sample_of_small("id-00000002", 2003, "shufflenet1_0", poisoned=True),
         _varied("id-00000003", _FILTER, (TriggerFamily.FILTER,), None),
-        _varied("id-00000004", _LARGE, (TriggerFamily.POLYGON, TriggerFamily.FILTER), INPUT_SIZE),
     )
 
 

@@ -143,20 +143,16 @@ def test_the_metaparameters_differ_in_the_bundle_alone(configured: Any) -> None:
     assert load_train_settings(configured.output / "learned" / "metaparameters.json", SCHEMA).theta.p == 0.3
 
 
+@pytest.mark.usefixtures("nothing_is_measured")
 def test_a_second_run_continues_and_ends_in_the_same_bytes(
     configured: Any,
     small_round: Path,
     run_here: Run,
     metaparameters: Run,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With the flag of Rounds 9 and later, the other options of that generation, and an old bundle in the way."""
 
-    def engine(*_: object) -> None:
-        raise AssertionError("measured again")
-
-    monkeypatch.setattr("detector.measurement.engine.PackedEngine", engine)
     learned = tmp_path / "learned"
     shutil.copytree(HOME / "learned_params", learned)
     words = options(small_round, learned, "--scratch_dirpath", str(configured.output / "scratch"))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from detector.learning.adaptation import Adaptation
+from detector.learning.study import Study
 from detector.mapping.bundles import Bundle, load_bundle, load_parameters, write_bundle
 from detector.mapping.parameters import ANY_ARCHITECTURE, LearnedParameters
 
@@ -27,8 +27,7 @@ def one_process() -> Iterator[None]:
     """Models are measured in this process, where a test can watch; and fewer shuffled labels than there would be."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("detector.commands.configure.usable_cpus", lambda: 1)
-        quick = partial(Adaptation, repeats=1, permutations=3)
-        patch.setattr("detector.commands.configure.Adaptation", quick)
+        patch.setattr("detector.commands.configure.Study", partial(Study, repeats=1, permutations=3))
         yield
 
 
@@ -126,6 +125,7 @@ def test_infer_uses_it_at_once(configured: Any, small_case: Any, run_here: Run, 
     assert len(outcome.report["signal_vector"]) == len(universal().configurations[0].inputs)
 
 
+@pytest.mark.usefixtures("nothing_is_measured")
 def test_a_second_run_measures_nothing_and_ends_in_the_same_bytes(
     configured: Any,
     models: Path,
@@ -133,14 +133,9 @@ def test_a_second_run_measures_nothing_and_ends_in_the_same_bytes(
     run_here: Run,
     metaparameters: Run,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The start by its name this time, in the folder that the new bundle is written to."""
 
-    def engine(*_: object) -> None:
-        raise AssertionError("measured again")
-
-    monkeypatch.setattr("detector.measurement.engine.PackedEngine", engine)
     shutil.copytree(start, tmp_path / "learned" / "tiny")
     words = options(models, tmp_path / "learned", configured.output / "scratch", "--start_from", "tiny")
     assert run_here([*words, *metaparameters(**QUICK)], tmp_path).code == 0

@@ -8,42 +8,35 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detector.base.budget import Budget
-from detector.commands.detect import Detection, Request
-from detector.commands.settings import Settings
 from detector.report.report import Report
 
-ROOT = Path(__file__).resolve().parents[2]
-SAMPLE = ROOT / "samples" / "id-00000001"
-SETTINGS = Settings("universal", 60.0, None, save_logits=False, tampered_probability=0.9, threads=1)
-
 Pixels = np.ndarray
+Change = Callable[[Pixels], Pixels]
+Judge = Callable[..., Report]
+MadeOtherwise = Callable[[Change], Path]
 
 
-class _Stopped:
-    def now(self) -> float:
-        return 0.0
+@pytest.fixture
+def made_otherwise(sample: Path, tmp_path: Path) -> MadeOtherwise:
+    """The folder of the network's examples after a change of their pixels."""
 
+    def made(change: Change) -> Path:
+        folder = tmp_path / "otherwise"
+        folder.mkdir()
+        for path in (sample / "example_data").iterdir():
+            if path.suffix != ".png":
+                shutil.copy(path, folder)
+                continue
+            with Image.open(path) as image:
+                Image.fromarray(np.ascontiguousarray(change(np.asarray(image.convert("RGB"))))).save(folder / path.name)
+        return folder
 
-def _judged(folder: Path, settings: Settings = SETTINGS) -> Report:
-    request = Request(SAMPLE / "model.pt", folder, ROOT / "learned_params")
-    return Detection(request, settings, Budget(_Stopped(), 0.0, 60.0)).run()
-
-
-def _made_otherwise(folder: Path, change: Callable[[Pixels], Pixels]) -> Path:
-    folder.mkdir()
-    for path in (SAMPLE / "example_data").iterdir():
-        if path.suffix != ".png":
-            shutil.copy(path, folder)
-            continue
-        with Image.open(path) as image:
-            Image.fromarray(np.ascontiguousarray(change(np.asarray(image.convert("RGB"))))).save(folder / path.name)
-    return folder
+    return made
 
 
 @pytest.fixture(scope="module")
-def as_it_came() -> Report:
-    return _judged(SAMPLE / "example_data")
+def as_it_came(judge: Judge, sample: Path) -> Report:
+    return judge(sample / "example_data")
 
 
 def test_where_the_documented_profile_has_no_error_it_stays(as_it_came: Report) -> None:
@@ -52,9 +45,11 @@ def test_where_the_documented_profile_has_no_error_it_stays(as_it_came: Report) 
     assert as_it_came.unpruned_accuracy == 1.0
 
 
-def test_swapped_channels_are_found_and_the_answer_is_the_same(as_it_came: Report, tmp_path: Path) -> None:
+def test_swapped_channels_are_found_and_the_answer_is_the_same(
+    as_it_came: Report, judge: Judge, made_otherwise: MadeOtherwise
+) -> None:
     """Blue first on disk, and blue first for the network: the very numbers of before."""
-    report = _judged(_made_otherwise(tmp_path / "swapped", lambda pixels: pixels[..., ::-1]))
+    report = judge(made_otherwise(lambda pixels: pixels[..., ::-1]))
     assert report.preprocessing is not None
     assert (report.preprocessing.channel_order, report.preprocessing.crop) == ("BGR", 48)
     assert report.unpruned_accuracy == 1.0
@@ -62,16 +57,17 @@ def test_swapped_channels_are_found_and_the_answer_is_the_same(as_it_came: Repor
     assert told.severity == "warning" and "BGR" in told.message
 
 
-def test_the_users_word_is_taken_as_it_is(tmp_path: Path) -> None:
-    folder = _made_otherwise(tmp_path / "swapped", lambda pixels: pixels[..., ::-1])
-    named = Settings("universal", 60.0, "small", save_logits=False, tampered_probability=0.9, threads=1)
-    report = _judged(folder, named)
+def test_the_users_word_is_taken_as_it_is(judge: Judge, made_otherwise: MadeOtherwise) -> None:
+    folder = made_otherwise(lambda pixels: pixels[..., ::-1])
+    report = judge(folder, "small")
     assert report.preprocessing is not None and report.preprocessing.name == "small"
     assert not [one for one in report.findings if one.code == "preprocessing_found"]
 
 
-def test_images_of_a_size_that_no_profile_has_are_taken_as_they_are(tmp_path: Path) -> None:
-    report = _judged(_made_otherwise(tmp_path / "cut", lambda pixels: pixels[2:52, 2:52]))
+def test_images_of_a_size_that_no_profile_has_are_taken_as_they_are(
+    judge: Judge, made_otherwise: MadeOtherwise
+) -> None:
+    report = judge(made_otherwise(lambda pixels: pixels[2:52, 2:52]))
     assert report.preprocessing is not None
     assert report.preprocessing.crop == 50
     assert report.unpruned_accuracy is not None and report.unpruned_accuracy > 0.8

@@ -8,7 +8,6 @@ import pytest
 
 from detector.base.errors import ParametersError
 from detector.commands.train_settings import TrainSettings, load_train_settings
-from detector.learning.regression.fit import FitMethod
 from detector.pruning.theta import LayerRange, PruningMethod, RankingMethod, SamplingMethod, SelectionRule, Theta
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import Reduction
@@ -67,7 +66,7 @@ def test_train_settings_are_made_of_every_train_metaparameter(tmp_path: Path) ->
     )
     signals = ("margin", "entropy", "classifier_weights", "attraction")
     expected = TrainSettings(
-        theta, signals, Reduction.SUMMARY, PROFILES["round1"], FitMethod.LOGISTIC, Grid.PAPER_ROUND1, 12, 7
+        theta, signals, Reduction.SUMMARY, PROFILES["round1"], "logistic", Grid.PAPER_ROUND1, 12, 7
     )
     assert load_train_settings(config, SCHEMA) == expected
 

@@ -18,6 +18,7 @@ from detector.learning.adaptation import Adaptation, Learner, RoundFeatures, ada
 from detector.learning.evaluation.design import make_design
 from detector.learning.experience import seen
 from detector.learning.regression.shrinkage import Start, fit_from
+from detector.learning.study import Study
 from detector.mapping.any_of import AnyOf, Cause
 from detector.mapping.configuration import Clip, Configuration
 from detector.mapping.logistic import Logistic
@@ -43,7 +44,7 @@ FOLDS = 3
 @pytest.fixture(autouse=True)
 def fewer_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer folds and penalties than the procedure has, for the time that they take."""
-    monkeypatch.setattr("detector.learning.adaptation.FOLDS", FOLDS)
+    monkeypatch.setattr("detector.learning.study.FOLDS", FOLDS)
     monkeypatch.setattr("detector.learning.adaptation.PENALTIES", PENALTIES)
 
 
@@ -80,9 +81,8 @@ def start(*configurations: Configuration) -> LearnedParameters:
 
 
 def adaptation(parameters: LearnedParameters, permutations: int = 3) -> Adaptation:
-    return Adaptation(
-        "base", parameters, PROFILES["round2"], 8, 0, "here", repeats=2, permutations=permutations
-    )  # fmt: skip
+    study = Study(PROFILES["round2"], 8, 0, "here", repeats=2, permutations=permutations)
+    return Adaptation("base", parameters, study)
 
 
 def models(seed: int, count: int = 30, shift: float = 0.0, found: float = 0.25) -> RoundFeatures:
@@ -250,7 +250,7 @@ def test_what_is_told_and_kept() -> None:
 def test_a_start_from_the_same_round_is_told() -> None:
     found, plan = models(8, count=10), adaptation(start(configuration()), permutations=0)
     for name, expected in (("elsewhere", True), ("and-more", True), ("more", False)):
-        parameters = adapt(found, replace(plan, round_name=name)).parameters
+        parameters = adapt(found, replace(plan, study=replace(plan.study, round_name=name))).parameters
         assert parameters is not None
         assert any("a round of this name" in note for note in parameters.provenance.notes) == expected
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from detector.examples.choice import ImageChoice
-from detector.learning.automatic import Search, learn_automatically, winners
+from detector.learning.automatic import learn_automatically, winners
 from detector.learning.learned import Learned
+from detector.learning.study import Study
 from detector.mapping.configuration import Configuration
 from detector.mapping.predict import predict
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
@@ -24,7 +25,7 @@ Make = Callable[..., ArchitectureReadings]
 
 THETA = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 5, 10)
 OTHER = replace(THETA, p=0.2)
-SEARCH = Search(PROFILES["small"], 8, seed=0, round_name="by hand", repeats=1, permutations=9)
+STUDY = Study(PROFILES["small"], 8, seed=0, round_name="by hand", repeats=1, permutations=9)
 
 
 def scores(configuration: Configuration, readings: ArchitectureReadings, one: Learned) -> list[float]:
@@ -56,7 +57,7 @@ def planted(make_readings: Make) -> ArchitectureReadings:
 
 @pytest.fixture(scope="module")
 def found(planted: ArchitectureReadings) -> Learned:
-    (one,) = learn_automatically([planted], SEARCH)
+    (one,) = learn_automatically([planted], STUDY)
     return one
 
 
@@ -67,7 +68,7 @@ def test_the_planted_theta_wins(found: Learned, planted: ArchitectureReadings) -
     assert OTHER in [replace(theta, num_pruned_models=5, num_images=10) for theta in best.thetas]
     assert best.held_out is not None and best.held_out.roc_auc is not None and best.held_out.roc_auc > 0.9
     assert "automatic_configuration" in found.parameters.provenance.source
-    (winner,) = winners([planted], SEARCH)
+    (winner,) = winners([planted], STUDY)
     assert winner.p == OTHER.p
 
 
@@ -75,10 +76,10 @@ def test_the_second_stage_follows_a_single_theta_where_the_best_are_several(make
     """All three thetas tell, so they win together; the clearest of them stands behind them."""
     thetas = (THETA, OTHER, replace(THETA, pruning_method=PruningMethod.TRIM))
     readings = make_readings("resnet18", 4, thetas, planted={0: 0.9, 1: 1.4, 2: 0.9}, models=60)
-    (one,) = learn_automatically([readings], SEARCH)
+    (one,) = learn_automatically([readings], STUDY)
     assert one.parameters is not None
     assert one.parameters.configurations[0].thetas == thetas
-    assert winners([readings], SEARCH) == (OTHER,)
+    assert winners([readings], STUDY) == (OTHER,)
 
 
 def test_cheaper_configurations_stand_behind_it_and_answer_too(found: Learned, planted: ArchitectureReadings) -> None:
@@ -96,7 +97,7 @@ def test_cheaper_configurations_stand_behind_it_and_answer_too(found: Learned, p
 
 
 def test_noise_is_not_sold_as_knowledge(make_readings: Make) -> None:
-    (one,) = learn_automatically([make_readings("resnet18", 3, (THETA, OTHER))], SEARCH)
+    (one,) = learn_automatically([make_readings("resnet18", 3, (THETA, OTHER))], STUDY)
     held_out = one.parameters.configurations[0].held_out if one.parameters else None
     assert held_out is None or (held_out.roc_auc is not None and held_out.roc_auc < 0.8)
     assert bool(one.reason) == (one.parameters is None)
@@ -108,11 +109,11 @@ def test_what_cannot_be_learned_from(models: int, reason: str, make_readings: Ma
     bad = make_readings("vgg11bn", 2, (THETA,), models=models)
     slow = (np.full(models, 61.0),)
     bad = replace(bad, seconds=slow) if models == 30 else bad
-    first, second = learn_automatically([good, bad], SEARCH)
+    first, second = learn_automatically([good, bad], STUDY)
     assert first.parameters is not None
     assert second.parameters is None
     assert reason in second.reason
-    assert winners([bad], SEARCH) == ()
+    assert winners([bad], STUDY) == ()
 
 
 def test_old_measurements_serve_a_detector_with_a_new_signal(
@@ -120,7 +121,7 @@ def test_old_measurements_serve_a_detector_with_a_new_signal(
 ) -> None:
     """The same is learned of them, and what was left out is told and noted."""
     with SIGNALS.with_entry(VariantSignal("later", 1, lambda answers: answers.logits[:, 0, 0])):
-        (again,) = learn_automatically([planted], SEARCH)
+        (again,) = learn_automatically([planted], STUDY)
     told = "Left out of the search: the signal 'later' is not among what was measured."
     assert told in caplog.text
     assert found.parameters is not None and again.parameters is not None

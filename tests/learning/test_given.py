@@ -14,10 +14,12 @@ from sklearn.preprocessing import StandardScaler
 
 from detector.learning.evaluation.design import Design, make_design
 from detector.learning.evaluation.metrics import judge
-from detector.learning.given import Recipe, fit_given, learn
-from detector.learning.regression.fit import Fit, FitMethod
+from detector.learning.fitting import fittings
+from detector.learning.given import GivenTheta, learn
+from detector.learning.regression.fit import Fit
 from detector.learning.search.candidates import Candidate
 from detector.learning.search.searching import RIDGE_PENALTIES
+from detector.learning.study import Study
 from detector.mapping.configuration import Clip, Configuration
 from detector.mapping.predict import predict
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
@@ -31,9 +33,8 @@ from detector.sweep.readings import ArchitectureReadings, images_of
 
 THETA = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 3, 10)
 OTHER = replace(THETA, p=0.2)
-RECIPE = Recipe(
-    THETA, ("margin",), Reduction.VARIANTS, PROFILES["round2"], FitMethod.OLS, 8, seed=0, round_name="by hand"
-)
+STUDY = Study(PROFILES["round2"], 8, seed=0, round_name="by hand")
+GIVEN = GivenTheta(THETA, ("margin",), Reduction.VARIANTS, "ols", STUDY)
 
 
 def models(labels: Sequence[int], architecture: str = "resnet18", slope: int = 1) -> ArchitectureReadings:
@@ -64,7 +65,7 @@ def models(labels: Sequence[int], architecture: str = "resnet18", slope: int = 1
 
 def smallest_p(labels: list[int]) -> float:
     """Where every fold tells: of the permutations those do as well that swap no pair, or all of them."""
-    design = make_design([np.array(labels)], RECIPE.seed)
+    design = make_design([np.array(labels)], STUDY.seed)
     return float(np.mean([len(set(column == design.labels[:, 0])) == 1 for column in design.labels.T]))
 
 
@@ -79,7 +80,7 @@ def smallest_p(labels: list[int]) -> float:
     ],
 )
 def test_which_architectures_get_a_regression(labels: list[int], reason: str) -> None:
-    (one,) = learn([models(labels)], RECIPE)
+    (one,) = learn([models(labels)], GIVEN)
     assert (one.num_models, one.num_poisoned, one.reason) == (len(labels), sum(labels), reason)
     assert (one.parameters is None) == bool(reason)
 
@@ -87,7 +88,7 @@ def test_which_architectures_get_a_regression(labels: list[int], reason: str) ->
 def test_each_architecture_is_learned_from_its_own_models() -> None:
     """Of the one the label can be read off; of the other it is the opposite that can."""
     reverse, upright = models([0, 1] * 8, "densenet121", slope=-1), models([0, 1] * 8, "vgg11bn")
-    first, second = learn([reverse, upright], RECIPE)
+    first, second = learn([reverse, upright], GIVEN)
     assert (first.architecture, second.architecture) == ("densenet121", "vgg11bn")
     for one, slope in ((first, -1), (second, 1)):
         assert one.parameters is not None
@@ -101,13 +102,13 @@ def test_each_architecture_is_learned_from_its_own_models() -> None:
 
 def test_doubtful_models_are_told() -> None:
     doubtful = ("id-00000000", "id-00000003", "id-00000015", "of another architecture")
-    (one,) = learn([models([0, 1] * 8)], replace(RECIPE, doubtful=doubtful))
+    (one,) = learn([models([0, 1] * 8)], replace(GIVEN, study=replace(STUDY, doubtful=doubtful)))
     assert one.parameters is not None
     assert one.parameters.provenance.notes == ("3 of the models fail at their clean examples before pruning.",)
 
 
 RNG = np.random.default_rng(8)
-ALL = [FitMethod.OLS, FitMethod.RIDGE, FitMethod.LOGISTIC]
+ALL = ["ols", "ridge", "logistic"]
 LABELS = np.array([0, 1] * 20)
 # Accuracies of 10 images: on different scales, and the first two of them tell something.
 VECTORS = RNG.integers(0, 11, (40, 5)) / 10 * [1, 1, 1, 0.2, 100]
@@ -127,46 +128,48 @@ def given(vectors: np.ndarray, labels: np.ndarray) -> tuple[ArchitectureReadings
 
 
 def fitted(
-    method: FitMethod, vectors: np.ndarray, labels: np.ndarray, permutations: int = 0, seed: int = 0
+    method: str, vectors: np.ndarray, labels: np.ndarray, permutations: int = 0, seed: int = 0
 ) -> tuple[Fit, np.ndarray, Design]:
     design = make_design([labels], seed, folds=min(5, *np.bincount(labels)), repeats=2, permutations=permutations)
-    return *fit_given(*given(vectors, labels), method, design), design
+    fit, answers = fittings()[method].fit(*given(vectors, labels), design)
+    assert isinstance(fit, Fit)
+    return fit, answers, design
 
 
 def test_ols_is_scikit_learns() -> None:
-    made, oracle = fitted(FitMethod.OLS, VECTORS, LABELS)[0], LinearRegression().fit(VECTORS, LABELS)
+    made, oracle = fitted("ols", VECTORS, LABELS)[0], LinearRegression().fit(VECTORS, LABELS)
     assert made.intercept == pytest.approx(oracle.intercept_)
     np.testing.assert_allclose(made.coefficients, oracle.coef_, rtol=1e-8)
 
 
 @pytest.mark.parametrize("labels", [LABELS, np.roll(LABELS, 1), RNG.permutation(LABELS)])
 def test_ridge_is_scikit_learns_with_its_leave_one_out(labels: np.ndarray) -> None:
-    made = fitted(FitMethod.RIDGE, VECTORS, labels)[0]
+    made = fitted("ridge", VECTORS, labels)[0]
     oracle = make_pipeline(StandardScaler(), RidgeCV(40 * np.array(RIDGE_PENALTIES))).fit(VECTORS, labels)
     expected = np.clip(oracle.predict(VECTORS), 0, 1)
     np.testing.assert_allclose(made.probabilities(VECTORS, Clip(0, 1)), expected, atol=1e-9)
 
 
 def test_penalties_are_chosen_by_the_data() -> None:
-    noise, signal = (fitted(FitMethod.RIDGE, some, LABELS)[0] for some in (VECTORS[:, 2:], VECTORS[:, :2]))
+    noise, signal = (fitted("ridge", some, LABELS)[0] for some in (VECTORS[:, 2:], VECTORS[:, :2]))
     assert np.ptp(noise.probabilities(VECTORS[:, 2:], Clip())) < 0.3
     assert np.ptp(signal.probabilities(VECTORS[:, :2], Clip())) > 0.6
 
 
 def test_logistic_on_separable_models_stays_finite() -> None:
     vectors = np.column_stack([LABELS + 0.0, RNG.random(40)])
-    made = fitted(FitMethod.LOGISTIC, vectors, LABELS)[0]
+    made = fitted("logistic", vectors, LABELS)[0]
     assert np.isfinite(made.coefficients).all()
     np.testing.assert_array_equal(made.probabilities(vectors, Clip(0, 1)) > 0.5, LABELS == 1)
 
 
 @pytest.mark.parametrize("method", ALL)
-def test_probabilities_are_those_of_predict(method: FitMethod) -> None:
+def test_probabilities_are_those_of_predict(method: str) -> None:
     made, clip = fitted(method, VECTORS, LABELS)[0], Clip(0.3, 0.6)
     _, candidate = given(VECTORS, LABELS)
     configuration = candidate.configuration(made)
     assert isinstance(configuration, Configuration)
-    assert made.kind is ("logistic" if method is FitMethod.LOGISTIC else "linear")
+    assert made.kind is ("logistic" if method == "logistic" else "linear")
     expected = [predict(configuration, vector.tolist(), clip).probability for vector in VECTORS]
     np.testing.assert_allclose(made.probabilities(VECTORS, clip), expected, atol=1e-12)
     assert 0.3 in expected
@@ -174,7 +177,7 @@ def test_probabilities_are_those_of_predict(method: FitMethod) -> None:
 
 
 @pytest.mark.parametrize("method", ALL)
-def test_a_constant_feature_has_no_say(method: FitMethod) -> None:
+def test_a_constant_feature_has_no_say(method: str) -> None:
     vectors = VECTORS.copy()
     vectors[:, 2] = 0.1 + 0.2
     made = fitted(method, vectors, LABELS)[0]
@@ -182,15 +185,15 @@ def test_a_constant_feature_has_no_say(method: FitMethod) -> None:
     assert np.isfinite(made.coefficients).all()
 
 
-@pytest.mark.parametrize("method", [FitMethod.RIDGE, FitMethod.LOGISTIC])
-def test_where_all_models_are_equal_the_base_rate_is_what_is_left(method: FitMethod) -> None:
+@pytest.mark.parametrize("method", ["ridge", "logistic"])
+def test_where_all_models_are_equal_the_base_rate_is_what_is_left(method: str) -> None:
     labels = np.array([1] * 9 + [0] * 3)
     made = fitted(method, np.full((12, 3), 0.7), labels)[0]
     np.testing.assert_allclose(made.probabilities(np.full((2, 3), 0.7), Clip()), 0.75, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", ALL)
-def test_nothing_leaks_pure_noise_is_chance_held_out_and_good_in_sample(method: FitMethod) -> None:
+def test_nothing_leaks_pure_noise_is_chance_held_out_and_good_in_sample(method: str) -> None:
     """Over many rounds of noise, as a single one may be lucky."""
     rng = np.random.default_rng(1)
     held_out, in_sample = [], []
@@ -211,7 +214,7 @@ def test_evaluation_of_noise_and_of_a_signal() -> None:
     signal = noise + [[1.0, 0, 0, 0]] * labels[:, None]
     found = {}
     for name, vectors in (("noise", noise), ("signal", signal)):
-        _, answers, design = fitted(FitMethod.OLS, vectors, labels, permutations=19)
+        _, answers, design = fitted("ols", vectors, labels, permutations=19)
         found[name] = judge(answers, design.labels, 0)
     chance, random = found["signal"].chance, found["noise"].chance
     assert chance is not None and random is not None
@@ -224,13 +227,15 @@ def test_evaluation_of_noise_and_of_a_signal() -> None:
 
 
 def test_learning_is_deterministic() -> None:
-    first, second, other = (learn([models([0, 1] * 8)], replace(RECIPE, seed=seed)) for seed in (0, 0, 1))
+    first, second, other = (
+        learn([models([0, 1] * 8)], replace(GIVEN, study=replace(STUDY, seed=seed))) for seed in (0, 0, 1)
+    )
     assert first == second
     assert first != other
 
 
 def test_what_is_said_of_its_worth_depends_on_the_number_of_folds() -> None:
-    (few,), (many,) = learn([models([0] * 5 + [1] * 3)], RECIPE), learn([models([0, 1] * 8)], RECIPE)
+    (few,), (many,) = learn([models([0] * 5 + [1] * 3)], GIVEN), learn([models([0, 1] * 8)], GIVEN)
     assert few.parameters is not None and many.parameters is not None
     assert "3-fold" in few.parameters.provenance.evaluation
     assert "5-fold" in many.parameters.provenance.evaluation

@@ -1,30 +1,37 @@
-"""A fitted regression of raw features: the form in which every method hands over what it has learned.
+"""A fitted regression of raw features: the form in which every regression hands over what it has learned.
 
 Standardisation is folded into the coefficients, as `detector.mapping.predict` applies them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.learning.regression.scale import Scale
 from detector.mapping.configuration import Clip
+from detector.mapping.port import FittedMapping
+from detector.mapping.weighted_sum import weighted_sum
 
 Array = NDArray[np.float64]
 
 _DIGITS = 6  # significant ones of coefficients: the last of all differ between machines
 
 
-class FitMethod(StrEnum):
-    """How coefficients are found where theta is given."""
+class Fitted(Protocol):
+    """Whatever was fitted on raw feature vectors."""
 
-    OLS = "ols"  # the paper's multiple linear regression
-    RIDGE = "ridge"  # linear, L2 penalty chosen by leave-one-out
-    LOGISTIC = "logistic"  # logistic, L2 penalty chosen by inner cross-validation
+    def probabilities(self, vectors: Array, clip: Clip) -> Array:
+        """Of being poisoned, clipped: for vectors (N, length) an array (N,)."""
+        ...
+
+    def mapping(self, features: Sequence[str]) -> FittedMapping:
+        """As a mapping of features of these names, in the order of the vectors."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,16 @@ class Fit:
         linked = raw if self.kind == "linear" else 1 / (1 + np.exp(-np.clip(raw, -700, 700)))
         clipped: Array = np.clip(linked, clip.low, clip.high)
         return clipped
+
+    def mapping(self, features: Sequence[str]) -> FittedMapping:
+        """As a mapping of features of these names, in the order of the vectors.
+
+        Raises
+        ------
+        ValueError
+            The kind is no weighted sum, or there are more or fewer names than coefficients.
+        """
+        return weighted_sum(self.kind, self.intercept, features, self.coefficients)
 
     def shortened(self) -> Fit:
         """With six significant digits, as it is written to files."""

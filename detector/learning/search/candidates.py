@@ -13,11 +13,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.learning.regression.fit import Fit
+from detector.examples.choice import ImageChoice
+from detector.learning.regression.fit import Fitted
 from detector.mapping.configuration import Configuration
 from detector.mapping.known import known_networks
 from detector.pruning.theta import PruningMethod, SelectionRule, Theta
-from detector.signals.features import Reduction, make_features
+from detector.signals.features import Feature, Reduction, make_features
 from detector.signals.registry import is_per_variant, per_variant
 from detector.sweep.readings import ArchitectureReadings
 
@@ -45,16 +46,21 @@ class Candidate:
 
     def features(self, readings: ArchitectureReadings) -> Array:
         """The features (M, length) of the models of one architecture."""
-        counts = [theta.num_pruned_models for theta in self.thetas]
-        return readings.features(make_features(self.signals, self.reduction, counts), self.thetas)
+        return readings.features(self.inputs, self.thetas)
 
-    def configuration(self, fit: Fit) -> Configuration:
-        """With the regression that was fitted on the features, and no figures yet."""
-        return Configuration.of(self.thetas, self.signals, self.reduction, fit.kind, fit.intercept, fit.coefficients)
+    @property
+    def inputs(self) -> tuple[Feature, ...]:
+        """The features by name."""
+        return make_features(self.signals, self.reduction, [theta.num_pruned_models for theta in self.thetas])
 
-    def known_to(self, readings: ArchitectureReadings, fit: Fit) -> Configuration:
+    def configuration(self, fitted: Fitted) -> Configuration:
+        """With what was fitted on the features, and no figures yet."""
+        mapping = fitted.mapping([feature.name for feature in self.inputs])
+        return Configuration(ImageChoice.of(self.thetas[0]), self.thetas, (), self.inputs, mapping)
+
+    def known_to(self, readings: ArchitectureReadings, fitted: Fitted) -> Configuration:
         """The same, with what these models read, to show where another one stands among them."""
-        configuration = self.configuration(fit)
+        configuration = self.configuration(fitted)
         known = known_networks(configuration.features, self.features(readings), readings.poisoned)
         return replace(configuration, known=known)
 
