@@ -18,7 +18,7 @@ export PIP_EXTRA_INDEX_URL
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-hostile fuzz test-faults test-load coverage lint type format reference samples domains results docs clean image sif test-container sbom audit bench bench-engines bench-configure
+.PHONY: help setup demo test test-slow test-hostile fuzz test-faults test-load coverage lint type format reference schema samples domains results docs clean image sif test-container sbom audit bench bench-engines bench-configure
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ reference: $(READY) ## Regenerate reference_data from torchvision
 
 domains: $(READY) ## Rebuild docs/domains.md and the default bundle from the measurements (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m laboratory.domains
+
+schema: $(READY) ## Write the schema of the metaparameters from what is registered, and complete the values
+	$(BIN)/python -m detector.commands --write
 
 samples: $(READY) ## Train sample models where they are missing (48 px, some minutes)
 	$(BIN)/python -m laboratory.roundgen samples --output $(SAMPLES)

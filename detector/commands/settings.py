@@ -28,7 +28,7 @@ from detector.rounds.preprocessing import PROFILES
 _LARGEST_FILE = 1_000_000  # bytes; a metaparameters file is a few hundred
 _MOST_SECONDS = 5.0  # to check the values: the shortest budget that the shipped schema allows has 8
 _MOST_THREADS = 4096  # more than any machine has; the system would refuse them, late and one by one
-_LEARNED = "learned"
+LEARNED = "learned"
 _LEARNED_HERE = "configured"  # the bundle that `configure` writes
 _Made = TypeVar("_Made")
 
@@ -48,7 +48,7 @@ class Settings:
     def metaparameters(self) -> dict[str, Json]:
         """The same by the names that metaparameters.json has."""
         values: dict[str, Json] = {f"infer_{field.name}": getattr(self, field.name) for field in fields(self)}
-        return values | {"infer_preprocessing": self.preprocessing or _LEARNED}
+        return values | {"infer_preprocessing": self.preprocessing or LEARNED}
 
 
 def load_settings(
@@ -113,14 +113,14 @@ def _value(text: str) -> Any:
 
 def _settings(values: dict[str, Any]) -> Settings:
     preprocessing, threads = values["infer_preprocessing"], int(values["infer_threads"])
-    if preprocessing not in (_LEARNED, *PROFILES):
+    if preprocessing not in (LEARNED, *PROFILES):
         raise ValueError(f"no preprocessing is called {preprocessing!r}")
     if not 0 <= threads <= _MOST_THREADS:
         raise ValueError(f"{threads} threads")
     return Settings(
         bundle=str(values["infer_bundle"]),
         max_seconds=float(values["infer_max_seconds"]),
-        preprocessing=None if preprocessing == _LEARNED else preprocessing,
+        preprocessing=None if preprocessing == LEARNED else preprocessing,
         save_logits=bool(values["infer_save_logits"]),
         tampered_probability=float(values["infer_tampered_probability"]),
         threads=threads,

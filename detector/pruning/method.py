@@ -35,13 +35,17 @@ class UnsupportedNetworkError(ParametersError):
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number that belongs to a method: `low` < value <= `high`, and what it is where nobody says."""
+    """A number that belongs to a method: `low` < value <= `high`, and what it is where nobody says.
+
+    `usual` is where it is worth trying, if that is known.
+    """
 
     name: str
     default: float
     low: float
     high: float
     description: str
+    usual: tuple[float, float] | None = None
 
     def check(self, value: float) -> None:
         """Raise ValueError for a value that is out of bounds or no finite number."""

@@ -9,5 +9,11 @@ def accuracy(answers: Answers) -> Array:
     return mean_over_images(answers.correct)
 
 
-ACCURACY = VariantSignal("accuracy", 1, accuracy, relative=False)
+ACCURACY = VariantSignal(
+    "accuracy",
+    1,
+    accuracy,
+    relative=False,
+    description="the share of images that it classifies correctly (the paper's vector)",
+)
 SIGNALS.add(ACCURACY)

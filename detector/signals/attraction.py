@@ -99,5 +99,12 @@ def _read(context: Context) -> Array:
     return Attraction.of(context.unpruned, context.labels).statistics()
 
 
-ATTRACTION = ModelSignal("attraction", 1, Scope.NETWORK, ATTRACTION_STATISTICS, _read)
+ATTRACTION = ModelSignal(
+    "attraction",
+    1,
+    Scope.NETWORK,
+    ATTRACTION_STATISTICS,
+    _read,
+    "how much the unpruned network leans to one class, from images of one class or of all",
+)
 SIGNALS.add(ATTRACTION)

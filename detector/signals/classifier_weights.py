@@ -73,5 +73,12 @@ def _read(context: Context) -> Array:
     return model_statistics(context.graph, context.arrays)
 
 
-CLASSIFIER_WEIGHTS = ModelSignal("classifier_weights", 1, Scope.NETWORK, CLASSIFIER_STATISTICS, _read)
+CLASSIFIER_WEIGHTS = ModelSignal(
+    "classifier_weights",
+    1,
+    Scope.NETWORK,
+    CLASSIFIER_STATISTICS,
+    _read,
+    "outliers among the classes in the last layer's weights, which needs no pruning",
+)
 SIGNALS.add(CLASSIFIER_WEIGHTS)

@@ -12,5 +12,7 @@ def concentration(answers: Answers) -> Array:
     return shares
 
 
-CONCENTRATION = VariantSignal("concentration", 1, concentration)
+CONCENTRATION = VariantSignal(
+    "concentration", 1, concentration, description="the share of the class that it favours most"
+)
 SIGNALS.add(CONCENTRATION)

@@ -11,5 +11,5 @@ def entropy(answers: Answers) -> Array:
     return mean_over_images(-(np.exp(answers.log_probabilities) * answers.log_probabilities).sum(axis=-1))
 
 
-ENTROPY = VariantSignal("entropy", 1, entropy)
+ENTROPY = VariantSignal("entropy", 1, entropy, description="the mean entropy of its predictions")
 SIGNALS.add(ENTROPY)

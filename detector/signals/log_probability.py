@@ -12,5 +12,7 @@ def log_probability(answers: Answers) -> Array:
     return mean_over_images(np.where(answers.lost, -FARTHEST, true))
 
 
-LOG_PROBABILITY = VariantSignal("log_probability", 1, log_probability)
+LOG_PROBABILITY = VariantSignal(
+    "log_probability", 1, log_probability, description="the mean log-probability of the true class"
+)
 SIGNALS.add(LOG_PROBABILITY)

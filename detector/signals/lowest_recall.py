@@ -13,5 +13,7 @@ def lowest_recall(answers: Answers) -> Array:
     return lowest
 
 
-LOWEST_RECALL = VariantSignal("lowest_recall", 1, lowest_recall)
+LOWEST_RECALL = VariantSignal(
+    "lowest_recall", 1, lowest_recall, description="its accuracy on the class that fares worst"
+)
 SIGNALS.add(LOWEST_RECALL)

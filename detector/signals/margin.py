@@ -14,5 +14,7 @@ def margin(answers: Answers) -> Array:
     return mean_over_images(np.where(answers.lost, -FARTHEST, distances))
 
 
-MARGIN = VariantSignal("margin", 1, margin)
+MARGIN = VariantSignal(
+    "margin", 1, margin, description="the mean distance of the true class's logit to the best other one"
+)
 SIGNALS.add(MARGIN)

@@ -22,5 +22,12 @@ def _read(context: Context) -> Array:
     return Attraction.of(logits, context.labels[kept]).statistics()
 
 
-OWN_ATTRACTION = ModelSignal("own_attraction", 1, Scope.NETWORK, ATTRACTION_STATISTICS, _read)
+OWN_ATTRACTION = ModelSignal(
+    "own_attraction",
+    1,
+    Scope.NETWORK,
+    ATTRACTION_STATISTICS,
+    _read,
+    "how much the unpruned network leans to one class, in the network's own units",
+)
 SIGNALS.add(OWN_ATTRACTION)

@@ -68,12 +68,15 @@ class VariantSignal:
         From the Answers of S variants (S,) numbers.
     relative
         Whether it is told as the difference to the unpruned network.
+    description
+        What the number is, in a few words.
     """
 
     name: str
     version: int
     read: Callable[[Answers], Array]
     relative: bool = True
+    description: str = ""
 
     @property
     def scope(self) -> Scope:
@@ -95,6 +98,8 @@ class ModelSignal:
         Names of the K numbers, in order.
     read
         From the Context (K,) numbers.
+    description
+        What they are of, in a few words.
     """
 
     name: str
@@ -102,6 +107,7 @@ class ModelSignal:
     scope: Scope
     numbers: tuple[str, ...]
     read: Callable[[Context], Array]
+    description: str = ""
 
     def __post_init__(self) -> None:
         if self.scope is Scope.VARIANT or not self.numbers or len(set(self.numbers)) < len(self.numbers):

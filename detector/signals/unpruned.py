@@ -33,5 +33,12 @@ def _read(context: Context) -> Array:
     return unpruned_statistics(context.unpruned, context.labels)
 
 
-UNPRUNED = ModelSignal("unpruned", 1, Scope.NETWORK, UNPRUNED_STATISTICS, _read)
+UNPRUNED = ModelSignal(
+    "unpruned",
+    1,
+    Scope.NETWORK,
+    UNPRUNED_STATISTICS,
+    _read,
+    "the same readings of the unpruned network, and how many classes it knows",
+)
 SIGNALS.add(UNPRUNED)

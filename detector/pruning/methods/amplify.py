@@ -14,7 +14,9 @@ from detector.pruning.method import FilterMethod, Network, Parameter, Patches
 from detector.pruning.theta import Theta
 from detector.pruning.variant import RowPatch, Rows
 
-GAIN = Parameter("gain", 3.0, 0, 1000, "Amplify's factor; Stimulate's constant in standard deviations of the channel.")
+GAIN = Parameter(
+    "gain", 3.0, 0, 1000, "Amplify's factor; Stimulate's constant in standard deviations of the channel.", (1.5, 10)
+)
 
 
 class Amplify(FilterMethod):

@@ -20,7 +20,9 @@ class Trim(FilterMethod):
 
     name = "Trim"
     summary = "its weights are clamped to mean +- trim_k standard deviations"
-    parameters = (Parameter("trim_k", 0.5, 0, 1000, "Half width of Trim's interval in standard deviations."),)
+    parameters = (
+        Parameter("trim_k", 0.5, 0, 1000, "Half width of Trim's interval in standard deviations.", (0.25, 2)),
+    )
 
     def patches(self, layer: Node, rows: Rows, network: Network, theta: Theta) -> Patches:
         """The clamped weights."""
