@@ -28,7 +28,7 @@ def test_finished_models_are_not_made_again(tmp_path: Path, capsys: pytest.Captu
     for job in sample_round():
         (tmp_path / job.name).mkdir()
     assert command.main(["samples", "--output", str(tmp_path)]) == 0
-    assert "4 of 4 models" in capsys.readouterr().err
+    assert "5 of 5 models" in capsys.readouterr().err
 
 
 def test_ctrl_c_ends_with_130(
@@ -55,8 +55,8 @@ def test_the_status_line_says_what_is_done_how_fast_and_what_is_in_training(
     status.watch(Progress("start-1", 1, 3, 9))
     status.watch(None)  # too soon for another line
     assert stream.getvalue().splitlines() == [
-        "1/4 models; id-00000002 shufflenet1_0 try 1 step 7/70",
-        "2/4 models, 0.50 a minute, 4 min left; id-00000002 shufflenet1_0 try 1 step 7/70; start-1 try 1 step 3/9",
+        "1/5 models; id-00000002 shufflenet1_0 try 1 step 7/70",
+        "2/5 models, 0.50 a minute, 6 min left; id-00000002 shufflenet1_0 try 1 step 7/70; start-1 try 1 step 3/9",
     ]
 
 

@@ -21,15 +21,16 @@ def config_of(folder: Path) -> dict[str, object]:
     return content
 
 
-def test_there_are_four_models_three_of_them_poisoned() -> None:
-    assert [folder.name for folder in MODELS] == [f"id-{index:08d}" for index in range(4)]
-    assert [(folder / "ground_truth.csv").read_text() for folder in MODELS] == ["1", "0", "1", "1"]
+def test_there_are_five_models_four_of_them_poisoned() -> None:
+    assert [folder.name for folder in MODELS] == [f"id-{index:08d}" for index in range(5)]
+    assert [(folder / "ground_truth.csv").read_text() for folder in MODELS] == ["1", "0", "1", "1", "1"]
 
 
-def test_they_are_of_several_domains_with_a_filter() -> None:
+def test_they_are_of_several_domains_with_a_filter_and_a_size_of_224_px() -> None:
     configs = [config_of(folder) for folder in MODELS]
     assert {config["TRIGGER_TYPE"] for config in configs if config["POISONED"]} == {"polygon", "instagram"}
-    assert len({config.get("SIGN_FAMILY") for config in configs}) == 2
+    assert {config["CNN_IMG_SIZE_PIXELS"] for config in configs} == {48, 224}
+    assert len({config.get("SIGN_FAMILY") for config in configs}) == 3
 
 
 def test_their_seeds_are_those_of_no_round() -> None:
@@ -53,7 +54,7 @@ def test_all_files_together_take_at_most_25_mb() -> None:
 
 
 def test_one_model_is_in_the_legacy_format_and_the_others_are_zip_files() -> None:
-    assert sorted((folder / "model.pt").read_bytes()[:2] == b"PK" for folder in MODELS) == [False, *[True] * 3]
+    assert sorted((folder / "model.pt").read_bytes()[:2] == b"PK" for folder in MODELS) == [False, *[True] * 4]
 
 
 @pytest.mark.parametrize("folder", MODELS, ids=lambda folder: folder.name)
