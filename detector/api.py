@@ -24,15 +24,19 @@ from PIL import Image
 
 from detector.base.budget import Budget
 from detector.base.clock import SystemClock
+from detector.base.cpus import usable_cpus
 from detector.base.errors import ExamplesError, UsageError
 from detector.base.findings import Finding, Json
 from detector.base.resources import LEARNED_PARAMETERS, METAPARAMETERS, METAPARAMETERS_SCHEMA, data_directory
+from detector.base.workers import Workers
 from detector.commands.configure import ConfigureRequest, Outcome
 from detector.commands.configure import configure as _configure
 from detector.commands.detect import Detection, Request
 from detector.commands.inspect import Inspection, inspect_model
 from detector.commands.settings import Settings, load_settings
 from detector.commands.train_settings import TrainSettings, load_train_settings
+from detector.measurement.confinement import UNCONFINED, Confinement
+from detector.measurement.confinement import confinement as begin_confinement
 from detector.model_file import SavedModel
 from detector.report.document import to_document
 from detector.report.report import Report
@@ -148,6 +152,7 @@ def detect(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     progress: Progress | None = None,
+    sandboxed: bool = True,
 ) -> Verdict:
     """Estimate the probability that a model is poisoned.
 
@@ -172,6 +177,8 @@ def detect(
         What is taken off each channel, for images in [0, 1], and what it is divided by.
     progress
         Called with the name of each stage as it begins, e.g. "load" or "variants".
+    sandboxed
+        Parse model and images in confined child processes. A finding tells where there are none.
 
     Raises
     ------
@@ -193,23 +200,31 @@ def detect(
     directory, settings = _learned(bundle)
     settings = replace(settings, max_seconds=float(seconds), preprocessing=_profile(preprocessing))
     preparation = Preparation.of(resize, mean, std)
-    with _examples_folder(examples) as folder, _same_threads():
-        request = Request(_saved(model), folder, directory, preparation)
+    with _examples_folder(examples) as folder, _confinement(sandboxed=sandboxed) as confinement, _same_threads():
+        request = Request(_saved(model), folder, directory, preparation, confinement)
         detection = Detection(request, settings, Budget(clock, started, settings.max_seconds), progress)
         report = detection.run()
     timings = {**report.timings, "total": clock.now() - started}
     return Verdict(replace(report, timings=timings, date=date, settings=settings.metaparameters))
 
 
-def inspect(model: Model) -> Inspection:
+def inspect(model: Model, *, sandboxed: bool = True) -> Inspection:
     """Say what is in a model file or a network, and what audit and quality assurance say, without running it.
+
+    `sandboxed` as of `detect`.
 
     Raises
     ------
     ModelRefusedError
         The model is unsafe or corrupt; the error names the offending entry.
     """
-    return inspect_model(_saved(model))
+    with _confinement(sandboxed=sandboxed) as confinement:
+        return inspect_model(_saved(model), confinement)
+
+
+def _confinement(*, sandboxed: bool) -> contextlib.AbstractContextManager[Confinement]:
+    """For one call: begun before torch is imported where that is possible, and gone with it."""
+    return begin_confinement() if sandboxed else contextlib.nullcontext(UNCONFINED)
 
 
 def configure(
@@ -220,6 +235,7 @@ def configure(
     automatic: bool = False,
     start_from: StrPath | None = None,
     settings: TrainSettings | None = None,
+    sandboxed: bool = True,
 ) -> Outcome:
     """Learn from a folder of labelled models; the bundle `configured` in `learned_parameters` is replaced as a whole.
 
@@ -238,6 +254,8 @@ def configure(
         `learned_parameters` or among the shipped ones, or its folder.
     settings
         How to measure and what to fit. None: the shipped metaparameters.
+    sandboxed
+        As of `detect`.
 
     Raises
     ------
@@ -252,6 +270,7 @@ def configure(
         None if scratch is None else Path(scratch),
         automatic,
         None if start_from is None else str(start_from),
+        Workers(usable_cpus(), sandboxed=sandboxed),
     )
     return _configure(request, settings or load_train_settings(*_shipped_metaparameters()), SystemClock())
 

@@ -1,7 +1,8 @@
 """Command line of the measurements: `python -m laboratory.measuring measure --models ROUND --output FOLDER ...`.
 
-Writes one small file of readings per architecture, from which everything else is computed without the models. The same
-command continues where it was interrupted, and takes in models that have appeared since.
+Writes one small file of readings per architecture, from which everything else is computed without the models, and with
+`--format` all of it as one plain table. The same command continues where it was interrupted, and takes in models that
+have appeared since.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from detector.sweep.readings import write_readings
 from detector.sweep.store import Store
 from detector.sweep.sweeping import Sweep
 from detector.sweep.workers import MeasuredRound, measure_round
+from laboratory.tables import TableFormat, check_format, write_table
 
 _LEFT_OUT = "LEFT_OUT.csv"
 
@@ -36,14 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("detector").setLevel(logging.INFO)
     try:
+        for table_format in options.format:
+            check_format(table_format)
         measured, skipped = _measure(options)
+        _write(options.output, measured, skipped)
+        for table_format in options.format:
+            print(f"written: {write_table(options.output, measured.readings, table_format)}")
     except DetectorError as error:
         print(f"error: {error}", file=sys.stderr)
         return int(error.exit_code)
     except KeyboardInterrupt:
         print("interrupted; the same command continues", file=sys.stderr)
         return 130
-    _write(options.output, measured, skipped)
     return 0
 
 
@@ -88,6 +94,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--grid", nargs="+", choices=[str(grid) for grid in Grid], default=[str(Grid.WIDE)], help="default: wide")
     add("--ladder-of", type=Path, metavar="BUNDLE", help="also other |S| and |D| of the thetas that this bundle holds")
     add("--preprocessing", choices=PROFILES, default="small", metavar="PROFILE", help="default: small")
+    add(
+        "--format",
+        nargs="+",
+        type=TableFormat,
+        choices=list(TableFormat),
+        default=[],
+        help="also write all readings as one table, measurements.csv or measurements.parquet",
+    )
     add_workers(sweep)
     return parser
 

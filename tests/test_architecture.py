@@ -28,13 +28,14 @@ FLOORS = (
     ("detector.examples", "detector.quality"),
     ("detector.pruning",),
     ("detector.graph", "detector.model_file", "detector.probing"),
-    ("detector.architectures", "detector.rounds"),
+    ("detector.architectures", "detector.rounds", "detector.sandbox"),
     ("detector.base", "detector.torchvision_ops"),
 )
 # Of the laboratory, the same; each of them may import all of the detector.
 LABORATORY = (
     ("laboratory.results", "laboratory.nist", "laboratory.domains", "laboratory.site"),
     ("laboratory.roundgen", "laboratory.rebuild", "laboratory.measuring"),
+    ("laboratory.tables",),
 )
 FLOOR_NUMBERS = {room: number for number, rooms in enumerate(reversed(LABORATORY + FLOORS)) for room in rooms}
 

@@ -49,7 +49,10 @@ NOT_RUN: Mapping[str, str] = {
 # What takes longer than the quick tests allow, by how the line begins.
 SLOW = ("make demo", ".venv/bin/python entrypoint.py configure")
 # Python that is run elsewhere, by page.
-PYTHON_ELSEWHERE: Mapping[str, str] = {"docs/cluster.md": "tests/commands/test_evaluate.py"}
+PYTHON_ELSEWHERE: Mapping[str, str] = {
+    "docs/cluster.md": "tests/commands/test_evaluate.py",
+    "docs/learning.md": "tests/laboratory/test_tables.py",
+}
 EXCERPTS = ("docs/extending.md",)  # pages whose Python is cut out of the code
 ANSWER_PAGES = ("README.md", "docs/report.md")  # they show what the program answers, word for word
 NOTHING_LEARNED = 7  # exit code of `configure` on a handful of models

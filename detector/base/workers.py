@@ -26,6 +26,8 @@ class Workers:
         Processes on this machine; of a scheduler's workers there are as many as there are.
     scheduler
         Where a dask scheduler listens, such as tcp://10.0.0.1:8786; None: one is started, on this machine.
+    sandboxed
+        Whether they parse files in confined children of their own.
 
     Raises
     ------
@@ -36,6 +38,7 @@ class Workers:
     count: int = 1
     backend: Backend = Backend.LOKY
     scheduler: str | None = None
+    sandboxed: bool = True
 
     def __post_init__(self) -> None:
         if self.scheduler is not None and self.backend is not Backend.DASK:

@@ -34,11 +34,12 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are typed, and that takes no abbreviations."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise UsageError with the usage in it."""
+        """Raise UsageError with the usage in it; of several forms the first."""
+        own = f"usage: {self.usage % {'prog': self.prog}}".split("\n")[0] if self.usage else self.format_usage()
         raise UsageError(
             message,
             where=self.prog,
-            expected=" ".join(self.format_usage().split()),
+            expected=" ".join(own.split()),
             next_step="run with --help for all options",
         )
 
@@ -136,7 +137,7 @@ def output_named(options: argparse.Namespace) -> Output:
 
 
 def add_workers(parser: argparse.ArgumentParser, count: int = 1) -> None:
-    """The three options for who does the work, which `workers_named` reads; `count` workers unless it is said."""
+    """The options for who does the work, which `workers_named` reads; `count` workers unless it is said."""
     add = parser.add_argument
     add(
         "--workers",
@@ -151,6 +152,7 @@ def add_workers(parser: argparse.ArgumentParser, count: int = 1) -> None:
         choices=list(Backend),
         help="what runs the workers: loky, processes of this machine, or dask (default: loky, with --scheduler dask)",
     )
+    add_sandbox(parser)
     add("--scheduler", metavar="ADDRESS", help="a dask scheduler, such as tcp://10.0.0.1:8786, whose workers do it")
 
 
@@ -163,7 +165,16 @@ def workers_named(options: argparse.Namespace) -> Workers:
         They do not go together.
     """
     backend = options.backend or (Backend.DASK if options.scheduler else Backend.LOKY)
-    return Workers(options.workers, backend, options.scheduler)
+    return Workers(options.workers, backend, options.scheduler, sandboxed=not options.no_sandbox)
+
+
+def add_sandbox(parser: argparse.ArgumentParser) -> None:
+    """The option to do without the sandbox."""
+    parser.add_argument(
+        "--no_sandbox",
+        action="store_true",
+        help="parse model and images in this process, with all its rights, not in confined child processes",
+    )
 
 
 def _count(text: str) -> int:

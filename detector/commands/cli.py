@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from detector import __version__
@@ -27,6 +28,7 @@ from detector.commands.arguments import (
     add_metaparameters,
     add_output,
     add_preparation,
+    add_sandbox,
     add_workers,
     changes_named,
     output_named,
@@ -92,6 +94,7 @@ class InferCommand:
     given: frozenset[str] = frozenset()
     preparation: Preparation = AS_THEY_ARE
     output: Output = THE_VERDICT
+    sandboxed: bool = True
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ class InspectCommand:
     model_filepath: Path
     as_json: bool
     output: Output = THE_VERDICT
+    sandboxed: bool = True
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,8 @@ def parse(arguments: Sequence[str], home: Path, name: str = "entrypoint.py") -> 
     SystemExit
         With code 0, from `--help` and `--version`.
     """
+    if arguments and _is_mistyped(arguments):
+        raise _no_command(arguments[0], name)
     subcommand = arguments[0] if arguments and arguments[0] in SUBCOMMANDS else "infer"
     rest = arguments[1:] if arguments and arguments[0] in SUBCOMMANDS else arguments
     if subcommand == "inspect":
@@ -167,6 +173,23 @@ def parse(arguments: Sequence[str], home: Path, name: str = "entrypoint.py") -> 
     if subcommand == "configure" or "--configure_mode" in rest:
         return _parse_configure(rest, home, name)
     return _parse_infer(rest, home, name)
+
+
+def _is_mistyped(arguments: Sequence[str]) -> bool:
+    """Whether it begins with a word that is no command; the newest harness may pass such words beside the options."""
+    first, *rest = arguments
+    harness = {"--model_filepath", "--configure_mode"}
+    return not first.startswith("-") and first not in SUBCOMMANDS and harness.isdisjoint(rest)
+
+
+def _no_command(word: str, name: str) -> UsageError:
+    near = get_close_matches(word, SUBCOMMANDS, 1)
+    return UsageError(
+        f"there is no command {word!r}",
+        where=name,
+        expected=f"one of {', '.join(SUBCOMMANDS)}, or the options of infer alone",
+        next_step=f"did you mean {name} {near[0]}?" if near else f"{name} --help tells what each does",
+    )
 
 
 def parsers(home: Path, name: str) -> dict[str, Parser]:
@@ -186,13 +209,14 @@ def _inspect_parser(name: str) -> Parser:
     parser = Parser(prog=f"{name} inspect", description=InspectCommand.__doc__, allow_abbrev=False)
     parser.add_argument("model", type=Path, help="the model file")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_sandbox(parser)
     add_output(parser)
     return parser
 
 
 def _parse_inspect(arguments: Sequence[str], name: str) -> InspectCommand:
     options = _inspect_parser(name).parse_args(arguments)
-    return InspectCommand(options.model, options.json, output_named(options))
+    return InspectCommand(options.model, options.json, output_named(options), sandboxed=not options.no_sandbox)
 
 
 def _report_parser(name: str) -> Parser:
@@ -253,6 +277,7 @@ def _infer_parser(home: Path, name: str) -> Parser:
     add("--features_filepath", type=Path, metavar="FILE", help="also write the signal vector there, as a two-row CSV")
     add("--html", type=Path, metavar="FILE", help="also write the report there, as one self-contained page")
     add("--json", action="store_true", help="print the report as JSON instead of the verdict")
+    add_sandbox(parser)
     add_output(parser)
     _accept(parser, (*_UNUSED_PATHS, "configure_models_dirpath"), (*_UNUSED_FLAGS, "automatic_configuration"))
     return parser
@@ -293,6 +318,7 @@ def _parse_infer(arguments: Sequence[str], home: Path, name: str) -> InferComman
         given=frozenset(name for name in _WITH_DEFAULTS if getattr(options, name) is not None),
         preparation=preparation_named(options),
         output=output_named(options),
+        sandboxed=not options.no_sandbox,
     )
 
 

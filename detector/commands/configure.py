@@ -6,6 +6,7 @@ replaced as a whole and last, so that whatever happens before leaves the old one
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -20,6 +21,7 @@ from detector.base.cpus import usable_cpus
 from detector.base.errors import ParametersError, UsageError
 from detector.base.temporary import run_folder
 from detector.base.workers import Workers
+from detector.commands.held_out import write_held_out
 from detector.commands.profile_check import check_profile
 from detector.commands.start import StartBundle, find_start
 from detector.commands.train_settings import TrainSettings
@@ -34,6 +36,8 @@ from detector.sweep.grids import execution_ladder, thetas
 from detector.sweep.store import Store
 from detector.sweep.sweeping import Sweep
 from detector.sweep.workers import MeasuredRound, measure_round
+
+_log = logging.getLogger(__name__)
 
 BUNDLE = "configured"
 _VERSION = "1"
@@ -75,7 +79,8 @@ class ConfigureRequest:
 class Outcome:
     """What was learned, and what could not be learned from.
 
-    `doubtful` names models that fail at their clean examples before pruning, `base_rate` is the bundle's.
+    `doubtful` names models that fail at their clean examples before pruning, `base_rate` is the bundle's. `held_out` is
+    the folder of the held-out answers to the models, None where it could not be written.
     """
 
     bundle: Path
@@ -83,6 +88,7 @@ class Outcome:
     learned: tuple[Learned, ...]
     left_out: tuple[LeftOut, ...]
     doubtful: tuple[str, ...]
+    held_out: Path | None = None
 
 
 def configure(request: ConfigureRequest, settings: TrainSettings, clock: Clock) -> Outcome:
@@ -99,8 +105,7 @@ def configure(request: ConfigureRequest, settings: TrainSettings, clock: Clock) 
     found = read_round(request.models_dirpath)
     check_target(request.learned_parameters_dirpath)
     way = _way(request)
-    if request.start_from is None:  # a start brings its own
-        check_profile(found, settings.preprocessing)
+    check_profile(found, settings.preprocessing)
     with ExitStack() as stack:
         scratch = request.scratch_dirpath or stack.enter_context(
             run_folder(request.learned_parameters_dirpath, _MEASURING)
@@ -116,7 +121,25 @@ def configure(request: ConfigureRequest, settings: TrainSettings, clock: Clock) 
     bundle = Bundle(BUNDLE, _VERSION, description, base_rate)
     parameters = [one.parameters for one in learned if one.parameters is not None]
     folder = write_bundle(request.learned_parameters_dirpath, bundle, parameters)
-    return Outcome(folder, base_rate, tuple(learned), left_out, measured.doubtful)
+    held_out = _held_out(request, found, measured, learned, base_rate, settings.preprocessing.name)
+    return Outcome(folder, base_rate, tuple(learned), left_out, measured.doubtful, held_out)
+
+
+def _held_out(
+    request: ConfigureRequest,
+    found: Round,
+    measured: MeasuredRound,
+    learned: Sequence[Learned],
+    base_rate: float,
+    preprocessing: str,
+) -> Path | None:
+    """Where the held-out answers are; that they cannot be written costs nothing of the bundle."""
+    folder = request.learned_parameters_dirpath
+    try:
+        return write_held_out(folder, found, measured.readings, learned, base_rate, preprocessing)
+    except UsageError as error:
+        _log.warning("no held-out answers: %s", error)
+        return None
 
 
 @dataclass(frozen=True)

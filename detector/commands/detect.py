@@ -40,6 +40,7 @@ from detector.examples.own_labels import own_labels, own_labels_finding
 from detector.mapping.bundles import Bundle, load_bundle, load_parameters
 from detector.mapping.configuration import Clip, Configuration
 from detector.mapping.parameters import LearnedParameters
+from detector.measurement.confinement import UNCONFINED, Confinement, confinement_of_process
 from detector.measurement.model_under_test import MakeEngine, MeasuredLogits, ModelUnderTest
 from detector.model_file import ModelRecord, SavedModel, read_model
 from detector.quality.accuracy import clean_accuracy_finding
@@ -59,12 +60,15 @@ _ENGINE = "detector.measurement.engine"
 
 @dataclass(frozen=True)
 class Request:
-    """Where the inputs of a detection are, and how its images are prepared otherwise than the settings say."""
+    """Where the inputs of a detection are, how its images are prepared otherwise than the settings say, and where the
+    files are parsed: None for the sandbox that this process keeps.
+    """
 
     model: Path | SavedModel
     examples_dirpath: Path
     learned_parameters_dirpath: Path
     preparation: Preparation = AS_THEY_ARE
+    confinement: Confinement | None = None
 
 
 class Detection:
@@ -77,6 +81,7 @@ class Detection:
         self._settings = settings
         self._budget = budget
         self._account = Account(budget, progress)
+        self._confinement = UNCONFINED
         self._record: ModelRecord | None = None
         self._identification: Identification | None = None
         self.logits: MeasuredLogits | None = None
@@ -101,10 +106,11 @@ class Detection:
         DeadlineError
             The budget ended before anything was measured.
         """
+        self._confinement = self._request.confinement or confinement_of_process()  # before there are threads
         engine = in_background(_import_engine)
         bundle = load_bundle(self._request.learned_parameters_dirpath, self._settings.bundle)
         with self._account.stage("load"):
-            record = self._record = read_model(self._request.model)
+            record = self._record = _read(self._request.model, self._confinement, self._account)
         with self._account.stage("check"):
             identification = self._identification = self._check(record)
         if identification.architecture is None:
@@ -148,7 +154,7 @@ class Detection:
             model = self._model(record, parameters.architecture, examples.preprocessing, engine)
         if model is None:
             with dropping(configurations, self._budget, self._account):
-                raise self._too_late()
+                raise _too_late(self._budget, self._request.model)
         search = None
         if listing.labelled and is_found(parameters, self._settings.preprocessing, self._request.preparation):
             smallest = SMALLEST_INPUT.get(parameters.architecture, 0)
@@ -174,7 +180,7 @@ class Detection:
         if preprocessing.crop < SMALLEST_INPUT.get(parameters.architecture, 0):
             raise _too_small(parameters.architecture, preprocessing, self._request.examples_dirpath)
         choices = [one.images for one in parameters.configurations]
-        chosen = ChosenExamples.of(listing, choices, preprocessing, self._budget)
+        chosen = ChosenExamples.of(listing, choices, preprocessing, self._budget, self._confinement.sandbox)
         self._account.find(*chosen.examples.findings)
         self._account.tell(preprocessing=preprocessing, examples=chosen.examples.names)
         return chosen
@@ -204,20 +210,20 @@ class Detection:
     def _answer_base_rate(self, attempts: Attempts, parameters: LearnedParameters, cheapest: ImageChoice) -> None:
         """Where no configuration fits: at least it is known whether the network classifies images."""
         if attempts.model.answered is None and attempts.unpruned(cheapest) is None:
-            raise self._too_late()
+            raise _too_late(self._budget, self._request.model)
         assert attempts.model.answered is not None
         unpruned, shown = attempts.model.answered
         self._check_answers(unpruned, shown.labels, shown.names, labelled=shown.labelled)
         self._account.find(out_of_time(self._budget, attempts.model.measurer.image_seconds))
         self._account.tell(probability=parameters.clip(parameters.base_rate), basis=Basis.BASE_RATE)
 
-    def _too_late(self) -> DeadlineError:
-        return DeadlineError(
-            f"{self._budget.elapsed():.1f} s had passed, and nothing can be measured in what is left",
-            where=self._request.model,
-            expected=f"an answer within {self._budget.seconds:g} s",
-            next_step="raise infer_max_seconds in metaparameters.json, or use a faster machine",
-        )
+
+def _read(model: Path | SavedModel, confinement: Confinement, account: Account) -> ModelRecord:
+    """Also of a file that is refused it is told where that was parsed."""
+    try:
+        return read_model(model, sandbox=confinement.sandbox)
+    finally:
+        account.find(*confinement.findings())
 
 
 def _import_engine() -> MakeEngine:
@@ -233,4 +239,13 @@ def _too_small(architecture: str, preprocessing: Preprocessing, directory: Path)
         where=directory,
         expected=f"at least {SMALLEST_INPUT[architecture]} pixels a side",
         next_step="give the examples that the model came with",
+    )
+
+
+def _too_late(budget: Budget, model: Path | SavedModel) -> DeadlineError:
+    return DeadlineError(
+        f"{budget.elapsed():.1f} s had passed, and nothing can be measured in what is left",
+        where=model,
+        expected=f"an answer within {budget.seconds:g} s",
+        next_step="raise infer_max_seconds in metaparameters.json, or use a faster machine",
     )

@@ -23,6 +23,7 @@ from detector.base.workers import Workers
 from detector.commands.detect import Detection, Request
 from detector.commands.settings import Settings
 from detector.mapping.bundles import bundle_sha256, load_bundle
+from detector.measurement.confinement import UNCONFINED, Confinement
 from detector.report.report import Basis, Report
 from detector.report.verdict import judgement
 from detector.rounds.preparation import AS_THEY_ARE, Preparation
@@ -99,6 +100,7 @@ def evaluate(request: EvaluateRequest, settings: Settings, workers: Workers, clo
         settings=settings,
         clock=clock,
         preparation=request.preparation,
+        confinement=None if workers.sandboxed else UNCONFINED,
     )
     for number, answer in enumerate(_answers(waiting, judge, workers), start=1):
         folder.add(answer)
@@ -186,11 +188,16 @@ def _tell(answer: Answer, done: int, of: int) -> None:
 
 
 def judge_member(
-    member: Member, learned: Path, settings: Settings, clock: Clock, preparation: Preparation = AS_THEY_ARE
+    member: Member,
+    learned: Path,
+    settings: Settings,
+    clock: Clock,
+    preparation: Preparation = AS_THEY_ARE,
+    confinement: Confinement | None = None,
 ) -> Answer:
     """The answer of `infer` to one model; whatever fails is an answer too, of its exit code."""
     started = clock.now()
-    request = Request(member.model_filepath, member.examples_dirpath, learned, preparation)
+    request = Request(member.model_filepath, member.examples_dirpath, learned, preparation, confinement)
     detection = Detection(request, settings, Budget(clock, started, settings.max_seconds))
     try:
         answer = _answer(member.name, detection.run(), clock.now() - started)

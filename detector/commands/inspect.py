@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector.base.findings import Finding
+from detector.measurement.confinement import Confinement, confinement_of_process
 from detector.model_file import ModelRecord, SavedModel
 from detector.quality.checked_model import CheckedModel
 from detector.quality.structure import Deviation
@@ -36,15 +37,16 @@ class Inspection:
     findings: tuple[Finding, ...]
 
 
-def inspect_model(source: Path | SavedModel) -> Inspection:
-    """Parse, audit and check a model file.
+def inspect_model(source: Path | SavedModel, confinement: Confinement | None = None) -> Inspection:
+    """Parse, audit and check a model file: in the sandbox of this process, unless another confinement is given.
 
     Raises
     ------
     ModelRefusedError
         The file is unsafe or corrupt; the error names the offending entry.
     """
-    model = CheckedModel.read(source)
+    confinement = confinement or confinement_of_process()
+    model = CheckedModel.read(source, confinement.sandbox)
     record, identification = model.record, model.identification
     return Inspection(
         model=ModelSummary.of(source, record, model.architecture, identification.num_classes),
@@ -55,7 +57,7 @@ def inspect_model(source: Path | SavedModel) -> Inspection:
         classes=_classes(record),
         notes=record.notes,
         deviations=identification.deviations,
-        findings=model.findings,
+        findings=(*confinement.findings(), *model.findings),
     )
 
 

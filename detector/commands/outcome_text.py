@@ -28,6 +28,8 @@ def outcome_text(outcome: Outcome) -> str:
         lines.append(f"{failing}, {outcome.doubtful[0]} is the first: is train_preprocessing right?")
     lines.append(f"Left out: {len(outcome.left_out) or 'none'}")
     lines += [f"  {one.name}: {one.reason}" for one in outcome.left_out]
+    if outcome.held_out is not None:
+        lines.append(f"Held-out answers to all models, for `compare`: {outcome.held_out}")
     return "\n".join(map(printable, [*lines, f"Written: {outcome.bundle}"]))
 
 

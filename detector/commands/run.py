@@ -29,6 +29,7 @@ from detector.commands.inspect import inspect_model, inspection_text
 from detector.commands.outputs import LOGITS, REPORT, begin_outputs
 from detector.commands.settings import Settings, load_settings, metaparameters_with_bundle
 from detector.commands.sources import bundle_of, metaparameters_of, named_bundle
+from detector.measurement.confinement import UNCONFINED
 from detector.measurement.model_under_test import MeasuredLogits
 from detector.report.document import Document, read_report, to_document, to_plain, write_report
 from detector.report.report import Basis, Report
@@ -75,7 +76,7 @@ def run(command: Command, around: Circumstances) -> Told:
     """
     match command:
         case InspectCommand():
-            inspection = inspect_model(command.model_filepath)
+            inspection = inspect_model(command.model_filepath, None if command.sandboxed else UNCONFINED)
             return Told(json.dumps(to_plain(inspection), indent=2) if command.as_json else inspection_text(inspection))
         case ReportCommand():
             return Told(_report(command, around))
@@ -182,7 +183,9 @@ def _infer(command: InferCommand, around: Circumstances) -> Told:
         _warn_of_unknown(command.unknown_options)
         settings = load_settings(metaparameters_of(command), command.schema_filepath, command.changes)
         learned, settings = bundle_of(command, settings)
-        request = Request(command.model_filepath, command.examples_dirpath, learned, command.preparation)
+        confinement = None if command.sandboxed else UNCONFINED
+        inputs = command.model_filepath, command.examples_dirpath, learned
+        request = Request(*inputs, command.preparation, confinement)
         detection = Detection(request, settings, Budget(around.clock, around.started, settings.max_seconds))
         report = _stamped(detection.run(), around, settings)
         report = replace(report, timings={**report.timings, "total": around.clock.now() - around.started})

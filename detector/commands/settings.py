@@ -9,8 +9,9 @@ the caller names decides what is in range, and this module only refuses what it 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -74,8 +75,7 @@ def metaparameters_with_bundle(
     ParametersError
         As `load_settings`, and if that is no name of a bundle.
     """
-    changed = {key: _value(text) for key, text in changes}
-    values = _read_json(metaparameters_filepath) | changed | {"infer_bundle": bundle}
+    values = _changed_values(metaparameters_filepath, schema_filepath, changes) | {"infer_bundle": bundle}
     _validate(values, _read_json(schema_filepath), metaparameters_filepath, schema_filepath)
     return (json.dumps(values, indent=2) + "\n").encode()
 
@@ -93,14 +93,61 @@ def load_checked(
     ParametersError
         As `load_settings`, and where `make` raises KeyError, TypeError, ValueError or OverflowError.
     """
-    values = _read_json(metaparameters_filepath) | {key: _value(text) for key, text in changes}
-    _validate(values, _read_json(schema_filepath), metaparameters_filepath, schema_filepath)
+    values = _changed_values(metaparameters_filepath, schema_filepath, changes)
     try:
         return make(values)
     except KeyError as error:
         raise _unusable(metaparameters_filepath, f"metaparameter {error} is missing") from error
     except (TypeError, ValueError, OverflowError) as error:  # a schema of the caller's own let it through
-        raise _unusable(metaparameters_filepath, f"a metaparameter cannot be used: {error}") from error
+        where = f"{metaparameters_filepath}, and --set" if changes else metaparameters_filepath
+        raise _unusable(where, f"a metaparameter cannot be used: {error}") from error
+
+
+def _changed_values(path: Path, schema_path: Path, changes: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """What the file says, and each change after it, valid by the schema; whoever broke it is named."""
+    values, schema = _read_json(path), _read_json(schema_path)
+    properties = schema.get("properties")
+    known = values.keys() | (properties.keys() if isinstance(properties, dict) else set())
+    for key, text in changes:
+        if key not in known:
+            raise _unknown_key(key, known)
+        values = values | {key: _value(text)}
+    try:
+        _validate(values, schema, path, schema_path)
+    except ParametersError as error:
+        changed = next((key for key, _ in changes if error.what.startswith(f"$.{key}:")), None)
+        if changed is None:
+            raise
+        raise ParametersError(
+            error.what.removeprefix(f"$.{changed}: "),
+            where=f"--set {changed}",
+            expected=_allowed(changed, schema),
+            next_step="correct the value",
+        ) from error
+    return values
+
+
+def _unknown_key(key: str, known: Collection[str]) -> ParametersError:
+    near = get_close_matches(key, known, 1)
+    return ParametersError(
+        f"there is no metaparameter {key!r}",
+        where="--set",
+        expected="a key of metaparameters.json",
+        next_step=f"did you mean {near[0]}?" if near else "metaparameters_schema.json describes each",
+    )
+
+
+def _allowed(key: str, schema: dict[str, Any]) -> str:
+    """What the schema allows for a key, in words, as far as it is a plain list or range."""
+    properties = schema.get("properties")
+    rule = properties.get(key) if isinstance(properties, dict) else None
+    if not isinstance(rule, dict):
+        return "a value that the schema allows"
+    if isinstance(rule.get("enum"), list):
+        return f"one of {', '.join(map(str, rule['enum']))}"
+    if {"type", "minimum", "maximum"} <= rule.keys():
+        return f"{rule['type']} from {rule['minimum']} to {rule['maximum']}"
+    return str(rule.get("type", "a value that the schema allows"))
 
 
 def _value(text: str) -> Any:
@@ -127,7 +174,7 @@ def _settings(values: dict[str, Any]) -> Settings:
     )
 
 
-def _unusable(path: Path, what: str) -> ParametersError:
+def _unusable(path: Path | str, what: str) -> ParametersError:
     return ParametersError(
         what,
         where=path,

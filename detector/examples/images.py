@@ -8,9 +8,6 @@ converted or resized is told in findings, one for each kind of trouble; nothing 
 
 from __future__ import annotations
 
-import io
-import struct
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -19,13 +16,13 @@ from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from detector.base.budget import Budget
 from detector.base.errors import DeadlineError, UnreadableFileError
 from detector.base.files import read_start
 from detector.base.findings import Finding, Severity
 from detector.examples import jpeg, png
+from detector.examples.decoding import Decode, decoder
 from detector.examples.limits import LIMITS, PHOTOGRAPHS, Allowance, Limits, SpentError
 from detector.examples.listing import Listing, list_examples, nothing_usable
 from detector.examples.parts import Header, Picture
@@ -34,6 +31,7 @@ from detector.examples.troubles import Remark, Trouble, UnusableError, summary
 from detector.pruning.theta import SelectionRule
 from detector.rounds.example_names import ImageFormat
 from detector.rounds.profile import Preprocessing
+from detector.sandbox.sandbox import Sandbox
 
 __all__ = [
     "Examples",
@@ -46,19 +44,6 @@ __all__ = [
     "sizes",
     "takes_any",
 ]
-
-# All that Pillow's decoders raise on damaged data.
-_DAMAGED = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
 
 
 @dataclass(frozen=True)
@@ -147,12 +132,14 @@ def decode(
     preprocessing: Preprocessing,
     budget: Budget | None = None,
     limits: Limits | None = None,
+    sandbox: Sandbox | None = None,
 ) -> Examples:
     """Decode the images of the listing at the indices `selected`, each file at most once.
 
     An unusable image is replaced by the next usable one that was not selected: of its own class in text order,
     wrapping around, and only then of the others. Once all images together have asked for more than `limits`, by default
-    those of what the profile takes, no further one is read.
+    those of what the profile takes, no further one is read. They are decoded in the `sandbox`, where there is one, else
+    in this process.
 
     Raises
     ------
@@ -166,9 +153,11 @@ def decode(
     used: list[tuple[int, int]] = []  # the index that was asked for, the index of the image that stands for it
     limits = limits or (PHOTOGRAPHS if preprocessing.resized else LIMITS)
     try:
-        for index, candidate, image in _usable(listing, selected, _Reader(preprocessing, limits, remarks), budget):
-            pixels[len(used)] = image
-            used.append((index, candidate))
+        with decoder(sandbox) as to_pixels:
+            reader = _Reader(preprocessing, limits, remarks, to_pixels)
+            for index, candidate, image in _usable(listing, selected, reader, budget):
+                pixels[len(used)] = image
+                used.append((index, candidate))
     except SpentError:
         pass  # told in the remarks
     remarks += [(Trouble.REPLACED, listing.paths[index].name) for index, image in used if image != index]
@@ -216,11 +205,12 @@ def _neighbours(listing: Listing, index: int, spare: set[int]) -> Iterator[int]:
 class _Reader:
     """Takes the pixels of files that a network sees; notes what is remarkable, and counts what all of them ask for."""
 
-    def __init__(self, preprocessing: Preprocessing, limits: Limits, remarks: list[Remark]) -> None:
+    def __init__(self, preprocessing: Preprocessing, limits: Limits, remarks: list[Remark], to_pixels: Decode) -> None:
         self._preprocessing = preprocessing
         self._allowance = Allowance(limits)
         self._limits = limits
         self._remarks = remarks
+        self._to_pixels = to_pixels
 
     def read(self, path: Path) -> NDArray[np.uint8] | None:
         """The pixels (3, crop, crop) that are used of the file, None where it is unusable.
@@ -248,7 +238,7 @@ class _Reader:
         if picture.scans * num_pixels > self._limits.file_work:
             raise UnusableError(Trouble.CHUNKS)
         self._allowance.take(parts=picture.parts, pixels=num_pixels)
-        pixels, mode = _pixels(picture.content, image_format, header)
+        pixels, mode = self._to_pixels(picture.content, image_format, header)
         image = self._preprocessing.cropped(pixels)
         self._remarks += [
             (trouble, f"{path.name}{detail}") for trouble, detail in self._remarkable(header, mode, image)
@@ -315,28 +305,6 @@ def _picture(content: bytes, image_format: ImageFormat) -> Picture:
         case ImageFormat.JPEG:
             return jpeg.picture(content)
     assert_never(image_format)
-
-
-def _pixels(content: bytes, image_format: ImageFormat, header: Header) -> tuple[NDArray[np.uint8], str]:
-    """(H, W, 3) RGB pixels and the mode that they were stored in."""
-    try:
-        with Image.open(io.BytesIO(content), formats=[image_format.name]) as image:
-            if image.size != (header.width, header.height):  # a second header, which the decoder would believe
-                raise UnusableError(Trouble.DAMAGED)
-            if getattr(image, "is_animated", False):
-                raise UnusableError(Trouble.ANIMATED)
-            image.load()
-            mode = f"{image.mode} with transparency" if "transparency" in image.info else image.mode
-            return np.asarray(_opaque(image) if mode != "RGB" else image), mode
-    except _DAMAGED as error:
-        raise UnusableError(Trouble.DAMAGED) from error
-
-
-def _opaque(image: Image.Image) -> Image.Image:
-    full = image.convert("RGBA")
-    if full.getchannel("A").getextrema() != (255, 255):
-        raise UnusableError(Trouble.TRANSPARENT)
-    return full.convert("RGB")
 
 
 _HEADER_BYTES = {ImageFormat.PNG: png.HEADER_BYTES, ImageFormat.JPEG: jpeg.HEADER_BYTES}

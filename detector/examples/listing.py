@@ -7,6 +7,7 @@ One rule for symbolic links: those that lead to regular files are followed, what
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -18,6 +19,8 @@ from detector.examples.troubles import MOST_NAMES, Remark, Trouble, summary
 from detector.rounds.example_names import CLASS_IN_JPEG_NAME, ExampleName, ExampleRule, ImageFormat, LabelFileError
 from detector.rounds.preprocessing import PROFILES
 from detector.rounds.registry import EXAMPLE_RULES
+
+_CLASS = re.compile(r"class[-_ ]?[0-9]", re.IGNORECASE)  # begins a name that is meant to say one
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,14 @@ def list_examples(directory: Path, num_classes: int | None = None, *, photograph
 def _unlabelled(directory: Path, remarks: Sequence[Remark]) -> Listing | None:
     """Of a folder in which nothing is said of classes: its images, whatever they are called; None if there are none.
 
+    A folder whose names or tables begin to speak of classes, in a form that is not known, is one in disorder instead.
     Names are shown in reports, so those that a terminal could not show are left out.
     """
     silent = {Trouble.NAME, Trouble.SUFFIX, Trouble.LABEL_FILE}
     images = [name for trouble, name in remarks if trouble in silent and ImageFormat.by_name(name) is not None]
     shown = [name for name in images if name.isprintable()]
-    if not shown or Trouble.POISONED in {trouble for trouble, _ in remarks}:
+    speaks = any(trouble in (Trouble.POISONED, Trouble.DATA_CSV) for trouble, _ in remarks)
+    if not shown or speaks or any(_CLASS.match(name) for name in images):
         return None
     others = [(trouble, name) for trouble, name in remarks if name not in images]
     others += [(Trouble.UNPRINTABLE, name) for name in images if name not in shown]

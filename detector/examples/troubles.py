@@ -51,6 +51,7 @@ class Trouble(Enum):
     ANIMATED = (Severity.WARNING, "animated", "animated images are skipped")
     TRANSPARENT = (Severity.WARNING, "transparent", "images with transparent pixels are skipped")
     DAMAGED = (Severity.WARNING, "damaged", "truncated or damaged images are skipped")
+    FATAL = (Severity.WARNING, "fatal", "decoding these ended the process that does it: skipped")
     RESIZED = (Severity.INFO, "resized", "photographs were resized and cropped to the network's input")
     ENLARGED = (
         Severity.WARNING,

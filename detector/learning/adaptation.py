@@ -113,6 +113,8 @@ class Comparison:
         Of learning on.
     moved
         What is moved from the start: "unchanged", "scale" alone, or the "penalty" of moving its numbers, too.
+    answers
+        The held-out probabilities of the models, on average over the repeats.
     """
 
     start: Metrics
@@ -120,6 +122,7 @@ class Comparison:
     held_out: Metrics
     in_sample: Metrics
     moved: str
+    answers: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,8 @@ def adapt(models: RoundFeatures, adaptation: Adaptation) -> Adapted:
     reason = adaptation.study.too_few(models)
     parameters, compared = (_kept(adaptation, reason), ()) if reason else _learned(models, adaptation)
     counts = len(models.names), int(models.poisoned.sum())
-    return Adapted(ANY_ARCHITECTURE, *counts, parameters, reason, adaptation.start_name, compared)
+    held_out = dict(zip(models.names, compared[0].answers, strict=True)) if compared else {}
+    return Adapted(ANY_ARCHITECTURE, *counts, parameters, reason, held_out, adaptation.start_name, compared)
 
 
 def _kept(adaptation: Adaptation, reason: str) -> LearnedParameters:
@@ -245,7 +249,7 @@ def _concluded(learner: Learner, base_rate: float, seed: int) -> tuple[Configura
     """The option that moves least of those as good as the best, and how good it is to choose like this."""
     design, everyone = learner.design, np.ones(len(learner.features), dtype=bool)
     labels = design.labels[:, 0]
-    held_out = judge(nested_by(least_moved, learner.options, design.labels, design.folds), design.labels, seed)
+    answers = nested_by(least_moved, learner.options, design.labels, design.folds)
     alone = replace(learner, design=design.with_true_labels_only())
     losses = held_out_losses(alone.options, alone.design.labels, design.folds.numbers[0], everyone)
     best = int(least_moved(losses)[0])
@@ -253,14 +257,15 @@ def _concluded(learner: Learner, base_rate: float, seed: int) -> tuple[Configura
     comparison = Comparison(
         start=judge_alone(learner.answers_of_the_start(base_rate), labels, seed),
         strangers=int(learner.strangers(learner.configuration.experience).sum()),
-        held_out=held_out,
+        held_out=judge(answers, design.labels, seed),
         in_sample=in_sample,
+        answers=tuple(answers[:, :, 0].mean(axis=0).tolist()),
         moved=_KEPT[best] if best < len(_KEPT) else f"penalty {PENALTIES[best - 1]:g}",
     )
     configuration = replace(
         learner.configuration,
         mapping=alone.mapping(best),
-        held_out=held_out.stored,
+        held_out=comparison.held_out.stored,
         in_sample=in_sample.stored,
         experience=learner.experience(everyone),
         known=known_networks(learner.start.names, learner.features, labels),

@@ -76,7 +76,8 @@ def _searched(readings: Sequence[ArchitectureReadings], study: Study) -> list[Le
         own = design.architecture == number
         metrics = judge(answers[:, own], design.labels[own], study.seed)
         parameters = _parameters(regression, metrics, study, left_out)
-        results.append(learned(regression.readings, parameters, "" if parameters else _NO_BETTER))
+        reason = "" if parameters else _NO_BETTER
+        results.append(learned(regression.readings, parameters, reason, answers[:, own]))
     return results
 
 

@@ -60,10 +60,12 @@ def _learned(readings: ArchitectureReadings, given: GivenTheta) -> Learned:
     if reason:
         return learned(readings, None, reason)
     _log.info("fitting %s on %d models", readings.architecture, len(readings.names))
-    return learned(readings, _parameters(readings, given))
+    parameters, answers = _parameters(readings, given)
+    return learned(readings, parameters, answers=answers)
 
 
-def _parameters(readings: ArchitectureReadings, given: GivenTheta) -> LearnedParameters:
+def _parameters(readings: ArchitectureReadings, given: GivenTheta) -> tuple[LearnedParameters, Array]:
+    """And the held-out probabilities (repeats, M, P)."""
     labels, candidate, study = readings.poisoned, given.candidate, given.study
     design = study.design([readings])
     fitted, answers = fittings()[given.fitting].fit(readings, candidate, design)
@@ -72,7 +74,10 @@ def _parameters(readings: ArchitectureReadings, given: GivenTheta) -> LearnedPar
     configuration = replace(candidate.known_to(readings, fitted), held_out=held_out.stored, in_sample=in_sample.stored)
     base_rate = float(labels.mean())
     provenance = _provenance(readings, given, held_out)
-    return LearnedParameters(readings.architecture, study.preprocessing, base_rate, CLIP, (configuration,), provenance)
+    parameters = LearnedParameters(
+        readings.architecture, study.preprocessing, base_rate, CLIP, (configuration,), provenance
+    )
+    return parameters, answers
 
 
 def _provenance(readings: ArchitectureReadings, given: GivenTheta, held_out: Metrics) -> Provenance:

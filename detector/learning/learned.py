@@ -6,8 +6,8 @@ the bundle answers then.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -31,18 +31,38 @@ class Labelled(Protocol):
 
 @dataclass(frozen=True)
 class Learned:
-    """What came of one architecture, or of all together: parameters, or the reason why there are none."""
+    """What came of one architecture, or of all together: parameters, or the reason why there are none.
+
+    `held_out` is what each model, by its name, was answered by fits on others, on average over the repeats of the
+    cross-validation; empty where nothing was learned.
+    """
 
     architecture: str
     num_models: int
     num_poisoned: int
     parameters: LearnedParameters | None
     reason: str = ""
+    held_out: Mapping[str, float] = field(default_factory=dict)
 
 
-def learned(readings: ArchitectureReadings, parameters: LearnedParameters | None, reason: str = "") -> Learned:
-    """The result; without parameters the base rate is all there is, and the reason is told."""
-    return Learned(readings.architecture, len(readings.names), int(readings.poisoned.sum()), parameters, reason)
+def learned(
+    readings: ArchitectureReadings,
+    parameters: LearnedParameters | None,
+    reason: str = "",
+    answers: NDArray[np.float64] | None = None,
+) -> Learned:
+    """The result; without parameters the base rate is all there is, and the reason is told.
+
+    `answers` (repeats, M, P) are held out, the first of P those under the true labels.
+    """
+    held_out = {} if answers is None or parameters is None else held_out_by_name(readings.names, answers)
+    counts = len(readings.names), int(readings.poisoned.sum())
+    return Learned(readings.architecture, *counts, parameters, reason, held_out)
+
+
+def held_out_by_name(names: Sequence[str], answers: NDArray[np.float64]) -> dict[str, float]:
+    """Of answers (repeats, M, P) to models of these names, the mean over the repeats under the true labels."""
+    return dict(zip(names, answers[:, :, 0].mean(axis=0).tolist(), strict=True))
 
 
 def fewest_in_a_class(models: Labelled) -> int:

@@ -137,7 +137,7 @@ def is_useful(regression: Regression, held_out: Metrics) -> bool:
 
 def _published(metrics: Metrics) -> Figures:
     error_rate, cross_entropy = round(metrics.error_rate, 4), round(metrics.cross_entropy, 4)
-    return Figures(metrics.num_models, error_rate, cross_entropy, round(metrics.roc_auc, 4))
+    return Figures(metrics.num_models, error_rate, cross_entropy, round(metrics.roc_auc, 4), metrics.answers)
 
 
 def _provenance(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from detector.examples.choice import ImageChoice
-from detector.mapping.known import KnownNetworks
+from detector.mapping.known import Known, KnownNetworks
 from detector.mapping.port import FittedMapping
 from detector.mapping.weighted_sum import weighted_sum
 from detector.probing.probe import Probe
@@ -37,12 +37,17 @@ class Clip:
 
 @dataclass(frozen=True)
 class Figures:
-    """How well a configuration did on `num_models` models: `error_rate` in [0, 1], mean `cross_entropy` in nats."""
+    """How well a configuration did on `num_models` models: `error_rate` in [0, 1], mean `cross_entropy` in nats.
+
+    `answers` are the probabilities themselves, to draw curves of; of a repeated procedure the mean of each model. None
+    where nobody has kept them.
+    """
 
     num_models: int
     error_rate: float
     cross_entropy: float
     roc_auc: float | None = None
+    answers: Known | None = None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """What the networks that a mapping was learned from read: of each feature a few numbers, clean and poisoned apart.
 
+In the same form, what was answered to networks that took no part in a fit.
+
 No answer depends on them. They show where a network stands among those that are known, so they are optional: bundles
 of before, and those whose models nobody has kept, have none.
 """
@@ -16,12 +18,13 @@ from numpy.typing import NDArray
 
 MOST_NUMBERS = 41  # of a feature and a label: all networks where there are so few, else quantiles
 MOST_FEATURES = 300  # of a configuration: beyond it nothing is kept, or files would grow without end
+MOST_ANSWERS = 401  # of a label: enough for a curve
 _DIGITS = 4  # significant ones
 
 
 @dataclass(frozen=True)
 class Known:
-    """The readings of one feature: of clean and of poisoned networks, each ascending; either may be empty."""
+    """A number of clean and of poisoned networks each, ascending: a reading or an answer; either side may be empty."""
 
     clean: tuple[float, ...]
     poisoned: tuple[float, ...]
@@ -32,10 +35,19 @@ class Known:
                 raise ValueError("expected finite numbers in ascending order of known networks")
 
     @classmethod
-    def of(cls, values: NDArray[np.float64], poisoned: NDArray[Any]) -> Self:
-        """Of readings (M,) of networks with labels (M,), 1 = poisoned."""
+    def of(cls, values: NDArray[np.float64], poisoned: NDArray[Any], most: int = MOST_NUMBERS) -> Self:
+        """Of numbers (M,) of networks with labels (M,), 1 = poisoned: all, or `most` quantiles of a label."""
         labels = np.asarray(poisoned).astype(bool)
-        return cls(_kept(values[~labels]), _kept(values[labels]))
+        return cls(_kept(values[~labels], most), _kept(values[labels], most))
+
+    def to_document(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"clean": list(self.clean), "poisoned": list(self.poisoned)}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Back from the JSON form; ValueError if numbers are not ascending."""
+        return cls(_floats(document["clean"]), _floats(document["poisoned"]))
 
     @property
     def middle(self) -> float | None:
@@ -58,18 +70,18 @@ def known_networks(names: Sequence[str], values: NDArray[np.float64], poisoned: 
 
 def known_to_document(known: KnownNetworks) -> dict[str, Any]:
     """The JSON form."""
-    return {name: {"clean": list(one.clean), "poisoned": list(one.poisoned)} for name, one in known}
+    return {name: one.to_document() for name, one in known}
 
 
 def known_from_document(document: Mapping[str, Any]) -> KnownNetworks:
     """Back from the JSON form, which must be valid against the schema; ValueError if numbers are not ascending."""
-    return tuple((name, Known(_floats(one["clean"]), _floats(one["poisoned"]))) for name, one in document.items())
+    return tuple((name, Known.from_document(one)) for name, one in document.items())
 
 
 def _floats(values: Sequence[float]) -> tuple[float, ...]:
     return tuple(map(float, values))
 
 
-def _kept(values: NDArray[np.float64]) -> tuple[float, ...]:
-    few = np.sort(values) if len(values) <= MOST_NUMBERS else np.quantile(values, np.linspace(0, 1, MOST_NUMBERS))
+def _kept(values: NDArray[np.float64], most: int) -> tuple[float, ...]:
+    few = np.sort(values) if len(values) <= most else np.quantile(values, np.linspace(0, 1, most))
     return tuple(float(f"{value:.{_DIGITS}g}") for value in few)

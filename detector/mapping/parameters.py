@@ -15,7 +15,7 @@ from detector.base.findings import Json
 from detector.examples.choice import ImageChoice
 from detector.mapping.configuration import Clip, Configuration, Figures
 from detector.mapping.documents import Document
-from detector.mapping.known import known_from_document, known_to_document
+from detector.mapping.known import Known, known_from_document, known_to_document
 from detector.mapping.port import mapping_from_document, mapping_to_document
 from detector.probing.probe import Probe
 from detector.pruning.theta import SelectionRule, theta_from_document, theta_to_document
@@ -95,9 +95,17 @@ def _configuration_document(configuration: Configuration) -> Document:
         "experience": {name: list(bounds) for name, bounds in configuration.experience},
         **({"known": known_to_document(configuration.known)} if configuration.known else {}),
         "cost": configuration.cost,
-        "held_out": asdict(configuration.held_out) if configuration.held_out else None,
-        "in_sample": asdict(configuration.in_sample) if configuration.in_sample else None,
+        "held_out": _figures_document(configuration.held_out),
+        "in_sample": _figures_document(configuration.in_sample),
     }
+
+
+def _figures_document(figures: Figures | None) -> Document | None:
+    """Without answers that nobody has kept, as before there were any."""
+    if figures is None:
+        return None
+    numbers: Document = {key: value for key, value in asdict(figures).items() if key != "answers"}
+    return numbers if figures.answers is None else numbers | {"answers": figures.answers.to_document()}
 
 
 def _provenance_document(provenance: Provenance) -> dict[str, Json]:
@@ -194,4 +202,7 @@ def _with_cost(configuration: Configuration, cost: int) -> Configuration:
 
 
 def _figures(document: Document | None) -> Figures | None:
-    return None if document is None else Figures(**document)
+    if document is None:
+        return None
+    answers = document.get("answers")
+    return Figures(**document | {"answers": None if answers is None else Known.from_document(answers)})

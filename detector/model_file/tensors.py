@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -22,7 +22,7 @@ from detector.model_file.pickle_values import Call, describe
 from detector.model_file.refusals import SAVE_FLOAT, over_limit, unsafe
 from detector.model_file.storages import StorageRef
 
-_MOST_DIMENSIONS = 8
+MOST_DIMENSIONS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,14 @@ class _Layout:
         return self.offset + sum((n - 1) * stride for n, stride in zip(self.sizes, self.strides, strict=True)) + 1
 
 
+@dataclass(frozen=True, slots=True)
+class SavedNumbers:
+    """A tensor as it lies in the file: the name of its number type, and a view of the file's bytes."""
+
+    type: str
+    view: NDArray[Any]
+
+
 @dataclass
 class TensorReader:
     """Collects the tensors of one model, by name and in order, with the place that each takes in its storage."""
@@ -47,6 +55,7 @@ class TensorReader:
     storages: Mapping[str, memoryview]
     limits: Limits
     tensors: dict[str, NDArray[Any]] = field(default_factory=dict)
+    saved: dict[str, SavedNumbers] = field(default_factory=dict)  # the same, as they are in the file
     devices: set[str] = field(default_factory=set)
     converted: Counter[str] = field(default_factory=Counter)  # tensors by the type that they were saved in
     saved_bytes: int = 0  # of all tensors, as they are in the file
@@ -73,34 +82,24 @@ class TensorReader:
         view = _view(layout, self.storages[layout.storage.key])
         self.saved_bytes += view.nbytes
         self.tensors[name] = self._numbers(view, layout.storage, name)
+        self.saved[name] = SavedNumbers(layout.storage.type.name, view)
 
     def _numbers(self, view: NDArray[Any], storage: StorageRef, name: str) -> NDArray[Any]:
         """The view itself, or its numbers as float32: half precision exactly, double rounded and counted."""
-        match storage.type.name:
-            case "float32" | "int64":
-                return view
-            case "float16":
-                numbers = view.astype(np.float32)
-            case "bfloat16":
-                numbers = np.asarray(view.astype(np.uint32) << 16).view(np.float32)
-            case "float64":
-                numbers = self._narrowed(view)
-            case _:
-                found, wanted = f"numbers of type {storage.cls}", "float32 weights and int64 counters"
-                raise unsafe(found, name, wanted, SAVE_FLOAT)
-        self.converted[storage.type.name] += 1
-        numbers.flags.writeable = False
+        numbers = as_used(storage.type.name, view)
+        if numbers is None:
+            found, wanted = f"numbers of type {storage.cls}", "float32 weights and int64 counters"
+            raise unsafe(found, name, wanted, SAVE_FLOAT)
+        if numbers is not view:
+            self.converted[storage.type.name] += 1
+        if storage.type.name == "float64":
+            self._count_narrowed(view, numbers)
         return numbers
 
-    def _narrowed(self, view: NDArray[np.float64]) -> NDArray[np.float32]:
-        narrow = np.empty(view.shape, np.float32)
-        rows = zip(np.atleast_1d(narrow), np.atleast_1d(view), strict=True)  # one at a time: bounds the temporaries
-        for target, source in rows if view.ndim > 1 else ((narrow, view),):
-            with np.errstate(over="ignore"):
-                target[...] = source
+    def _count_narrowed(self, view: NDArray[np.float64], narrow: NDArray[np.float32]) -> None:
+        for target, source in _rows(narrow, view):
             self.inexact += int(np.count_nonzero((target != source) & ~np.isnan(source)))
             self.overflowed += int(np.count_nonzero(np.isinf(target) & np.isfinite(source)))
-        return narrow
 
     @property
     def storages_read(self) -> set[str]:
@@ -113,6 +112,32 @@ class TensorReader:
             for (_, end, first), (start, _, second) in pairwise(sorted(places)):
                 if start < end:
                     raise unsafe(f"shares its numbers with {first}", second, "tensors of their own")
+
+
+def as_used(type_name: str, view: NDArray[Any]) -> NDArray[Any] | None:
+    """The numbers as the engine takes them: the view itself, or a read-only copy as float32; None for other types."""
+    match type_name:
+        case "float32" | "int64":
+            return view
+        case "float16":
+            numbers = view.astype(np.float32)
+        case "bfloat16":
+            numbers = np.asarray(view.astype(np.uint32) << 16).view(np.float32)
+        case "float64":
+            numbers = np.empty(view.shape, np.float32)
+            for target, source in _rows(numbers, view):
+                with np.errstate(over="ignore"):
+                    target[...] = source
+        case _:
+            return None
+    numbers.flags.writeable = False
+    return numbers
+
+
+def _rows(narrow: NDArray[np.float32], view: NDArray[np.float64]) -> Iterable[tuple[NDArray[Any], NDArray[Any]]]:
+    """Both, one row at a time where there are some: bounds what is in memory beside them."""
+    rows = zip(np.atleast_1d(narrow), np.atleast_1d(view), strict=True)
+    return rows if view.ndim > 1 else ((narrow, view),)
 
 
 def conversion_notes(reader: TensorReader) -> list[str]:
@@ -160,8 +185,8 @@ def _layout(record: Call, name: str) -> _Layout:
 
 def _check_layout(layout: _Layout, name: str) -> None:
     sizes, strides, length = layout.sizes, layout.strides, layout.storage.numel
-    if len(sizes) != len(strides) or len(sizes) > _MOST_DIMENSIONS:
-        raise unsafe(f"{len(sizes)} sizes and {len(strides)} strides", name, f"at most {_MOST_DIMENSIONS} of each")
+    if len(sizes) != len(strides) or len(sizes) > MOST_DIMENSIONS:
+        raise unsafe(f"{len(sizes)} sizes and {len(strides)} strides", name, f"at most {MOST_DIMENSIONS} of each")
     # With both bounds the product is small too: no number of the tensor is stored twice.
     if any(not 1 <= size <= length for size in sizes) or math.prod(sizes) > length:
         raise unsafe(f"shape {sizes} over a storage of {length} numbers", name, "a shape that the storage can fill")

@@ -15,6 +15,7 @@ from detector.model_file.records import ModelRecord
 from detector.model_file.source import SavedModel
 from detector.quality.check import check_model
 from detector.quality.structure import Identification
+from detector.sandbox.sandbox import Sandbox
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,11 @@ class CheckedModel:
     findings: tuple[Finding, ...]
 
     @classmethod
-    def read(cls, source: str | PathLike[str] | SavedModel) -> CheckedModel:
-        """Parse, audit and check a file; raises ModelRefusedError as `read_model` and `check_model` do."""
-        return cls.of(read_model(source))
+    def read(cls, source: str | PathLike[str] | SavedModel, sandbox: Sandbox | None = None) -> CheckedModel:
+        """Parse (in the sandbox, if there is one), audit and check a file; ModelRefusedError as of `read_model` and
+        `check_model`.
+        """
+        return cls.of(read_model(source, sandbox=sandbox))
 
     @classmethod
     def of(cls, record: ModelRecord) -> CheckedModel:

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from detector.architectures import ARCHITECTURES, Architecture
 from detector.base.findings import Finding, Json, Severity
-from detector.base.text import brief
+from detector.base.text import brief, printable
 from detector.graph.ir import CLASSES
 from detector.graph.modules import Reference, ReferenceModule, class_kind
 from detector.graph.tensors import tensor_shapes, with_classes
@@ -26,6 +26,8 @@ from detector.quality.distance import NEAR, layer_distance
 _NOTHING = "nothing"
 _COUNTER = "num_batches_tracked"  # absent in files of torch < 0.4.1, and unused in evaluation mode
 _LISTED = 20  # deviations spelled out in a finding
+_DRAWN = 200  # deviations kept in parts, for a drawing
+_LONGEST = 120  # characters of a part: paths and values come from the file
 _CLASS_COUNT, _FEWEST_CLASSES = "number of classes", 2
 _TROJAI_CLASSES = range(5, 46)  # of Rounds 1-4
 
@@ -160,6 +162,7 @@ def _unknown(record: ModelRecord, identification: Identification) -> Finding:
     message = f"{root} is of an architecture that is not known: {_how_far(identification)}"
     if identification.deviations:
         evidence |= {"num_deviations": len(identification.deviations), "deviations": _listed(identification)}
+        evidence |= {"differences": _parts(identification)}
         message += f"; {_first_of(identification)}"
     return Finding(Severity.WARNING, "unknown_architecture", message, evidence)
 
@@ -192,12 +195,21 @@ def _deviates(identification: Identification) -> Finding:
         "distance": identification.distance,
         "num_deviations": len(identification.deviations),
         "deviations": _listed(identification),
+        "differences": _parts(identification),
     }
     return Finding(Severity.TAMPERED, "graph_deviates", message, evidence)
 
 
 def _listed(identification: Identification) -> list[Json]:
     return [str(deviation) for deviation in identification.deviations[:_LISTED]]
+
+
+def _parts(identification: Identification) -> list[Json]:
+    """The deviations in parts, each cut to a length that can be shown."""
+    return [
+        {name: printable(value, _LONGEST) for name, value in asdict(one).items()}
+        for one in identification.deviations[:_DRAWN]
+    ]
 
 
 def _first_of(identification: Identification) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from detector.mapping.configuration import Figures
 from detector.model_file.refusals import DANGER_STEP
 from detector.report.contributions import Contribution
 from detector.report.report import Basis, MappingSummary, Report
-from detector.report.verdict import Judgement, judgement, side_of
+from detector.report.verdict import Judgement, judgement
 
 _MOST_REASONS = 3
 _USUAL = (0.1, 0.9)  # quantiles: between them eight in ten of the known networks
@@ -177,7 +177,27 @@ def _unlike_lines(finding: Finding, report: Report) -> list[str]:
 def _outside(name: str, bounds: Any, one: Contribution | None) -> str:
     words = one.name if one else name
     where = f" ({among(one)})" if one and (one.clean or one.poisoned) else ""
-    return f"unlike any network known to the bundle: {words}: {told(bounds['value'])}{where}"
+    side = beyond(bounds, one)
+    beside = "" if side is None else f", beyond all of them on the {side} side"
+    return f"unlike any network known to the bundle: {words}: {told(bounds['value'])}{where}{beside}"
+
+
+def beyond(bounds: Any, one: Contribution | None) -> Literal["poisoned", "clean"] | None:
+    """On whose side a reading lies that no known network has; None where it is not known where each of them stands.
+
+    `bounds` are `value`, `low` and `high` of the finding; poisoned networks stand where their median is.
+    """
+    if one is None or not one.clean or not one.poisoned:
+        return None
+    poisoned_is_up = np.median(one.poisoned) > np.median(one.clean)
+    return "poisoned" if (bounds["value"] > bounds["high"]) == poisoned_is_up else "clean"
+
+
+def _sides(report: Report) -> set[str | None]:
+    """Of all readings that no known network has."""
+    names = {one.feature: one for one in report.contributions or ()}
+    found = [finding.evidence.get("features") for finding in report.findings if finding.code == "beyond_experience"]
+    return {beyond(bounds, names.get(name)) for one in found if isinstance(one, dict) for name, bounds in one.items()}
 
 
 def _gravest_first(report: Report) -> list[Finding]:
@@ -245,6 +265,8 @@ def _when_refused(error: str) -> str:
     """The warning not to open it elsewhere only where the refusal says that opening it would run something."""
     if DANGER_STEP in error:
         return "if somebody else made it, open it with no other program; ask for a fresh copy, or safetensors"
+    if "cannot be opened" in error:
+        return "check the path of the model file, and that you may read it"
     return "check the path and the file, or ask for a fresh copy; it may just be damaged, or no model"
 
 
@@ -260,6 +282,6 @@ def _when_undecided(report: Report, like_it: str) -> list[str]:
         return ["give it more time: --set infer_max_seconds=300"]
     if "nothing_learned" in codes:
         return ["name a --bundle that knows this architecture, or learn one from a round of it (`configure`)"]
-    if side_of(report.probability) is None and report.basis is Basis.MEASURED:
-        return [f"treat it as untested; {like_it}"]
+    if _sides(report) == {"poisoned"}:
+        return [f"treat it as suspect, for it reads as poisoned ones do, and more so than any known one; {like_it}"]
     return [f"treat it as untested; {like_it}"]

@@ -17,8 +17,9 @@ from markupsafe import Markup
 from detector.base.errors import printable
 from detector.base.findings import Severity
 from detector.report.explanation import told, usual_range
+from detector.report.graph_difference import LINE, drawing
 from detector.report.pictures import Picture, pictures
-from detector.report.plots import WIDTH, bars, strips, weightiest_first
+from detector.report.plots import SIDE, WIDTH, bars, curves, strips, weightiest_first
 from detector.report.summary import file_line
 from detector.report.verdict import Judgement
 
@@ -38,6 +39,8 @@ def page(document: Mapping[str, Any], examples: Path | None = None) -> str:
         file=file_line(document),
         findings=_findings(document),
         contributions=weightiest_first(document["contributions"] or []),
+        graph=drawing(document["findings"]),
+        curves=curves(_held_out_answers(document)),
         strips=strips(document["contributions"] or []),
         bars=bars(_accuracies(document), _BAR_HEIGHT),
         examples=_examples(document, {} if examples is None else pictures(document, examples)),
@@ -45,6 +48,8 @@ def page(document: Mapping[str, Any], examples: Path | None = None) -> str:
         command=" ".join(document["command"] or []),
         settings={name: json.dumps(value) for name, value in (document["settings"] or {}).items()},
         width=WIDTH,
+        side=SIDE,
+        line_height=LINE,
         bar_height=_BAR_HEIGHT,
     )
 
@@ -72,6 +77,13 @@ def _findings(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _accuracies(document: Mapping[str, Any]) -> list[float]:
     """Of the pruned variants."""
     return list((document["readings"] or {}).get("accuracy", [])) if document["thetas"] else []
+
+
+def _held_out_answers(document: Mapping[str, Any]) -> Mapping[str, list[float]] | None:
+    """What the bundle answered to networks that it had not seen, where it is kept."""
+    held_out = (document["mapping"] or {}).get("held_out") or {}
+    answers: Mapping[str, list[float]] | None = held_out.get("answers")
+    return answers
 
 
 def _probe(probe: Mapping[str, Any] | None) -> str:

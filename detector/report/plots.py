@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from detector.report.curves import Bin, calibration_bins, roc_points
 from detector.report.explanation import told
 
 WIDTH = 600.0  # user units of a drawing
+SIDE = 200.0  # of a curve
 _MARGIN = 12.0
 MOST_STRIPS = 12
 
@@ -35,6 +39,24 @@ class Bar:
     width: float
     height: float
     text: str
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What a bundle is worth, drawn: the points of its ROC in a square of `SIDE`, y downwards, and its calibration."""
+
+    roc: tuple[tuple[float, float], ...]
+    bins: tuple[Bin, ...]
+
+
+def curves(answers: Mapping[str, Sequence[float]] | None) -> Curves | None:
+    """Of answers to clean and to poisoned networks that were held out; None unless there are both."""
+    if answers is None or not answers["clean"] or not answers["poisoned"]:
+        return None
+    probabilities = np.array([*answers["clean"], *answers["poisoned"]], dtype=np.float64)
+    labels = np.repeat([0, 1], [len(answers["clean"]), len(answers["poisoned"])])
+    points = ((SIDE * alarms, SIDE * (1 - hits)) for alarms, hits in roc_points(probabilities, labels))
+    return Curves(tuple(points), tuple(calibration_bins(probabilities, labels)))
 
 
 def strips(contributions: Sequence[Mapping[str, Any]]) -> list[Strip]:

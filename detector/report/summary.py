@@ -6,7 +6,7 @@ Every text in it is printable and cut to its lines, so that nothing in a model's
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +17,7 @@ MOST_LINES = 12
 _WIDTH = 111  # characters beside the titles
 _TITLE = 9
 _LONGEST_NAME = 60
+_MOST_REASONS = 3
 _COLOURS: Mapping[Judgement, str] = MappingProxyType(
     {
         Judgement.POISONED: "1;31",
@@ -43,12 +44,15 @@ def summary_text(document: Mapping[str, Any], *, report: str | None = None, colo
         Whether the headline is coloured for a terminal.
     """
     verdict = document["verdict"]
+    file, trust = _section("File", [file_line(document)], 1), _section("Trust", verdict["trust"][:3], 3)
+    following = _section("Next", verdict["next_steps"][:2], 2)
+    room = MOST_LINES - 2 - len([*file, *trust, *following])  # headline and last line
     lines = [
         _headline(verdict, colour=colour),
-        *_section("File", [file_line(document)], 1),
-        *_section("Why", verdict["reasons"][:3], 4),
-        *_section("Trust", verdict["trust"][:3], 3),
-        *_section("Next", verdict["next_steps"][:2], 2),
+        *file,
+        *_section("Why", _fitting(verdict["reasons"][:_MOST_REASONS], room), room),
+        *trust,
+        *following,
     ]
     return "\n".join(lines if report is None else [*lines, f"{'Report':<{_TITLE}}{printable(report)}"])
 
@@ -66,12 +70,31 @@ def file_line(document: Mapping[str, Any]) -> str:
         return "not read"
     name = printable(model["file"])
     name = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
-    network = f"{model['architecture'] or 'unknown architecture'}, {model['num_classes'] or '?'} classes"
+    network = f"{_architecture(document)}, {model['num_classes'] or '?'} classes"
     bundle = "" if document["mapping"] is None else f"; judged by the bundle {printable(document['mapping']['bundle'])}"
     return f"{name}: {network}; {model['kind']} in {model['format']} format, {model['bytes'] / 1e6:.1f} MB{bundle}"
 
 
-def _section(title: str, entries: Sequence[str], most: int) -> Iterable[str]:
+def _architecture(document: Mapping[str, Any]) -> str:
+    """The known one; of a network that was changed, the one that it was."""
+    if document["model"]["architecture"]:
+        return str(document["model"]["architecture"])
+    changed = [one["evidence"].get("nearest") for one in document["findings"] if one["code"] == "graph_deviates"]
+    return f"changed {printable(changed[0])}" if changed and changed[0] else "unknown architecture"
+
+
+def _fitting(entries: Sequence[str], most: int) -> Sequence[str]:
+    """The first entries that fit into `most` lines as a whole; the very first one always."""
+    count, lines = 0, 0
+    for entry in entries:
+        lines += len(textwrap.wrap(printable(entry), _WIDTH, subsequent_indent="  "))
+        if lines > most:
+            break
+        count += 1
+    return entries[: max(count, 1)]
+
+
+def _section(title: str, entries: Sequence[str], most: int) -> list[str]:
     """The entries in a column beside the title, in `most` lines; what is left over goes to the first."""
     spare, lines = most - len(entries), list[str]()
     for entry in entries:
@@ -79,4 +102,4 @@ def _section(title: str, entries: Sequence[str], most: int) -> Iterable[str]:
         wrapped = wrapper.wrap(printable(entry)) or [""]
         spare -= len(wrapped) - 1
         lines += wrapped
-    return (f"{title if number == 0 else '':<{_TITLE}}{line}" for number, line in enumerate(lines))
+    return [f"{title if number == 0 else '':<{_TITLE}}{line}" for number, line in enumerate(lines)]

@@ -55,11 +55,11 @@ _OF_A_NETWORK: Mapping[str, str] = MappingProxyType(
 _LEANING: Mapping[str, str] = MappingProxyType(
     {
         "largest_pair": "strongest leaning of one class to another",
-        "pair_gap": "its lead over the next such leaning",
-        "pair_deviation": "spread of such leanings",
-        "pair_outlier": "how far the strongest such leaning stands out",
+        "pair_gap": "lead of the strongest leaning of one class to another over the next",
+        "pair_deviation": "spread of leanings of one class to another",
+        "pair_outlier": "how far the strongest leaning of one class to another stands out",
         "largest_class": "strongest leaning of all classes to one",
-        "class_gap": "its lead over the class that comes next",
+        "class_gap": "lead of the class with most leaning over the next",
         "class_deviation": "spread of leanings over the classes",
         "class_outlier": "how far the class with most leaning stands out",
     }

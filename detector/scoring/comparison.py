@@ -57,7 +57,7 @@ class Comparison:
         Models that one alone has a row for; they are not compared.
     differences
         By metric: cross_entropy, brier, roc_auc, accuracy where truths are known (of both classes for roc_auc), and
-        seconds, of all models that both have.
+        seconds, of all models that both have, where both have measured them.
     changes
         All models that are answered differently, the largest change first.
     """
@@ -81,7 +81,7 @@ def compare(first: Mapping[str, Answer], second: Mapping[str, Answer]) -> Compar
     pairs = [(first[model], second[model]) for model in sorted(first.keys() & second.keys())]
     _check(pairs)
     known = [pair for pair in pairs if pair[0].truth is not None]
-    differences = {**(_by_truth(known) if known else {}), "seconds": _seconds(pairs)}
+    differences = {**(_by_truth(known) if known else {}), **_seconds(pairs)}
     changes = [
         Change(a.model, a.truth, a.probability, b.probability) for a, b in pairs if a.probability != b.probability
     ]
@@ -124,9 +124,12 @@ def _right(probabilities: Array, labels: Labels) -> Array:
     return right
 
 
-def _seconds(pairs: Sequence[tuple[Answer, Answer]]) -> Difference:
+def _seconds(pairs: Sequence[tuple[Answer, Answer]]) -> dict[str, Difference]:
+    """Nothing where one side has not measured any: the held-out answers of `configure`."""
     times = np.array([(a.seconds, b.seconds) for a, b in pairs])
-    return _of_means(times[:, 0], times[:, 1], np.zeros(len(times), dtype=np.int64))
+    if not times.any(axis=0).all():
+        return {}
+    return {"seconds": _of_means(times[:, 0], times[:, 1], np.zeros(len(times), dtype=np.int64))}
 
 
 def _of_means(first: Array, second: Array, labels: Labels) -> Difference:

@@ -7,7 +7,7 @@ write into one folder, and everything is read together. The folder is the caller
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -94,6 +94,29 @@ class EvaluationFolder:
         write_answers(self._own, read_answers(self._own) if self._own.exists() else ())  # less a line cut short
         return self.answers()
 
+    def replace(self, terms: Terms, answers: Iterable[Answer]) -> None:
+        """Keep these answers under these terms, in place of all that was there; nothing is scored.
+
+        Raises
+        ------
+        UsageError
+            A file cannot be written.
+        """
+        self.clear()
+        write_file(self.directory / _TERMS, _json({"format_version": FORMAT_VERSION, **terms.to_document()}))
+        write_answers(self.directory / RESULTS, answers)
+
+    def clear(self) -> None:
+        """Remove answers and what they were worth, if there are any.
+
+        Raises
+        ------
+        UsageError
+            A file cannot be removed.
+        """
+        for name in (METRICS, PAGE, RESULTS, _TERMS):
+            _remove(self.directory / name)
+
     def _agree(self, terms: Terms) -> None:
         differing = terms.differing(self.terms())
         if differing:
@@ -166,6 +189,18 @@ def metrics_document(metrics: RoundMetrics, remarks: Sequence[LeftOut]) -> dict[
     """The JSON form."""
     left_out = [asdict(one) for one in remarks]
     return {"format_version": FORMAT_VERSION, **asdict(metrics), "remarks": left_out}
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot be removed ({error.strerror})",
+            where=path,
+            expected="a folder that may be written",
+            next_step="check its permissions, or give another folder",
+        ) from error
 
 
 def _json(document: dict[str, Any]) -> bytes:

@@ -17,9 +17,11 @@ from markupsafe import Markup
 
 from detector.base.text import printable
 from detector.learning.evaluation.metrics import cross_entropies
+from detector.learning.evaluation.rounding import rounded
+from detector.report.curves import calibration_bins, roc_points
 from detector.rounds.reading import LeftOut
 from detector.scoring.answers import Answer
-from detector.scoring.curves import calibration_bins, roc_points
+from detector.scoring.few import few_models
 from detector.scoring.metrics import RoundMetrics, probabilities_and_labels
 from detector.scoring.terms import Terms
 
@@ -81,6 +83,7 @@ def round_page(terms: Terms, answers: Sequence[Answer], metrics: RoundMetrics, r
         answers=answers,
         remarks=remarks,
         columns=_COLUMNS,
+        few=_few(metrics),
         roc=_polyline(known) if metrics.scores is not None and metrics.scores.roc_auc is not None else "",
         bins=calibration_bins(*probabilities_and_labels(known)) if known else (),
         charts=_charts(metrics),
@@ -88,6 +91,13 @@ def round_page(terms: Terms, answers: Sequence[Answer], metrics: RoundMetrics, r
         script=Markup(_SCRIPT),
         script_hash=f"sha256-{digest}",
     )
+
+
+def _few(metrics: RoundMetrics) -> str | None:
+    scores = metrics.scores
+    if scores is None:
+        return None
+    return few_models(scores.num_poisoned, scores.num_models - scores.num_poisoned, scores.accuracy)
 
 
 def _environment() -> Environment:
@@ -103,7 +113,8 @@ def _environment() -> Environment:
 
 def _polyline(known: Sequence[Answer]) -> Markup:
     """In the coordinates of the template: 200 units either way, (0, 0) at (30, 210)."""
-    points = roc_points(*probabilities_and_labels(known))
+    probabilities, labels = probabilities_and_labels(known)
+    points = roc_points(rounded(probabilities), labels)
     return Markup(" ".join(f"{30 + 200 * alarms:.1f},{210 - 200 * hits:.1f}" for alarms, hits in points))  # numbers
 
 

@@ -8,6 +8,7 @@ from detector.base.text import printable
 from detector.rounds.reading import LeftOut
 from detector.scoring.answers import Answer
 from detector.scoring.comparison import Comparison, Difference
+from detector.scoring.few import few_models
 from detector.scoring.metrics import RoundMetrics, Scores
 
 _ROW = "{:<22}{:>7}{:>9}{:>22}{:>24}{:>10}"
@@ -21,6 +22,7 @@ def metrics_text(answers: Sequence[Answer], metrics: RoundMetrics, remarks: Sequ
     lines = [f"{metrics.num_models} models, {metrics.num_labelled} with a known label"]
     if metrics.scores is not None:
         lines += [_ROW.format(*_HEADER).rstrip(), _row("all", metrics.scores)]
+        lines += _few(metrics.scores)
         lines += _rows("by architecture", metrics.by_architecture)
         lines += _rows("by trigger type, with all clean models", metrics.by_trigger_type)
         lines += _rows("by source classes, with all clean models", metrics.by_source_classes)
@@ -33,6 +35,11 @@ def metrics_text(answers: Sequence[Answer], metrics: RoundMetrics, remarks: Sequ
     lines += _listed("Without an answer, counted as 0.5", failed)
     lines += _listed("Not scored", [f"  {one.name}: {one.reason}" for one in remarks])
     return "\n".join(map(printable, lines))
+
+
+def _few(scores: Scores) -> list[str]:
+    told = few_models(scores.num_poisoned, scores.num_models - scores.num_poisoned, scores.accuracy)
+    return [] if told is None else [told]
 
 
 def _rows(title: str, groups: Mapping[str, Scores]) -> Iterable[str]:
@@ -59,11 +66,24 @@ def comparison_text(names: tuple[str, str], comparison: Comparison) -> str:
     lines.append(f"{comparison.num_models} models of known truth in both, {comparison.num_poisoned} of them poisoned")
     lines.append(_DIFFERENCE.format("", "A", "B", "B - A", "95 % interval"))
     lines += [_difference(name, one) for name, one in comparison.differences.items()]
+    few = few_models(comparison.num_poisoned, comparison.num_models - comparison.num_poisoned)
+    if few is not None and comparison.num_models:
+        lines.append(few + _hidden(comparison))
     changes = [f"  {one.model}: {one.first:.3f} -> {one.second:.3f}{_truth(one.truth)}" for one in comparison.changes]
     lines += _listed("Answered differently", changes) or ["All are answered alike."]
     lines += _listed("Only in A, not compared", [f"  {name}" for name in comparison.only_first])
     lines += _listed("Only in B, not compared", [f"  {name}" for name in comparison.only_second])
     return "\n".join(map(printable, lines))
+
+
+def _hidden(comparison: Comparison) -> str:
+    """How large a difference must be to be seen, by the width of its interval; a bootstrap may not know one."""
+    one = comparison.differences.get("roc_auc") or comparison.differences.get("accuracy")
+    if one is None or one.interval[0] == one.interval[1]:
+        return ""
+    metric = "ROC-AUC" if "roc_auc" in comparison.differences else "accuracy"
+    half_width = (one.interval[1] - one.interval[0]) / 2
+    return f" It takes a difference in {metric} of about {half_width:.2f} to be seen among them."
 
 
 def _difference(name: str, one: Difference) -> str:

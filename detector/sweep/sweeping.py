@@ -24,6 +24,7 @@ from detector.examples.choice import ImageChoice
 from detector.examples.chosen import ChosenExamples
 from detector.examples.images import list_examples
 from detector.graph.reference import reference_graph
+from detector.measurement.confinement import confinement_of_process
 from detector.measurement.model_under_test import ModelUnderTest
 from detector.model_file.records import ModelRecord
 from detector.probing.probe import Probe
@@ -91,32 +92,46 @@ class Fault(LeftOut):
     """A model that is left out for a failure that nobody foresaw: ours, or something new in its files."""
 
 
-def sweep_model(model: LabelledModel, sweep: Sweep, store: Store, clock: Clock) -> ModelReadings | LeftOut:
+def sweep_model(
+    model: LabelledModel, sweep: Sweep, store: Store, clock: Clock, *, sandboxed: bool = True
+) -> ModelReadings | LeftOut:
     """`measure_model`, but whatever goes wrong with one model leaves that model out and ends nothing else."""
     try:
-        return measure_model(model, sweep, store, clock)
+        return measure_model(model, sweep, store, clock, sandboxed=sandboxed)
     except Exception as error:  # hours of measuring the others must not end at it
         return Fault(model.name, f"internal fault: {error!r}")
 
 
-def measure_model(model: LabelledModel, sweep: Sweep, store: Store, clock: Clock) -> ModelReadings | LeftOut:
-    """Measure what the store does not hold, and read all thetas; a model that cannot be measured is left out."""
+def measure_model(
+    model: LabelledModel, sweep: Sweep, store: Store, clock: Clock, *, sandboxed: bool = True
+) -> ModelReadings | LeftOut:
+    """Measure what the store does not hold, and read all thetas; a model that cannot be measured is left out.
+
+    Its files are parsed in the sandbox that this process keeps, if that is wished for and to be had.
+    """
+    sandbox = confinement_of_process().sandbox if sandboxed else None
     try:
-        checked = CheckedModel.read(model.model_filepath)
+        checked = CheckedModel.read(model.model_filepath, sandbox)
         if checked.architecture is None:
             reason = "tampered with" if checked.identification.tampered else "of an unknown architecture"
             return LeftOut(model.name, f"{reason}: {checked.findings[0].message}")
-        return _sweep(model, checked, checked.architecture, sweep, store, clock)
+        listing = list_examples(model.examples_dirpath, checked.identification.num_classes)
+        images = ChosenExamples.of(listing, sweep.images, sweep.preprocessing, sandbox=sandbox)
+        return _sweep(model, checked, checked.architecture, images, sweep, store, clock)
     except DetectorError as error:
         return LeftOut(model.name, str(error))
 
 
 def _sweep(
-    model: LabelledModel, checked: CheckedModel, architecture: str, sweep: Sweep, store: Store, clock: Clock
+    model: LabelledModel,
+    checked: CheckedModel,
+    architecture: str,
+    images: ChosenExamples,
+    sweep: Sweep,
+    store: Store,
+    clock: Clock,
 ) -> ModelReadings:
     record = checked.record
-    listing = list_examples(model.examples_dirpath, checked.identification.num_classes)
-    images = ChosenExamples.of(listing, sweep.images, sweep.preprocessing)
     shelf = store.shelf(record.sha256, sweep.preprocessing.name)
     network = _Network(record, architecture, images, shelf, clock)
     unpruned = network.unpruned()

@@ -63,20 +63,22 @@ def measure_round(
             measured.append(result)
         _tell(number, len(models), clock.now() - began)
     if not measured:
-        _raise_common_fault(models, left_out, sweep, clock)
+        _raise_common_fault(models, left_out, sweep, clock, sandboxed=workers.sandboxed)
     kept, twins = _without_twins(sorted(measured, key=lambda model: model.name))
     doubtful = tuple(model.name for model in kept if model.doubtful)
     return MeasuredRound(_gathered(kept, sweep), tuple(sorted([*left_out, *twins], key=lambda one: one.name)), doubtful)
 
 
-def _raise_common_fault(models: Sequence[LabelledModel], left_out: list[LeftOut], sweep: Sweep, clock: Clock) -> None:
+def _raise_common_fault(
+    models: Sequence[LabelledModel], left_out: list[LeftOut], sweep: Sweep, clock: Clock, *, sandboxed: bool
+) -> None:
     """Where nothing could be measured for a fault, no model is to blame: it comes again, and is raised, with the first
     of them.
     """
     faults = {one.name for one in left_out if isinstance(one, Fault)}
     for model in models:
         if model.name in faults:
-            measure_model(model, sweep, Store(None), clock)
+            measure_model(model, sweep, Store(None), clock, sandboxed=sandboxed)
 
 
 def _tell(done: int, of: int, seconds: float) -> None:
@@ -88,10 +90,10 @@ def _results(
     models: Sequence[LabelledModel], sweep: Sweep, store: Store, clock: Clock, workers: Workers
 ) -> Iterator[ModelReadings | LeftOut]:
     """As they come; a single worker of this machine is this process itself."""
+    measure = partial(sweep_model, sweep=sweep, store=store, clock=clock, sandboxed=workers.sandboxed)
     if workers.backend is Backend.LOKY and min(workers.count, len(models)) <= 1:
-        yield from (sweep_model(model, sweep, store, clock) for model in models)
+        yield from map(measure, models)
         return
-    measure = partial(sweep_model, sweep=sweep, store=store, clock=clock)
     for ended in run_tasks(measure, models, workers):
         yield LeftOut(ended.task.name, _DIED) if isinstance(ended, Died) else ended.result
 

@@ -14,7 +14,7 @@ from detector.learning.experience import seen
 from detector.mapping.any_of import AnyOf
 from detector.mapping.bundles import Bundle, write_bundle
 from detector.mapping.configuration import Clip, Configuration, Figures
-from detector.mapping.known import known_networks
+from detector.mapping.known import MOST_ANSWERS, Known, known_networks
 from detector.mapping.parameters import ANY_ARCHITECTURE, LearnedParameters, Provenance
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import ModelFeature
@@ -94,4 +94,5 @@ def _figures(domains: Domains) -> Figures:
         error_rate=round(float(error_rate(probabilities, domains.labels)), 4),
         cross_entropy=round(float(cross_entropies(probabilities, domains.labels).mean()), 4),
         roc_auc=round(float(roc_auc(probabilities, domains.labels)), 4),
+        answers=Known.of(probabilities, domains.labels, MOST_ANSWERS),
     )

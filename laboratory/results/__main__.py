@@ -1,6 +1,6 @@
 """Command line of the results: `python -m laboratory.results` rebuilds page, figures and default bundle.
 
-The same bytes from the same measurements.
+The same bytes from the same measurements. For another round than `small` everything goes into a folder of its own.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_SHIPPED = "small"
 _SOURCE = "python -m laboratory.results, L2 logistic regression, architectures pooled"
 _DESIGNED = "The procedure was designed with these models at hand; docs/results.md has figures of others, {}, as well."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; returns 0, or 2 if there is nothing to analyse."""
-    options = _parser().parse_args(arguments)
+    options = _with_places(_parser().parse_args(arguments))
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     try:
         _rebuild(options)
@@ -43,16 +44,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _with_places(options: argparse.Namespace) -> argparse.Namespace:
+    """Where things go, if it is not said: those of `small`, which are shipped, to their places in the checkout."""
+    shipped = options.round == _SHIPPED
+    own = options.measurements / options.round / "results"
+    options.docs = options.docs or (Path("docs") if shipped else own)
+    options.learned_params = options.learned_params or (Path("learned_params") if shipped else own)
+    options.bundle = options.bundle or options.round
+    options.preprocessing = options.preprocessing or (options.round if options.round in PROFILES else _SHIPPED)
+    return options
+
+
 def _rebuild(options: argparse.Namespace) -> None:
     # Imported here: everything else works without the extra.
     from laboratory.results.drawing import draw_all
 
-    rounds = (options.round, options.fresh, options.unseen)
+    rounds = (options.round, options.fresh or f"{options.round}-fresh", options.unseen or f"{options.round}-filters")
     measured, fresh, unseen = (_read(options.measurements / name) for name in rounds)
     _log.info("%d models of %d architectures; this takes minutes", sum(map(_size, measured)), len(measured))
     effort = Effort(options.repeats, options.permutations, options.draws)
     results = analyse(measured, fresh, unseen, effort, _made(options.round))
     options.docs.mkdir(parents=True, exist_ok=True)
+    options.learned_params.mkdir(parents=True, exist_ok=True)
     (options.docs / "results.md").write_text(page(results, *rounds), encoding="utf-8")
     (options.docs / "tried.csv").write_text(tried_table(results), encoding="utf-8")
     draw_all(results, options.docs / PLOTS)
@@ -90,7 +103,7 @@ def _write_bundle(results: Results, options: argparse.Namespace) -> Path:
             PROFILES[options.preprocessing],
             results.metrics(PUBLISHED, one.readings.architecture),
             _SOURCE,
-            [_DESIGNED.format(options.fresh)] if results.fresh else [],
+            [_DESIGNED.format(options.fresh or f"{options.round}-fresh")] if results.fresh else [],
         )
         for one in results.learned
     ]
@@ -113,13 +126,14 @@ def _parser() -> argparse.ArgumentParser:
     effort = Effort()
     parser = argparse.ArgumentParser(prog="python -m laboratory.results", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--measurements", type=Path, default=Path("measurements"), help="a folder of files per round")
-    parser.add_argument("--round", default="small", help="the round to learn from and to judge by")
-    parser.add_argument("--fresh", default="small-fresh", help="a round of the same kind that nothing is fitted on")
-    parser.add_argument("--unseen", default="small-filters", help="one with other triggers that nothing is fitted on")
-    parser.add_argument("--preprocessing", default="small", choices=sorted(PROFILES), help="as the round was measured")
-    parser.add_argument("--docs", type=Path, default=Path("docs"), help="where page and figures go")
-    parser.add_argument("--learned_params", type=Path, default=Path("learned_params"), help="where the bundle goes")
-    parser.add_argument("--bundle", default="small", help="its name")
+    parser.add_argument("--round", default=_SHIPPED, help="the round to learn from and to judge by (default: small)")
+    add = parser.add_argument
+    add("--fresh", help="a round of the same kind that nothing is fitted on, if there is one (default: ROUND-fresh)")
+    add("--unseen", help="one with other triggers that nothing is fitted on, if any (default: ROUND-filters)")
+    add("--preprocessing", choices=sorted(PROFILES), help="as the round was measured (default: small)")
+    add("--docs", type=Path, help="where page and figures go (default: docs for small, else results beside the files)")
+    add("--learned_params", type=Path, help="where the bundle goes (default: learned_params for small, else the same)")
+    add("--bundle", help="its name (default: that of the round)")
     parser.add_argument("--repeats", type=int, default=effort.repeats, help="of the cross-validation")
     parser.add_argument("--permutations", type=int, default=effort.permutations, help="of the labels")
     parser.add_argument("--draws", type=int, default=effort.draws, help="of each point of the learning curve")

@@ -202,3 +202,26 @@ def test_texts_call_the_program_as_its_caller_does(subcommand: str) -> None:
         parse([subcommand], HOME, "name-of-the-program")
     assert caught.value.where.split()[0] == "name-of-the-program"
     assert "entrypoint.py" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("word", "next_step"),
+    [("evalute", "did you mean entrypoint.py evaluate?"), ("configur", "configure?"), ("frobnicate", "--help")],
+)
+def test_a_mistyped_command_is_told_with_the_nearest_and_all_commands(word: str, next_step: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse([word, "round", "--output", "o"], HOME)
+    assert next_step in caught.value.next_step
+    for command in SUBCOMMANDS:
+        assert command in caught.value.expected
+    assert "usage" not in str(caught.value)
+
+
+def test_words_that_a_harness_passes_beside_the_options_are_ignored_as_before() -> None:
+    assert infer("detect", *FOUR).unknown_options == ("detect",)
+
+
+def test_an_error_shows_the_usage_of_its_command_alone() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(["--model_filepath", "m"], HOME)
+    assert "--result_filepath" in caught.value.expected and "evaluate" not in caught.value.expected

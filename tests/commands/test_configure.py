@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import shutil
@@ -315,3 +316,63 @@ def test_a_read_only_metaparameters_file_is_a_warning(
 def test_infer_never_imports_scikit_learn() -> None:
     code = "import sys; import entrypoint, detector.measurement.engine; sys.exit('sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=HOME, timeout=60).returncode == 0
+
+
+def held_out_rows(learned: Path) -> dict[str, dict[str, str]]:
+    with (learned / "held_out" / "results.csv").open(newline="") as file:
+        return {row["model"]: row for row in csv.DictReader(file)}
+
+
+def test_the_held_out_answers_are_kept_as_evaluate_keeps_its_own(configured: Any, small_round: Path) -> None:
+    learned = configured.output / "learned"
+    rows = held_out_rows(learned)
+    with (small_round / "METADATA.csv").open(newline="") as file:
+        truths = {row["model_name"]: str(int(row["poisoned"] == "True")) for row in csv.DictReader(file)}
+    assert list(rows) == [f"id-{number:08d}" for number in range(9)]  # the others cannot be measured
+    assert {name: row["truth"] for name, row in rows.items()} == {name: truths[name] for name in rows}
+    assert "held_out" in configured.stdout
+    base_rate = load_bundle(learned, "configured").base_rate
+    alone = rows.pop("id-00000008")
+    assert (alone["architecture"], alone["basis"]) == ("shufflenet1_0", "base_rate")
+    assert float(alone["probability"]) == pytest.approx(base_rate)
+    assert {(row["architecture"], row["basis"], row["exit_code"]) for row in rows.values()} == {
+        ("squeezenetv1_1", "measured", "0")
+    }
+    parameters = load_parameters(learned, "configured", "squeezenetv1_1")
+    assert parameters is not None and parameters.configurations[0].held_out is not None
+    answers = [(float(row["probability"]), row["truth"] == "1") for row in rows.values()]
+    losses = [-math.log(p if poisoned else 1 - p) for p, poisoned in answers]
+    worst = parameters.configurations[0].held_out.cross_entropy
+    assert 0 < float(np.mean(losses)) <= worst + 1e-9  # the mean of several answers is never worse than they are
+
+
+def test_held_out_answers_compare_with_an_evaluation(
+    configured: Any, small_round: Path, run_here: Run, tmp_path: Path
+) -> None:
+    learned = configured.output / "learned"
+    words = ["evaluate", str(small_round), "--output", str(tmp_path / "evaluation"), "--seconds", "600"]
+    words += ["--learned_parameters_dirpath", str(learned), "--bundle", "configured"]
+    evaluated = run_here(words, tmp_path)
+    assert evaluated.code == 0, evaluated.stderr
+    compared = run_here(["compare", str(learned / "held_out"), str(tmp_path / "evaluation"), "--json"], tmp_path)
+    assert compared.code == 0, compared.stderr
+    comparison = json.loads(compared.stdout)
+    assert (comparison["num_models"], comparison["num_poisoned"]) == (9, 5)
+    assert set(comparison["differences"]) == {"cross_entropy", "brier", "accuracy", "roc_auc"}  # no seconds are known
+    probabilities = [float(row["probability"]) for row in held_out_rows(learned).values()]
+    truths = [int(row["truth"]) for row in held_out_rows(learned).values()]
+    brier = float(np.mean((np.array(probabilities) - np.array(truths)) ** 2))
+    assert comparison["differences"]["brier"]["first"] == pytest.approx(brier)
+
+
+def test_held_out_answers_that_cannot_be_written_cost_a_warning(
+    configured: Any, small_round: Path, run_here: Run, metaparameters: Run, tmp_path: Path, caplog: Any
+) -> None:
+    learned = tmp_path / "learned"
+    learned.mkdir()
+    (learned / "held_out").write_text("in the way")
+    words = options(small_round, learned, "--scratch_dirpath", str(configured.output / "scratch"))
+    outcome = run_here([*words, *metaparameters(**QUICK)], tmp_path)
+    assert outcome.code == 0, outcome.stderr
+    assert "no held-out answers" in caplog.text
+    assert load_bundle(learned, "configured").base_rate == pytest.approx(5 / 9)

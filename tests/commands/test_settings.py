@@ -242,3 +242,30 @@ def test_threads_that_no_machine_has_are_refused(threads: float, tmp_path: Path)
     values.write_text(json.dumps(json.loads(values.read_text()) | {"infer_threads": threads}))
     with pytest.raises(ParametersError, match="threads"):
         load_settings(values, schema)
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "words"),
+    [
+        (("infer_max_seconds", "1"), "--set infer_max_seconds", "number from 8 to 3600"),
+        (("infer_preprocessing", "upside_down"), "--set infer_preprocessing", "imagenet"),
+        (("infer_threads", "many"), "--set infer_threads", "integer from 0 to 256"),
+        (("infer_max_second", "60"), "--set", "did you mean infer_max_seconds?"),
+        (("colour", "red"), "--set", "metaparameters_schema.json describes each"),
+    ],
+)
+def test_what_set_breaks_is_told_of_it_and_not_of_the_file(change: tuple[str, str], where: str, words: str) -> None:
+    with pytest.raises(ParametersError) as caught:
+        load_settings(SHIPPED, SCHEMA, [change])
+    assert caught.value.where == where
+    assert words in str(caught.value)
+    assert str(SHIPPED) not in str(caught.value)
+
+
+def test_what_the_file_breaks_is_told_of_the_file_and_may_be_mended_by_set(tmp_path: Path) -> None:
+    config = tmp_path / "metaparameters.json"
+    config.write_text(json.dumps(json.loads(SHIPPED.read_text()) | {"infer_max_seconds": 1}))
+    with pytest.raises(ParametersError) as caught:
+        load_settings(config, SCHEMA, [("infer_threads", "2")])
+    assert caught.value.where == str(config)
+    assert load_settings(config, SCHEMA, [("infer_max_seconds", "60")]).max_seconds == 60

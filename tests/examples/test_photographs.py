@@ -13,7 +13,7 @@ from PIL import Image
 
 from detector.base.errors import ExamplesError
 from detector.base.findings import Severity
-from detector.examples import images as images_module
+from detector.examples import decoding
 from detector.examples.images import Examples, Listing, decode, list_examples
 from detector.examples.limits import LIMITS, PHOTOGRAPHS, Limits
 from detector.rounds.preprocessing import PROFILES
@@ -88,6 +88,9 @@ def test_numbers_without_label_files_are_no_labels(tmp_path: Path) -> None:
         {"class_0_example_0.png": ""},
         {"0.jpg": "", "0.json": "seven"},
         {"class_0_trigger_0_example_0.png": ""},
+        {"class_1.png": ""},
+        {"Class 2 (3).jpg": ""},
+        {"data.csv": "file,label"},
     ],
 )
 def test_where_anything_says_a_class_images_without_one_are_left_out(others: dict[str, str], tmp_path: Path) -> None:
@@ -138,7 +141,7 @@ def test_what_is_no_photograph_is_left_out_unread(
     Image.new("L", size, 99).save(buffer, "JPEG")
     (tmp_path / "class_0_example_0.jpg").write_bytes(buffer.getvalue())
     listing = list_examples(tmp_path, photographs=True)
-    monkeypatch.setattr(images_module, "_pixels", refused)
+    monkeypatch.setattr(decoding, "decode_here", refused)
     with pytest.raises(ExamplesError, match=rf"too small, too large or too long.*{size[0]} x {size[1]}"):
         decode(listing, [0], SMALL)
 

@@ -241,3 +241,26 @@ def test_what_is_said_of_its_worth_depends_on_the_number_of_folds() -> None:
     assert "5-fold" in many.parameters.provenance.evaluation
     assert "repeated 3 times" in many.parameters.provenance.evaluation
     assert "labels shuffled, 200 times" in many.parameters.provenance.evaluation
+
+
+def test_the_held_out_answers_are_those_of_fits_on_the_others() -> None:
+    """Of noise, which fits all kinds of answers; scikit-learn fits each fold anew."""
+    labels = np.array([0, 1, 1, 0, 1, 0, 0, 1, 1, 0, 1, 1])
+    study = replace(STUDY, repeats=3, permutations=5)
+    readings, given = models(labels.tolist()), replace(GIVEN, theta=OTHER, study=study)
+    (one,) = learn([readings], given)
+    design = make_design([labels], study.seed, folds=5, repeats=3, permutations=5)
+    features = given.candidate.features(readings)
+    expected = np.zeros((3, len(labels)))
+    for repeat, numbers in enumerate(design.folds.numbers):
+        for fold in np.unique(numbers):
+            held = numbers == fold
+            line = LinearRegression().fit(features[~held], labels[~held])
+            expected[repeat, held] = line.predict(features[held]).clip(0.01, 0.99)
+    assert tuple(one.held_out) == readings.names
+    np.testing.assert_allclose(list(one.held_out.values()), expected.mean(axis=0), atol=1e-9)
+
+
+def test_where_nothing_is_learned_nothing_is_held_out() -> None:
+    (one,) = learn([models([0, 1] * 3)], GIVEN)
+    assert one.held_out == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from detector.mapping.configuration import Configuration
+from detector.mapping.configuration import Configuration, Figures
 from detector.mapping.parameters import LearnedParameters, to_document
 from detector.mapping.weighted_sum import WeightedSum
 from detector.pruning.theta import theta_to_document
@@ -27,7 +27,12 @@ def _configuration(configuration: Configuration) -> dict[str, Any]:
         "kind": mapping.name,
         "intercept": mapping.intercept,
         "coefficients": [value for _, value in mapping.coefficients],
-        "held_out": asdict(configuration.held_out) if configuration.held_out else None,
-        "in_sample": asdict(configuration.in_sample) if configuration.in_sample else None,
+        "held_out": _figures(configuration.held_out),
+        "in_sample": _figures(configuration.in_sample),
         "cost": configuration.cost,
     }
+
+
+def _figures(figures: Figures | None) -> dict[str, Any] | None:
+    """Answers themselves were not kept then."""
+    return {name: value for name, value in asdict(figures).items() if name != "answers"} if figures else None

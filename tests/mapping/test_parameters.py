@@ -255,6 +255,19 @@ def test_known_networks_are_optional_and_survive_a_round_trip() -> None:
     assert "architectures" not in to_document(PARAMETERS)["provenance"]  # as bundles of before have it
 
 
+def test_answers_held_out_are_optional_and_survive_a_round_trip() -> None:
+    figures = Figures(3, 0.5, 0.7, 0.5, Known((0.2, 0.25), (0.75,)))
+    told = dataclasses.replace(
+        PARAMETERS, configurations=(configured(), dataclasses.replace(CONFIGURATION, held_out=figures))
+    )
+    document = json.loads(json.dumps(to_document(told)))
+    check_document(document, "learned_parameters.schema.json", "here")
+    assert from_document(document) == told
+    bare, full = document["configurations"]
+    assert "answers" not in (bare["held_out"] or {})
+    assert full["held_out"]["answers"] == {"clean": [0.2, 0.25], "poisoned": [0.75]}
+
+
 @pytest.mark.parametrize("known", [(("no such feature", Known((), ())),)])
 def test_known_networks_of_other_features_are_an_error(known: Any) -> None:
     with pytest.raises(ValueError, match="known networks of the features"):

@@ -3,14 +3,17 @@
 It shares no code with the detector and does not use torch, so that it can write what torch would never write.
 """
 
+from __future__ import annotations
+
 import io
 import itertools
 import pickle
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -118,7 +121,7 @@ def encode(value: object, protocol: int = 2) -> bytes:
     return bytes([0x80, protocol]) + b"".join(encoder.parts) + b"."
 
 
-def ordered(items: dict[object, object] | None = None) -> object:
+def ordered(items: Mapping[str, object] | None = None) -> object:
     """An OrderedDict as pickle protocol 2 writes it."""
     empty = Reduce(Global("collections", "OrderedDict"), ())
     return Raw(b"".join(_body(empty)) + b"".join(_body(items))[1:]) if items else empty
@@ -139,7 +142,9 @@ class Storages:
         self.content: dict[str, bytes] = {}
         self.counts: dict[str, int] = {}
 
-    def storage(self, array: np.ndarray, *, cls: str | None = None, numel: int | None = None, key: str | None = None):
+    def storage(
+        self, array: np.ndarray, *, cls: str | None = None, numel: int | None = None, key: str | None = None
+    ) -> PersistentId:
         key = str(len(self.content)) if key is None else key
         self.content[key] = array.tobytes()
         self.counts[key] = array.size
@@ -148,22 +153,40 @@ class Storages:
         identifier = ("storage", Global("torch", name), key, self.location, numel)
         return PersistentId((*identifier, None) if self.legacy else identifier)
 
-    def tensor(self, array: np.ndarray, *, offset=0, sizes=None, strides=None, hooks=None, storage=None, **options):
+    def tensor(
+        self,
+        array: np.ndarray,
+        *,
+        offset: int = 0,
+        sizes: object = None,
+        strides: object = None,
+        hooks: object = None,
+        storage: PersistentId | None = None,
+        **options: Any,
+    ) -> Reduce:
         sizes = array.shape if sizes is None else sizes
         strides = tuple(step // array.itemsize for step in array.strides) if strides is None else strides
         storage = storage or self.storage(array, **options)
         arguments = (storage, offset, sizes, strides, False, ordered() if hooks is None else hooks)
         return Reduce(Global("torch._utils", "_rebuild_tensor_v2"), arguments)
 
-    def parameter(self, array: np.ndarray, **options):
+    def parameter(self, array: np.ndarray, **options: Any) -> Reduce:
         return Reduce(Global("torch._utils", "_rebuild_parameter"), (self.tensor(array, **options), True, ordered()))
 
 
-def module(cls: tuple[str, str], *, parameters=None, buffers=None, children=None, state=None, **attributes) -> New:
+def module(
+    cls: tuple[str, str],
+    *,
+    parameters: Mapping[str, object] | None = None,
+    buffers: Mapping[str, object] | None = None,
+    children: Mapping[str, object] | None = None,
+    state: Mapping[str, object] | None = None,
+    **attributes: Any,
+) -> New:
     """A module as torch 1.2 to 1.7 pickles it; entries of `state` may have any name and replace torch's own."""
     full = {"training": False, **{name: ordered() for name in HOOKS}}
     full |= {"_parameters": ordered(parameters), "_buffers": ordered(buffers), "_modules": ordered(children)}
-    return New(Global(*cls), full | attributes | (state or {}))
+    return New(Global(*cls), full | attributes | dict(state or {}))
 
 
 def zip_file(
@@ -174,7 +197,7 @@ def zip_file(
     return zip_members({f"{top}/{name}": raw for name, raw in (members | extra).items()}.items())
 
 
-def zip_members(members, compression: int = zipfile.ZIP_STORED) -> bytes:
+def zip_members(members: Iterable[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as archive:
         for name, raw in members:
@@ -192,7 +215,7 @@ def legacy_file(program: bytes, storages: Storages | None = None, protocol: int 
     return head + program + pickle.dumps(keys, protocol) + raw
 
 
-def network(storages: Storages, **attributes) -> New:
+def network(storages: Storages, **attributes: Any) -> New:
     """A convolution and a batch normalisation in a Sequential: the smallest network with every kind of content."""
     weight = np.arange(2 * 3 * 1 * 1, dtype=np.float32).reshape(2, 3, 1, 1)
     ones = np.ones(2, np.float32)
@@ -220,7 +243,7 @@ def network(storages: Storages, **attributes) -> New:
 
 
 def container(
-    value: Callable[[Storages], object] | object, *, legacy: bool = False, protocol: int = 2, **options
+    value: Callable[[Storages], object] | object, *, legacy: bool = False, protocol: int = 2, **options: Any
 ) -> bytes:
     """A whole file around a value, or around what a function makes with the file's storages."""
     storages = Storages(legacy, **options)

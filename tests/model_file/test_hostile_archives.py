@@ -3,6 +3,8 @@
 The numbers are those of the project's catalogue of hostile inputs.
 """
 
+from __future__ import annotations
+
 import io
 import os
 import struct
@@ -11,6 +13,8 @@ import threading
 import time
 import tracemalloc
 import zipfile
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -23,7 +27,7 @@ pytestmark = pytest.mark.hostile
 CENTRAL, LOCAL, END = b"PK\1\2", b"PK\3\4", b"PK\5\6"
 
 
-def _refused(content, error=ModelRefusedError):
+def _refused(content: bytes | bytearray, error: type[ModelRefusedError] = ModelRefusedError) -> str:
     start = time.process_time()
     with pytest.raises(error) as caught:
         parse_model(bytes(content))
@@ -32,14 +36,14 @@ def _refused(content, error=ModelRefusedError):
 
 
 @pytest.fixture
-def good(forge):
-    content = forge.container(forge.network)
+def good(forge: SimpleNamespace) -> bytes:
+    content: bytes = forge.container(forge.network)
     assert parse_model(content).tensors
     return content
 
 
 @pytest.fixture
-def torch_file():
+def torch_file() -> bytes:
     buffer = io.BytesIO()
     torch.save(torch.nn.Linear(2, 2).state_dict(), buffer)
     assert parse_model(buffer.getvalue()).tensors
@@ -50,7 +54,7 @@ def torch_file():
 
 
 @pytest.mark.parametrize("member", ["pickle", "../evil", "link"])
-def test_25_tar(member):
+def test_25_tar(member: str) -> None:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         info = tarfile.TarInfo(member)
@@ -79,23 +83,23 @@ OTHER_FILES = {
 
 
 @pytest.mark.parametrize(("content", "named"), OTHER_FILES.values(), ids=OTHER_FILES)
-def test_other_files(content, named):
+def test_other_files(content: bytes, named: str) -> None:
     assert named in _refused(content, CorruptModelError)
 
 
-def test_28_torchscript(forge):
+def test_28_torchscript(forge: SimpleNamespace) -> None:
     members = {"constants.pkl": forge.encode(()), "code/__torch__.py": b"import os"}
     assert "TorchScript" in _refused(forge.zip_file(forge.encode(None), **members), UnsafeModelError)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_28_real_torchscript():
+def test_28_real_torchscript() -> None:
     buffer = io.BytesIO()
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), buffer)
     assert "TorchScript" in _refused(buffer.getvalue(), UnsafeModelError)
 
 
-def test_28_exported_program(forge):
+def test_28_exported_program(forge: SimpleNamespace) -> None:
     members = {"archive_format": b"pt2", "models/model.json": b"{}"}
     assert "exported program" in _refused(forge.zip_file(forge.encode(None), **members), UnsafeModelError)
 
@@ -103,7 +107,7 @@ def test_28_exported_program(forge):
 # 26, 27: zip archives.
 
 
-def test_26_names_and_folders(forge):
+def test_26_names_and_folders(forge: SimpleNamespace) -> None:
     program = forge.encode(None)
     cases = {
         "member name": [("a/data.pkl", program), ("a/../data.pkl", program)],
@@ -122,17 +126,19 @@ def test_26_names_and_folders(forge):
         assert named in _refused(forge.zip_members(members))
 
 
-def test_26_two_data_pkl(forge):
+def test_26_two_data_pkl(forge: SimpleNamespace) -> None:
     with pytest.warns(UserWarning, match="Duplicate name"):
         content = forge.zip_members([("a/data.pkl", forge.encode(None)), ("a/data.pkl", forge.encode(1))])
     assert "two members named" in _refused(content, UnsafeModelError)
 
 
-def test_26_non_ascii_name(forge):
+def test_26_non_ascii_name(forge: SimpleNamespace) -> None:
     assert "member name" in _refused(forge.zip_members([("a/dätä.pkl", b"")]), UnsafeModelError)
 
 
-def _patched(content, mark, offset, layout, value, *, last=False):
+def _patched(
+    content: bytes | bytearray, mark: bytes, offset: int, layout: str, value: int | bytes, *, last: bool = False
+) -> bytearray:
     """The archive with one field of a zip header replaced."""
     position = (content.rindex if last else content.index)(mark) + offset
     patched = bytearray(content)
@@ -165,11 +171,11 @@ HEADERS = {
 
 
 @pytest.mark.parametrize(("mark", "offset", "layout", "value", "named"), HEADERS.values(), ids=HEADERS)
-def test_26_headers_that_disagree(good, mark, offset, layout, value, named):
+def test_26_headers_that_disagree(good: bytes, mark: bytes, offset: int, layout: str, value: int, named: str) -> None:
     assert named in _refused(_patched(good, mark, offset, layout, value, last=mark == END))
 
 
-def test_26_every_member_needs_its_checksum(good):
+def test_26_every_member_needs_its_checksum(good: bytes) -> None:
     """torch ignores the checksums of zip members; a flipped bit in a weight would go unseen."""
     position = good.rindex(struct.pack("<f", 5.0))  # the last of the convolution's weights 0 .. 5
     flipped = bytearray(good)
@@ -177,7 +183,7 @@ def test_26_every_member_needs_its_checksum(good):
     assert "wrong checksum of member 'archive/data/" in _refused(flipped, CorruptModelError)
 
 
-def test_26_data_descriptor_disagrees(torch_file):
+def test_26_data_descriptor_disagrees(torch_file: bytes) -> None:
     assert "data descriptor" in _refused(_patched(torch_file, b"PK\7\10", 4, "<I", 1), UnsafeModelError)
 
 
@@ -191,15 +197,15 @@ ZIP64 = {
 
 
 @pytest.mark.parametrize(("offset", "layout", "value"), ZIP64.values(), ids=ZIP64)
-def test_26_zip64_lies(torch_file, offset, layout, value):
+def test_26_zip64_lies(torch_file: bytes, offset: int, layout: str, value: int) -> None:
     assert "contradicts the file" in _refused(_patched(torch_file, b"PK\6\6", offset, layout, value), UnsafeModelError)
 
 
-def test_26_zip64_locator_lies(torch_file):
+def test_26_zip64_locator_lies(torch_file: bytes) -> None:
     assert "contradicts the file" in _refused(_patched(torch_file, b"PK\6\7", 8, "<Q", 0), UnsafeModelError)
 
 
-def test_26_bytes_around_and_between(good):
+def test_26_bytes_around_and_between(good: bytes) -> None:
     start = good.index(CENTRAL)
     for content in (
         b"#!/bin/sh\n" + good,
@@ -211,7 +217,7 @@ def test_26_bytes_around_and_between(good):
         _refused(content)
 
 
-def test_26_prefix_with_shifted_offsets(good):
+def test_26_prefix_with_shifted_offsets(good: bytes) -> None:
     """A polyglot that a zip tool accepts: all offsets are right, but another file comes first."""
     prefix = LOCAL + bytes(100)
     buffer = io.BytesIO(prefix)
@@ -224,7 +230,7 @@ def test_26_prefix_with_shifted_offsets(good):
     assert "does not start where" in _refused(buffer.getvalue(), UnsafeModelError)
 
 
-def test_26_overlapping_members(good):
+def test_26_overlapping_members(good: bytes) -> None:
     """Two names for the same bytes, the trick behind bombs without compression."""
     first = good.index(CENTRAL)
     second = good.index(CENTRAL, first + 1)
@@ -233,22 +239,22 @@ def test_26_overlapping_members(good):
     assert "does not start where" in _refused(overlapping, UnsafeModelError)
 
 
-def test_26_many_members(good):
+def test_26_many_members(good: bytes) -> None:
     """The count is judged before the members are looked at."""
     content = _patched(_patched(good, END, 8, "<H", 0xFFFE), END, 10, "<H", 0xFFFE)
     assert "too many members" in _refused(content, UnsafeModelError)
 
 
-def test_26_real_archive_of_many_members(forge):
+def test_26_real_archive_of_many_members(forge: SimpleNamespace) -> None:
     members = [("a/data.pkl", forge.encode(None)), *((f"a/data/{number}", b"") for number in range(20_000))]
     assert "too many members" in _refused(forge.zip_members(members), UnsafeModelError)
 
 
-def test_26_big_endian(forge):
+def test_26_big_endian(forge: SimpleNamespace) -> None:
     assert "byte order" in _refused(forge.zip_file(forge.encode(None), byteorder=b"big"), CorruptModelError)
 
 
-def test_27_zip_bomb(forge):
+def test_27_zip_bomb(forge: SimpleNamespace) -> None:
     bomb = forge.zip_members([("a/data.pkl", bytes(80_000_000))], zipfile.ZIP_DEFLATED)
     assert len(bomb) < 100_000
     tracemalloc.start()
@@ -258,7 +264,7 @@ def test_27_zip_bomb(forge):
     assert peak < 1_000_000
 
 
-def test_members_without_reference_and_references_without_member(forge):
+def test_members_without_reference_and_references_without_member(forge: SimpleNamespace) -> None:
     storages = forge.Storages()
     program = forge.encode(forge.network(storages))
     content = dict(storages.content)
@@ -268,20 +274,20 @@ def test_members_without_reference_and_references_without_member(forge):
 
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
-def test_every_truncation_is_refused(forge, legacy):
+def test_every_truncation_is_refused(forge: SimpleNamespace, legacy: bool) -> None:
     content = forge.container(forge.network, legacy=legacy)
     for length in range(0, len(content), 7):
         _refused(content[:length])
 
 
-def test_bytes_after_a_legacy_file(forge):
+def test_bytes_after_a_legacy_file(forge: SimpleNamespace) -> None:
     assert "bytes after the last storage" in _refused(
         forge.container(forge.network, legacy=True) + b"\0", UnsafeModelError
     )
 
 
 @pytest.mark.parametrize("keys", [["0"], [*"0123456"], [*"012344"], [0], None, "0"])
-def test_legacy_storage_keys(forge, keys):
+def test_legacy_storage_keys(forge: SimpleNamespace, keys: object) -> None:
     storages = forge.Storages(legacy=True)
     content = forge.legacy_file(forge.encode(forge.network(storages)))  # the keys of no storages: an empty list
     assert content.endswith(b"\x80\x02]q\x00.")
@@ -291,12 +297,14 @@ def test_legacy_storage_keys(forge, keys):
 # 30: what a path can be.
 
 
-def _refused_path(path, named, error=CorruptModelError, limits=None):
+def _refused_path(
+    path: Path | str, named: str, error: type[ModelRefusedError] = CorruptModelError, limits: Limits | None = None
+) -> None:
     with pytest.raises(error, match=named):
         read_model(path, limits or Limits())
 
 
-def test_30_fifo_does_not_block(tmp_path):
+def test_30_fifo_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "model.pt")
     worker = threading.Thread(target=_refused_path, args=(tmp_path / "model.pt", "not a regular file"), daemon=True)
     worker.start()
@@ -305,7 +313,7 @@ def test_30_fifo_does_not_block(tmp_path):
     _refused_path(tmp_path / "model.pt", "not a regular file")
 
 
-def test_30_no_regular_file(tmp_path):
+def test_30_no_regular_file(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
     _refused_path("/dev/zero", "not a regular file")
@@ -316,7 +324,7 @@ def test_30_no_regular_file(tmp_path):
     _refused_path("nul\0byte", "cannot be opened")
 
 
-def test_30_size_is_checked_before_reading(tmp_path):
+def test_30_size_is_checked_before_reading(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     with path.open("wb") as file:
         file.truncate(1 << 40)  # sparse: a terabyte that takes no space
@@ -327,12 +335,14 @@ def test_30_size_is_checked_before_reading(tmp_path):
     assert peak < 1_000_000
 
 
-def test_30_file_that_changes_while_it_is_read(forge, tmp_path, monkeypatch):
+def test_30_file_that_changes_while_it_is_read(
+    forge: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "model.pt"
     path.write_bytes(forge.container(forge.network))
     status = os.fstat
 
-    def grown(descriptor):
+    def grown(descriptor: int) -> os.stat_result:
         before = status(descriptor)
         with path.open("ab") as file:
             file.write(b"more")
@@ -342,7 +352,7 @@ def test_30_file_that_changes_while_it_is_read(forge, tmp_path, monkeypatch):
     _refused_path(path, "its size changed")
 
 
-def test_30_the_file_is_read_once(forge, tmp_path):
+def test_30_the_file_is_read_once(forge: SimpleNamespace, tmp_path: Path) -> None:
     """What was audited is what is used: replacing the file afterwards changes nothing."""
     path = tmp_path / "model.pt"
     path.write_bytes(forge.container(forge.network))

@@ -3,6 +3,8 @@
 The numbers are those of the project's catalogue of hostile inputs. Payloads only ever try to create a file.
 """
 
+from __future__ import annotations
+
 import os
 import pickle
 import struct
@@ -10,6 +12,9 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -106,7 +111,9 @@ GADGETS = [
 ]
 
 
-def _refused_without_effect(content, tmp_path, error=ModelRefusedError):
+def _refused_without_effect(
+    content: bytes, tmp_path: Path, error: type[ModelRefusedError] = ModelRefusedError
+) -> ModelRefusedError:
     path = tmp_path / "model.pt"
     path.write_bytes(content)
     before, start = set(tmp_path.iterdir()), time.process_time()
@@ -117,11 +124,11 @@ def _refused_without_effect(content, tmp_path, error=ModelRefusedError):
     return caught.value
 
 
-def _payload(forge, tmp_path, module="posix", name="system"):
+def _payload(forge: SimpleNamespace, tmp_path: Path, module: str = "posix", name: str = "system") -> Any:
     return forge.Reduce(forge.Global(module, name), (f"touch '{tmp_path}/marker'",))
 
 
-def test_the_payload_is_live(forge, tmp_path):
+def test_the_payload_is_live(forge: SimpleNamespace, tmp_path: Path) -> None:
     """Python's own unpickler runs what our reader refuses, so the tests below could fail."""
     pickle.loads(forge.encode(_payload(forge, tmp_path)))
     assert (tmp_path / "marker").exists()
@@ -130,7 +137,9 @@ def test_the_payload_is_live(forge, tmp_path):
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
 @pytest.mark.parametrize("protocol", [2, 4], ids=["GLOBAL", "STACK_GLOBAL"])
 @pytest.mark.parametrize(("case", "module", "name"), GADGETS, ids=lambda text: ascii(text).strip("'") or "empty")
-def test_gadgets_are_refused_by_name(forge, tmp_path, case, module, name, protocol, legacy):
+def test_gadgets_are_refused_by_name(
+    forge: SimpleNamespace, tmp_path: Path, case: str, module: str, name: str, protocol: int, legacy: bool
+) -> None:
     value = _payload(forge, tmp_path, module, name)
     error = _refused_without_effect(forge.container(value, protocol=protocol, legacy=legacy), tmp_path)
     assert isinstance(error, UnsafeModelError)
@@ -139,7 +148,7 @@ def test_gadgets_are_refused_by_name(forge, tmp_path, case, module, name, protoc
 
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
-def test_11_partial_of_a_gadget(forge, tmp_path, legacy):
+def test_11_partial_of_a_gadget(forge: SimpleNamespace, tmp_path: Path, legacy: bool) -> None:
     value = forge.Reduce(
         forge.Global("functools", "partial"), (forge.Global("posix", "system"), f"touch {tmp_path}/marker")
     )
@@ -149,7 +158,7 @@ def test_11_partial_of_a_gadget(forge, tmp_path, legacy):
     )
 
 
-def test_11_partial_is_only_an_attribute(forge, tmp_path):
+def test_11_partial_is_only_an_attribute(forge: SimpleNamespace, tmp_path: Path) -> None:
     norm = forge.Global("torch.nn.modules.normalization", "LayerNorm")
     partial = forge.Reduce(forge.Global("functools", "partial"), (norm,))
     called = forge.Reduce(partial, (3,))
@@ -158,9 +167,9 @@ def test_11_partial_is_only_an_attribute(forge, tmp_path):
 
 
 @pytest.mark.parametrize("protocol", [0, 1])
-def test_1_old_protocols(tmp_path, protocol):
+def test_1_old_protocols(tmp_path: Path, protocol: int) -> None:
     class Payload:
-        def __reduce__(self):
+        def __reduce__(self) -> tuple[object, tuple[str]]:
             return os.system, (f"touch {tmp_path}/marker",)
 
     content = pickle.dumps(Payload(), protocol)
@@ -240,11 +249,11 @@ OPCODES = {
 
 
 @pytest.mark.parametrize(("program", "named"), OPCODES.values(), ids=OPCODES)
-def test_opcodes(forge, tmp_path, program, named):
+def test_opcodes(forge: SimpleNamespace, tmp_path: Path, program: bytes, named: str) -> None:
     assert named in _refused_without_effect(forge.zip_file(program), tmp_path).what
 
 
-def test_16_nested_pickle(forge, tmp_path):
+def test_16_nested_pickle(forge: SimpleNamespace, tmp_path: Path) -> None:
     inner = forge.encode(_payload(forge, tmp_path)).decode("latin-1")
     value = forge.Reduce(forge.Global("pickle", "loads"), (inner,))
     assert "pickle.loads" in _refused_without_effect(forge.container(value), tmp_path, UnsafeModelError).what
@@ -253,7 +262,7 @@ def test_16_nested_pickle(forge, tmp_path):
 @pytest.mark.parametrize(
     "tail", [b"", b"\xff\xff\xff", b"(((", b"X\xff\xff\xff\xff"], ids=["cut", "junk", "marks", "long"]
 )
-def test_18_payload_before_damage(forge, tmp_path, tail):
+def test_18_payload_before_damage(forge: SimpleNamespace, tmp_path: Path, tail: bytes) -> None:
     program = forge.encode(_payload(forge, tmp_path))[:-1] + tail
     _refused_without_effect(forge.zip_file(program), tmp_path, UnsafeModelError)
     _refused_without_effect(forge.legacy_file(program), tmp_path, UnsafeModelError)
@@ -272,11 +281,11 @@ FRAMES = {
 
 
 @pytest.mark.parametrize(("body", "named"), FRAMES.values(), ids=FRAMES)
-def test_frames(forge, tmp_path, body, named):
+def test_frames(forge: SimpleNamespace, tmp_path: Path, body: bytes, named: str) -> None:
     assert named in _refused_without_effect(forge.zip_file(b"\x80\x04" + body + b"."), tmp_path).what
 
 
-def test_29_stacked_pickles(forge, tmp_path):
+def test_29_stacked_pickles(forge: SimpleNamespace, tmp_path: Path) -> None:
     program = forge.encode(None) + forge.encode(_payload(forge, tmp_path))
     assert (
         "after the end of the pickle"
@@ -284,20 +293,20 @@ def test_29_stacked_pickles(forge, tmp_path):
     )
 
 
-def test_29_bare_pickle(forge, tmp_path):
+def test_29_bare_pickle(forge: SimpleNamespace, tmp_path: Path) -> None:
     error = _refused_without_effect(forge.encode(_payload(forge, tmp_path)), tmp_path, UnsafeModelError)
     assert "posix.system" in error.what
 
 
 @pytest.mark.parametrize("part", range(3), ids=["magic number", "format version", "platform"])
-def test_29_payload_in_the_legacy_head(forge, tmp_path, part):
+def test_29_payload_in_the_legacy_head(forge: SimpleNamespace, tmp_path: Path, part: int) -> None:
     good = [pickle.dumps(forge.MAGIC_NUMBER, 2), pickle.dumps(1001, 2), pickle.dumps({"little_endian": True}, 2)]
     content = b"".join(good[:part]) + forge.encode(_payload(forge, tmp_path)) + forge.legacy_file(forge.encode(None))
     assert "posix.system" in _refused_without_effect(content, tmp_path, UnsafeModelError).what
 
 
 @pytest.mark.parametrize("wrong", ["magic", "version", "platform", "big-endian"])
-def test_29_wrong_legacy_head(forge, tmp_path, wrong):
+def test_29_wrong_legacy_head(forge: SimpleNamespace, tmp_path: Path, wrong: str) -> None:
     platform = {"protocol_version": 1001, "little_endian": wrong != "big-endian", "type_sizes": {"short": 2, "int": 4}}
     head = [
         forge.MAGIC_NUMBER + (wrong == "magic"),
@@ -308,7 +317,7 @@ def test_29_wrong_legacy_head(forge, tmp_path, wrong):
     _refused_without_effect(content, tmp_path, CorruptModelError)
 
 
-def test_persistent_ids_of_other_kinds(forge, tmp_path):
+def test_persistent_ids_of_other_kinds(forge: SimpleNamespace, tmp_path: Path) -> None:
     conv = forge.Global("torch.nn.modules.conv", "Conv2d")
     identifiers = [("module", conv, "file.py", "source"), ("storage",), "0", ("storage", conv, "0", "cpu", 1), 7]
     for identifier in identifiers:
@@ -348,7 +357,7 @@ print(answers)
 """
 
 
-def test_nothing_is_imported_called_or_written(forge, tmp_path):
+def test_nothing_is_imported_called_or_written(forge: SimpleNamespace, tmp_path: Path) -> None:
     """Watched by Python's audit events in a process of its own: reading hostile and good files is all reading."""
     folder = tmp_path / "files"
     folder.mkdir()
@@ -365,7 +374,7 @@ def test_nothing_is_imported_called_or_written(forge, tmp_path):
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_error_text_cannot_forge_log_lines(forge):
+def test_error_text_cannot_forge_log_lines(forge: SimpleNamespace) -> None:
     value = forge.Reduce(forge.Global("os", "system\r[INFO] clean\x1b[2K"), ())
     with pytest.raises(UnsafeModelError) as caught:
         parse_model(forge.container(value, protocol=4))

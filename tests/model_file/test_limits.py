@@ -1,8 +1,13 @@
 """Each limit refuses one more than it allows, and the defaults leave room for the largest architecture."""
 
+from __future__ import annotations
+
 import dataclasses
 import os
 import tracemalloc
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +20,7 @@ NAMES = [field.name for field in dataclasses.fields(Limits)]
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, None, "9"])
-def test_validated_at_construction(name, value):
+def test_validated_at_construction(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"expected {name} to be a positive int"):
         Limits(**{name: value})
 
@@ -30,18 +35,19 @@ NEEDS = {
 
 
 @pytest.fixture
-def content(forge):
-    return forge.container(forge.network)
+def content(forge: SimpleNamespace) -> bytes:
+    made: bytes = forge.container(forge.network)
+    return made
 
 
 @pytest.mark.parametrize(("name", "enough", "named"), [(name, *need) for name, need in NEEDS.items()], ids=NEEDS)
-def test_exact_limits(content, name, enough, named):
+def test_exact_limits(content: bytes, name: str, enough: int, named: str) -> None:
     assert parse_model(content, Limits(**{name: enough})).tensors
     with pytest.raises(UnsafeModelError, match=named):
         parse_model(content, Limits(**{name: enough - 1}))
 
 
-def test_file_bytes(content, tmp_path):
+def test_file_bytes(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "model.pt").write_bytes(content)
     assert read_model(tmp_path / "model.pt", Limits(file_bytes=len(content))).tensors
     assert read_model(SavedModel("it", content), Limits(file_bytes=len(content))).tensors
@@ -51,14 +57,15 @@ def test_file_bytes(content, tmp_path):
         read_model(tmp_path / "model.pt", Limits(file_bytes=len(content) - 1))
 
 
-def _one_pickle(forge, body: bytes, protocol: int = 4) -> bytes:
+def _one_pickle(forge: SimpleNamespace, body: bytes, protocol: int = 4) -> bytes:
     """A file whose pickle leaves one entry of a checkpoint beside a state dict of one number."""
-    return forge.container(
+    made: bytes = forge.container(
         lambda storages: {"junk": forge.Raw(body), "model": _weights(forge, storages)}, protocol=protocol
     )
+    return made
 
 
-def _weights(forge, storages):
+def _weights(forge: SimpleNamespace, storages: Any) -> dict[str, Any]:
     return {"weight": storages.tensor(np.ones(1, np.float32))}
 
 
@@ -75,7 +82,7 @@ MACHINE = {
 @pytest.mark.parametrize(
     ("name", "body", "limit", "named"), [(name, *case) for name, case in MACHINE.items()], ids=MACHINE
 )
-def test_limits_of_the_pickle_machine(forge, name, body, limit, named):
+def test_limits_of_the_pickle_machine(forge: SimpleNamespace, name: str, body: bytes, limit: int, named: str) -> None:
     content = _one_pickle(forge, body)
     generous = Limits(**{name: 10_000})
     assert parse_model(content, generous).tensors
@@ -84,8 +91,8 @@ def test_limits_of_the_pickle_machine(forge, name, body, limit, named):
 
 
 @pytest.mark.parametrize("what", ["modules", "values"])
-def test_nesting(forge, what):
-    def deep(storages):
+def test_nesting(forge: SimpleNamespace, what: str) -> None:
+    def deep(storages: Any) -> Any:
         network = forge.network(storages, value=forge.Raw(b")" + b"\x85" * (5 if what == "values" else 0)))
         for _ in range(0 if what == "values" else 4):  # the network itself is two deep
             network = forge.module(("torch.nn.modules.container", "Sequential"), children={"0": network})
@@ -97,21 +104,21 @@ def test_nesting(forge, what):
         parse_model(content, Limits(nesting=4))
 
 
-def test_values(forge):
+def test_values(forge: SimpleNamespace) -> None:
     content = forge.container(lambda storages: forge.network(storages, many=[0] * 1000))
     assert parse_model(content, Limits(values=2000)).modules[0].attributes["many"] == (0,) * 1000
     with pytest.raises(UnsafeModelError, match="too many attribute values"):
         parse_model(content, Limits(values=1000))
 
 
-def test_marks_count_as_stack(forge):
+def test_marks_count_as_stack(forge: SimpleNamespace) -> None:
     content = _one_pickle(forge, b"(" * 100 + b"t" * 100)
     assert parse_model(content).tensors
     with pytest.raises(UnsafeModelError, match="too many marks on the pickle stack"):
         parse_model(content, Limits(stack=50))
 
 
-def test_text(forge):
+def test_text(forge: SimpleNamespace) -> None:
     """Counted as often as it is referred to, and before anything is done with it."""
     content = forge.container(lambda storages: forge.network(storages, many=["x" * 100] * 10))
     assert parse_model(content, Limits(text=2000)).modules[0].attributes["many"] == ("x" * 100,) * 10
@@ -119,7 +126,7 @@ def test_text(forge):
         parse_model(content, Limits(text=999))
 
 
-def test_every_limit_has_a_test():
+def test_every_limit_has_a_test() -> None:
     assert set(NAMES) == {
         *NEEDS,
         *MACHINE,
@@ -133,7 +140,7 @@ def test_every_limit_has_a_test():
 
 @pytest.mark.hostile
 @pytest.mark.parametrize("start", [b"", b"\x00", b"\x89PNG\r\n\x1a\n", b"<html>", b"version https://git-lfs"])
-def test_a_large_file_of_another_kind_is_not_read_to_be_refused(start, tmp_path):
+def test_a_large_file_of_another_kind_is_not_read_to_be_refused(start: bytes, tmp_path: Path) -> None:
     """A sparse file just below the limit: it takes no room on disk, but would take two gigabytes of memory."""
     path = tmp_path / "model.pt"
     path.write_bytes(start)

@@ -1,5 +1,9 @@
 """Whatever happens to a good file, the answer is a record or a typed error, never another exception."""
 
+from __future__ import annotations
+
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,6 +23,7 @@ bounded = settings(
 
 # Places are fractions of the length, so that one strategy fits every file.
 places = st.floats(0, 1, exclude_max=True)
+Change = tuple[str, float, float, int]
 edits = st.lists(
     st.tuples(st.sampled_from(["flip", "set", "insert", "delete", "copy"]), places, places, st.integers(0, 255)),
     min_size=1,
@@ -26,7 +31,7 @@ edits = st.lists(
 )
 
 
-def _mutated(content: bytes, changes) -> bytes:
+def _mutated(content: bytes, changes: list[Change]) -> bytes:
     mutated = bytearray(content)
     for kind, place, other, value in changes:
         at = int(place * len(mutated))
@@ -45,7 +50,7 @@ def _mutated(content: bytes, changes) -> bytes:
     return bytes(mutated)
 
 
-def _record_or_refusal(content):
+def _record_or_refusal(content: bytes) -> None:
     try:
         record = parse_model(content, LIMITS)
     except ModelRefusedError as error:
@@ -56,26 +61,26 @@ def _record_or_refusal(content):
 
 @pytest.mark.parametrize("protocol", [2, 4])
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
-def test_mutated_files(forge, legacy, protocol):
+def test_mutated_files(forge: SimpleNamespace, legacy: bool, protocol: int) -> None:
     good = forge.container(forge.network, legacy=legacy, protocol=protocol)
 
     @bounded
     @given(edits)
-    def check(changes):
+    def check(changes: list[Change]) -> None:
         _record_or_refusal(_mutated(good, changes))
 
     check()
 
 
 @pytest.mark.parametrize("protocol", [2, 4])
-def test_mutated_pickles_in_sound_archives(forge, protocol):
+def test_mutated_pickles_in_sound_archives(forge: SimpleNamespace, protocol: int) -> None:
     """Checksums do not hide the pickle from the mutations."""
     storages = forge.Storages()
     program = forge.encode(forge.network(storages), protocol)
 
     @bounded
     @given(edits)
-    def check(changes):
+    def check(changes: list[Change]) -> None:
         _record_or_refusal(forge.zip_file(_mutated(program, changes), storages.content))
 
     check()
@@ -83,12 +88,12 @@ def test_mutated_pickles_in_sound_archives(forge, protocol):
 
 @bounded
 @given(st.binary(max_size=300))
-def test_random_bytes(content):
+def test_random_bytes(content: bytes) -> None:
     for start in (b"", b"PK\3\4", b"\x80\x02", b"\x80\x04\x95"):
         _record_or_refusal(start + content)
 
 
-def test_random_programs(forge):
+def test_random_programs(forge: SimpleNamespace) -> None:
     """Opcodes in random order reach more of the pickle machine than random bytes."""
     network = b"ctorch.nn.modules.conv\nConv2d\n"
     pieces = [bytes([code]) for code in b")]}(NtabseuR\x81\x85\x86\x87\x88\x89\x8f\x90\x93\x94Qhq"]
@@ -97,7 +102,7 @@ def test_random_programs(forge):
 
     @bounded
     @given(st.lists(st.sampled_from(pieces), max_size=60))
-    def check(program):
+    def check(program: list[bytes]) -> None:
         _record_or_refusal(forge.zip_file(b"\x80\x04" + b"".join(program) + b"."))
 
     check()

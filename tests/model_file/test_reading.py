@@ -1,7 +1,12 @@
 """Good files of every vintage are read, with the tensors, modules and attributes that were saved."""
 
+from __future__ import annotations
+
 import hashlib
 import io
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +34,7 @@ protocols = pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 
 @formats
 @protocols
-def test_whole_network(legacy, protocol):
+def test_whole_network(legacy: bool, protocol: int) -> None:
     network = _network()
     record = parse_model(_saved(network, legacy=legacy, protocol=protocol))
     assert record.kind is ContentKind.MODULE
@@ -49,7 +54,7 @@ def test_whole_network(legacy, protocol):
 
 @formats
 @protocols
-def test_state_dict(legacy, protocol):
+def test_state_dict(legacy: bool, protocol: int) -> None:
     expected = _network().state_dict()
     record = parse_model(_saved(expected, legacy=legacy, protocol=protocol))
     assert record.kind is ContentKind.STATE_DICT
@@ -60,7 +65,7 @@ def test_state_dict(legacy, protocol):
 
 @formats
 @pytest.mark.parametrize("whole", [True, False], ids=["module", "state_dict"])
-def test_data_parallel_is_unwrapped(legacy, whole):
+def test_data_parallel_is_unwrapped(legacy: bool, whole: bool) -> None:
     network = _network()
     wrapped = torch.nn.DataParallel(network)
     record = parse_model(_saved(wrapped if whole else wrapped.state_dict(), legacy=legacy, protocol=2))
@@ -69,8 +74,8 @@ def test_data_parallel_is_unwrapped(legacy, whole):
     assert record.modules[0].class_name == "Sequential" if whole else not record.modules
 
 
-def test_data_parallel_of_a_cuda_machine(forge):
-    def wrapped(storages):
+def test_data_parallel_of_a_cuda_machine(forge: SimpleNamespace) -> None:
+    def wrapped(storages: Any) -> Any:
         options = {
             "device_ids": [0, 1],
             "dim": 0,
@@ -86,7 +91,7 @@ def test_data_parallel_of_a_cuda_machine(forge):
 
 
 @pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model"])
-def test_checkpoint(key):
+def test_checkpoint(key: str) -> None:
     network = _network()
     optimiser = torch.optim.Adam(network.parameters()).state_dict()
     record = parse_model(
@@ -96,14 +101,14 @@ def test_checkpoint(key):
     assert record.notes == (f"taken from entry '{key}' of a checkpoint",)
 
 
-def test_training_mode_is_a_note():
+def test_training_mode_is_a_note() -> None:
     record = parse_model(_saved(_network().train(), legacy=False, protocol=2))
     assert record.notes == ("7 modules were saved in training mode",)
     assert record.modules[0].attributes["training"] is True
 
 
 @formats
-def test_attributes_of_torch_1_2(forge, legacy):
+def test_attributes_of_torch_1_2(forge: SimpleNamespace, legacy: bool) -> None:
     """`_backend`, no `_non_persistent_buffers_set`, no hooks added later, CUDA location tags."""
     backend = forge.Reduce(forge.Global("torch.nn.backends.thnn", "_get_thnn_function_backend"), ())
     content = forge.container(
@@ -117,11 +122,11 @@ def test_attributes_of_torch_1_2(forge, legacy):
 
 
 @formats
-def test_class_sources_and_class_references(forge, legacy):
+def test_class_sources_and_class_references(forge: SimpleNamespace, legacy: bool) -> None:
     """Legacy files tag each class with its source; torchvision's ResNet keeps a class as `_norm_layer`."""
     norm = forge.Global("torch.nn.modules.batchnorm", "BatchNorm2d")
 
-    def value(storages):
+    def value(storages: Any) -> Any:
         network = forge.network(storages, _norm_layer=norm)
         if legacy:
             network.cls = forge.PersistentId(("module", network.cls, "container.py", "class Sequential: 'source text'"))
@@ -132,7 +137,7 @@ def test_class_sources_and_class_references(forge, legacy):
     assert record.modules[0].attributes["_norm_layer"] == "torch.nn.modules.batchnorm.BatchNorm2d"
 
 
-def test_class_with_options_stays_a_description(forge):
+def test_class_with_options_stays_a_description(forge: SimpleNamespace) -> None:
     """Transformers keep `functools.partial(LayerNorm, eps=1e-6)`; it is described, never called."""
     norm = forge.Global("torch.nn.modules.normalization", "LayerNorm")
     partial = forge.Build(forge.Reduce(forge.Global("functools", "partial"), (norm,)), (norm, (), {"eps": 1e-6}, None))
@@ -141,10 +146,10 @@ def test_class_with_options_stays_a_description(forge):
     assert record.modules[0].attributes["norm_layer"] == described
 
 
-def test_old_class_paths_need_not_exist(forge):
+def test_old_class_paths_need_not_exist(forge: SimpleNamespace) -> None:
     """torchvision 0.8's ConvBNReLU is gone from today's torchvision."""
 
-    def value(storages):
+    def value(storages: Any) -> Any:
         network = forge.network(storages)
         network.cls = forge.Global("torchvision.models.mobilenet", "ConvBNReLU")
         return network
@@ -152,10 +157,10 @@ def test_old_class_paths_need_not_exist(forge):
     assert parse_model(forge.container(value)).modules[0].class_name == "ConvBNReLU"
 
 
-def test_views_of_one_storage(forge):
+def test_views_of_one_storage(forge: SimpleNamespace) -> None:
     numbers = np.arange(12, dtype=np.float32)
 
-    def value(storages):
+    def value(storages: Any) -> Any:
         storage = storages.storage(numbers)
         first = storages.tensor(numbers, storage=storage, sizes=(2, 3), strides=(1, 2))
         return {"a": first, "b": storages.tensor(numbers, storage=storage, offset=6, sizes=(6,), strides=(1,))}
@@ -165,7 +170,7 @@ def test_views_of_one_storage(forge):
     assert np.array_equal(tensors["b"], np.arange(6, 12))
 
 
-def test_tensors_are_read_only_views_of_the_file(forge):
+def test_tensors_are_read_only_views_of_the_file(forge: SimpleNamespace) -> None:
     record = parse_model(forge.container(forge.network))
     weight = record.tensors["0.weight"]
     assert not weight.flags.writeable
@@ -174,7 +179,7 @@ def test_tensors_are_read_only_views_of_the_file(forge):
         weight[...] = 0
 
 
-def test_size_and_digest(forge, tmp_path):
+def test_size_and_digest(forge: SimpleNamespace, tmp_path: Path) -> None:
     content = forge.container(forge.network)
     (tmp_path / "model.pt").write_bytes(content)
     record = read_model(tmp_path / "model.pt")
@@ -182,19 +187,19 @@ def test_size_and_digest(forge, tmp_path):
     assert record.sha256 == hashlib.sha256(content).hexdigest()
 
 
-def test_errors_name_the_file(tmp_path):
+def test_errors_name_the_file(tmp_path: Path) -> None:
     (tmp_path / "model.pt").write_bytes(b"nothing of the kind")
     with pytest.raises(CorruptModelError, match=r"model\.pt: file: an unknown kind of file"):
         read_model(tmp_path / "model.pt")
 
 
-def test_symbolic_link_is_followed(forge, tmp_path):
+def test_symbolic_link_is_followed(forge: SimpleNamespace, tmp_path: Path) -> None:
     (tmp_path / "model.pt").write_bytes(forge.container(forge.network))
     (tmp_path / "link.pt").symlink_to(tmp_path / "model.pt")
     assert read_model(tmp_path / "link.pt").tensors
 
 
-def test_the_forge_writes_what_torch_reads(forge, tmp_path):
+def test_the_forge_writes_what_torch_reads(forge: SimpleNamespace, tmp_path: Path) -> None:
     """The hand-made files are no invention: torch loads them to the same numbers."""
     for legacy in (False, True):
         path = tmp_path / "model.pt"
@@ -204,7 +209,7 @@ def test_the_forge_writes_what_torch_reads(forge, tmp_path):
         assert all(np.array_equal(record.tensors[name], value) for name, value in network.state_dict().items())
 
 
-def test_a_saved_model_in_memory_is_read_as_its_file(tmp_path):
+def test_a_saved_model_in_memory_is_read_as_its_file(tmp_path: Path) -> None:
     content = _saved(_network(), legacy=False, protocol=2)
     (tmp_path / "model.pt").write_bytes(content)
     of_file, of_memory = read_model(tmp_path / "model.pt"), read_model(SavedModel("network", content))

@@ -292,6 +292,8 @@ def test_wrong_block_counts_list_at_most_twenty_deviations(
     evidence: Any = finding.evidence
     assert len(evidence["deviations"]) == 20 < evidence["num_deviations"]
     assert f"{evidence['num_deviations'] - 1} more" in finding.message
+    assert len(evidence["differences"]) == min(evidence["num_deviations"], 200)
+    assert set(evidence["differences"][0]) == {"path", "what", "expected", "found"}
 
 
 @pytest.mark.parametrize("kind", ContentKind)

@@ -19,7 +19,7 @@ from detector.mapping.predict import predict
 from detector.model_file.refusals import DANGER_STEP
 from detector.probing.probe import Probe
 from detector.report.contributions import contributions
-from detector.report.explanation import explanation, usual_range
+from detector.report.explanation import beyond, explanation, usual_range
 from detector.report.report import Basis, MappingSummary, ModelSummary, Report
 from detector.rounds.preprocessing import PROFILES
 from detector.signals.features import ModelFeature
@@ -119,6 +119,28 @@ def test_what_is_unlike_known_networks_is_undecided_in_plain_words() -> None:
         "unlike any network known to the bundle: lead of one class among images with polygons: 0.58 (clean"
     )
     assert "configure" in told.next_steps[0]
+
+
+@pytest.mark.parametrize(("value", "side"), [(0.58, "poisoned"), (-0.3, "clean")])
+def test_what_is_beyond_all_known_networks_is_told_with_its_side(value: float, side: str) -> None:
+    features: Any = {"lead": {"value": value, "low": -0.05, "high": 0.28}}
+    finding = dataclasses.replace(OUTSIDE, evidence={"features": features})
+    told = explanation(measured(value, 0.5, 0.9, basis=Basis.BASE_RATE, probability=0.5, findings=(finding,)))
+    assert told.reasons[0].endswith(f", beyond all of them on the {side} side")
+    assert ("suspect" in told.next_steps[0]) == (side == "poisoned")
+
+
+def test_no_side_is_told_where_nothing_is_known_of_both() -> None:
+    (one, *_), bounds = POISONED.contributions or (), {"value": 9.0, "low": 0.0, "high": 1.0}
+    assert beyond(bounds, one) == "poisoned"
+    assert beyond(bounds, None) is None
+    assert beyond(bounds, dataclasses.replace(one, clean=())) is None
+
+
+def test_a_missing_file_is_not_told_as_damaged_or_hostile() -> None:
+    error = "gone.pt: file: cannot be opened (No such file or directory)"
+    (step,) = explanation(Report(0.5, Basis.NEUTRAL, ExitCode.MODEL_REFUSED, error=error)).next_steps
+    assert step == "check the path of the model file, and that you may read it"
 
 
 @pytest.mark.parametrize(

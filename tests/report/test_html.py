@@ -15,6 +15,7 @@ from PIL import Image
 
 from detector.base.errors import ExitCode
 from detector.base.findings import Finding, Severity
+from detector.mapping.known import Known
 from detector.report.answers import ExampleAnswer
 from detector.report.document import to_document
 from detector.report.html import page
@@ -23,8 +24,9 @@ from detector.rounds.preprocessing import PROFILES
 from tests.report.test_explanation import CLEAN, POISONED
 
 HOSTILE = "<script>alert(1)</script>\" onload='x' &amp; {{ 7 * 7 }} \u202e"
+FRAME = {"html", "head", "meta", "style", "body", "main"}
 VOID = {"meta", "link", "img", "br"}
-SHAPES = {"svg", "line", "path", "circle", "rect", "text"}
+SHAPES = {"svg", "line", "path", "circle", "rect", "text", "g", "polyline"}
 TEXTS = {"h1", "h2", "p", "ul", "li", "dl", "dt", "dd", "div", "span", "code", "figure", "figcaption", "title"}
 TABLE = {"table", "thead", "tbody", "tr", "th", "td"}
 
@@ -83,8 +85,7 @@ def test_findings_stand_in_order_of_gravity(hostile: Page) -> None:
 
 @pytest.mark.hostile
 def test_nothing_hostile_becomes_an_element_or_is_computed(hostile: Page) -> None:
-    frame = {"html", "head", "meta", "style", "body", "main"}
-    assert {tag for tag, _ in hostile.elements} <= frame | SHAPES | TEXTS | TABLE
+    assert {tag for tag, _ in hostile.elements} <= FRAME | SHAPES | TEXTS | TABLE
     assert not any(name.startswith("on") for _, pairs in hostile.elements for name in pairs)
     assert "49" not in "".join(text for text in hostile.texts["dd"]) and "{{ 7 * 7 }}" in hostile.source
     assert "\u202e" not in hostile.source and "<script" not in hostile.source
@@ -137,6 +138,47 @@ def test_images_are_shown_where_their_folder_is_given(tmp_path: Path) -> None:
 
 def _pixels(uri: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(b64decode(uri.partition(",")[2]))).convert("RGB")).astype(int)
+
+
+def test_what_the_bundle_is_worth_is_drawn() -> None:
+    answers = Known((0.1, 0.3, 0.6), (0.4, 0.9))
+    assert POISONED.mapping is not None and POISONED.mapping.held_out is not None
+    worth = dataclasses.replace(POISONED.mapping.held_out, answers=answers)
+    found = Page(dataclasses.replace(POISONED, mapping=dataclasses.replace(POISONED.mapping, held_out=worth)))
+    roc, _ = [pairs["points"] for tag, pairs in found.elements if tag == "polyline"]
+    assert roc is not None and roc.split() == [
+        "0.0,200.0",
+        "0.0,100.0",
+        "66.7,100.0",
+        "66.7,0.0",
+        "133.3,0.0",
+        "200.0,0.0",
+    ]
+    labels = [str(pairs["aria-label"]) for tag, pairs in found.elements if pairs.get("role") == "img"]
+    assert any("of 1 networks answered 0.90 on average, 100 percent are poisoned" in label for label in labels)
+    assert "polyline" not in Page(POISONED).source
+
+
+def test_differences_from_the_reference_are_drawn_and_told() -> None:
+    differences = [{"path": "layer2.0.conv2", "what": "stride", "expected": "(2, 2)", "found": "(1, 1)"}]
+    evidence: dict[str, Any] = {"nearest": "resnet50", "num_deviations": 1, "differences": differences}
+    finding = Finding(Severity.TAMPERED, "graph_deviates", "a stride", evidence)
+    found = Page(dataclasses.replace(POISONED, basis=Basis.TAMPERED, findings=(finding,)))
+    assert "What differs from the reference resnet50" in found.texts["h2"]
+    assert {"stride: (2, 2)", "stride: (1, 1)"} <= set(found.texts["text"])
+    assert "(1, 1)" in found.texts["td"]
+
+
+@pytest.mark.hostile
+def test_hostile_layers_are_text() -> None:
+    differences = [{"path": HOSTILE, "what": HOSTILE, "expected": "nothing", "found": HOSTILE}] * 50
+    for nearest in ("resnet50", HOSTILE):
+        evidence: dict[str, Any] = {"nearest": nearest, "num_deviations": 50, "differences": differences}
+        finding = Finding(Severity.TAMPERED, "graph_deviates", "odd", evidence)
+        found = Page(dataclasses.replace(POISONED, basis=Basis.TAMPERED, findings=(finding,)))
+        assert {tag for tag, _ in found.elements} <= FRAME | SHAPES | TEXTS | TABLE
+        assert not any(name.startswith("on") for _, pairs in found.elements for name in pairs)
+        assert "\u202e" not in found.source and "<script" not in found.source
 
 
 def test_a_report_of_nothing_has_a_page_too() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,25 @@ def test_nothing_known_has_lines_too() -> None:
     assert summary_text(to_document(Report(0.5, Basis.NEUTRAL))).startswith(
         "UNDECIDED  0.500 stands for no answer\nFile"
     )
+
+
+def test_a_reason_is_told_whole_or_not_at_all() -> None:
+    long = [f"raises it: {'reading ' * 20}{number}: 0.10 (clean 0.00-0.04, poisoned 0.01-0.15)" for number in range(3)]
+    document: dict[str, Any] = to_document(POISONED)
+    document["verdict"] |= {"reasons": long, "trust": ["trust"] * 3, "next_steps": ["next"] * 2}
+    lines = summary_text(document, report="scratch/report.json").splitlines()
+    assert len(lines) <= MOST_LINES
+    assert "..." not in "".join(lines) and sum("poisoned 0.01-0.15)" in line for line in lines) == 2
+    document["verdict"] |= {"trust": ["trust"], "next_steps": ["next"]}
+    lines = summary_text(document, report="scratch/report.json").splitlines()
+    assert len(lines) <= MOST_LINES and sum("poisoned 0.01-0.15)" in line for line in lines) == 3
+
+
+def test_a_changed_network_is_called_by_what_it_was() -> None:
+    found = Finding(Severity.TAMPERED, "graph_deviates", "a stride", {"nearest": "resnet50"})
+    model = ModelSummary("model.pt", "0" * 64, 10, "zip", "module", None, 5)
+    report = dataclasses.replace(POISONED, basis=Basis.TAMPERED, model=model, findings=(found,))
+    assert "model.pt: changed resnet50, 5 classes" in summary_text(to_document(report))
 
 
 @pytest.mark.hostile

@@ -20,6 +20,7 @@ from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod,
 from detector.quality.checked_model import CheckedModel
 from detector.rounds.preprocessing import PROFILES
 from detector.rounds.reading import LeftOut, read_round
+from detector.sandbox.sandbox import Sandbox
 from detector.signals.attraction import ATTRACTION_STATISTICS
 from detector.signals.registry import per_variant
 from detector.signals.unpruned import UNPRUNED_STATISTICS
@@ -105,10 +106,10 @@ def test_a_fault_at_one_model_leaves_that_one_out(
     models = read_round(small_round).models[:3]
     read = CheckedModel.read
 
-    def faulty(path: Path) -> CheckedModel:
+    def faulty(path: Path, sandbox: Sandbox | None = None) -> CheckedModel:
         if path == models[1].model_filepath:
             raise fault
-        return read(path)
+        return read(path, sandbox)
 
     monkeypatch.setattr(CheckedModel, "read", faulty)
     result = measure_round(models, SWEEP, Store(scratch), SystemClock(), Workers(1))

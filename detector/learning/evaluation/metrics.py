@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from detector.learning.evaluation.permutation import p_value
 from detector.learning.evaluation.rounding import rounded
 from detector.mapping.configuration import Figures
+from detector.mapping.known import MOST_ANSWERS, Known
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -153,6 +154,8 @@ class Metrics:
         NIST's formula of Rounds 1 to 4.
     false_positives, false_negatives
         Shares of all models, as NIST counts them: off by at least 0.5. An answer of just 0.5 is wrong either way.
+    answers
+        The mean answer to each model, of models held out.
     """
 
     num_models: int
@@ -166,6 +169,7 @@ class Metrics:
     false_positives: float
     false_negatives: float
     chance: Chance | None = None
+    answers: Known | None = None
 
     @property
     def error_rate(self) -> float:
@@ -175,7 +179,7 @@ class Metrics:
     @property
     def stored(self) -> Figures:
         """As they are kept with learned parameters."""
-        return Figures(self.num_models, self.error_rate, self.cross_entropy, self.roc_auc)
+        return Figures(self.num_models, self.error_rate, self.cross_entropy, self.roc_auc, self.answers)
 
     @property
     def base_rate_cross_entropy(self) -> float:
@@ -201,12 +205,13 @@ def judge(probabilities: Array, labels: Labels, seed: int) -> Metrics:
         false_positives=false_positives,
         false_negatives=false_negatives,
         chance=_chance(probabilities, labels) if labels.shape[1] > 1 else None,
+        answers=Known.of(answers.mean(axis=0), truth, MOST_ANSWERS),
     )
 
 
 def judge_alone(probabilities: Array, labels: Labels, seed: int) -> Metrics:
-    """Of answers (N,) of a fixed mapping to models of the labels (N,): no repeats, no permutations."""
-    return judge(probabilities[None, :, None], labels[:, None], seed)
+    """Of answers (N,) of a fixed mapping to models of the labels (N,): no repeats, no permutations, no curve."""
+    return replace(judge(probabilities[None, :, None], labels[:, None], seed), answers=None)
 
 
 def _chance(probabilities: Array, labels: Labels) -> Chance:

@@ -54,3 +54,21 @@ def test_without_measurements_nothing_is_written(tmp_path: Path, caplog: pytest.
     assert run(tmp_path / "none", tmp_path / "out") == 2
     assert "at least 5 clean and 5 poisoned" in caplog.text
     assert files(tmp_path / "out") == {}
+
+
+def test_anybodys_round_gets_a_page_and_a_bundle_of_its_own(
+    make_round: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No other round, no recipes; nothing that is shipped is touched."""
+    (tmp_path / "theirs").mkdir()
+    for one in make_round(0, 2.5, models=20):
+        write_readings(tmp_path / "theirs" / f"{one.architecture}.npz", one)
+    monkeypatch.chdir(tmp_path)
+    effort = ["--permutations", "4", "--repeats", "1", "--draws", "1"]
+    assert main(["--measurements", ".", "--round", "theirs", "--preprocessing", "round2", *effort]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"theirs"}
+    text = (tmp_path / "theirs" / "results" / "results.md").read_text()
+    assert "`theirs`" in text and "not measured" in text and "small" not in text
+    assert load_bundle(tmp_path / "theirs" / "results", "theirs").base_rate == 0.5
+    parameters = load_parameters(tmp_path / "theirs" / "results", "theirs", "resnet18")
+    assert parameters is not None and parameters.preprocessing.name == "round2"

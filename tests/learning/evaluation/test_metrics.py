@@ -19,6 +19,7 @@ from detector.learning.evaluation.metrics import (
     roc_auc,
     roc_auc_by_thresholds,
 )
+from detector.mapping.known import Known
 
 RNG = np.random.default_rng(9)
 
@@ -37,6 +38,13 @@ def test_by_hand() -> None:
     assert (found.false_positives, found.false_negatives) == (0.4, 0.2)
     assert found.error_rate == pytest.approx(0.6)
     assert found.stored.roc_auc == found.roc_auc
+    assert found.stored.answers == Known((0.1, 0.5, 0.9), (0.2, 0.7))
+
+
+def test_the_mean_answer_of_each_model_is_kept_of_those_held_out_alone() -> None:
+    answers, labels = np.array([[[0.25], [0.5]], [[0.75], [0.25]]]), np.array([[0], [1]])
+    assert judge(answers, labels, 0).answers == Known((0.5,), (0.375,))
+    assert judge_alone(answers[0, :, 0], labels[:, 0], 0).stored.answers is None
 
 
 def test_by_scikit_learn_over_repeats() -> None:

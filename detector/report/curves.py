@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from detector.learning.evaluation.metrics import Array, Labels
-from detector.learning.evaluation.rounding import rounded
-
+Array = NDArray[np.float64]
+Labels = NDArray[np.int64]
 BINS = 5
 
 
@@ -22,10 +22,14 @@ class Bin:
 
 
 def roc_points(probabilities: Array, labels: Labels) -> list[tuple[float, float]]:
-    """False and true positive rates from (0, 0) to (1, 1), one point for each different answer (N,) of both classes."""
-    answers = rounded(probabilities)
-    thresholds = np.unique(answers)[::-1]
-    rates = [(np.mean(answers[labels == 0] >= at), np.mean(answers[labels == 1] >= at)) for at in thresholds]
+    """False and true positive rates from (0, 0) to (1, 1), one point for each different answer (N,) of both classes.
+
+    Answers that differ by rounding alone are different: whoever has such rounds them first.
+    """
+    thresholds = np.unique(probabilities)[::-1]
+    rates = [
+        (np.mean(probabilities[labels == 0] >= at), np.mean(probabilities[labels == 1] >= at)) for at in thresholds
+    ]
     return [(0.0, 0.0), *((float(alarms), float(hits)) for alarms, hits in rates)]
 
 

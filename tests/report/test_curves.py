@@ -7,7 +7,7 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import roc_curve
 
-from detector.scoring.curves import calibration_bins, roc_points
+from detector.report.curves import calibration_bins, roc_points
 
 RNG = np.random.default_rng(2)
 LABELS = RNG.permutation(np.arange(40) % 2)
