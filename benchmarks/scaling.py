@@ -8,6 +8,7 @@ configurations (NIST's Rounds 1 and 2, and the configurations of the paper) take
 from __future__ import annotations
 
 import argparse
+import math
 import pickle
 import tempfile
 import time
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and write the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "scaling.md")
+    parser.add_argument("--conditions", default="", help="what else ran, as a sentence for the page")
     given = parser.parse_args(arguments)
     load = machine.load()
     with tempfile.TemporaryDirectory() as folder:
@@ -45,14 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lines = [
         "# Rounds over worker processes",
         "",
-        "Written by `python -m benchmarks.scaling`: copies of the sample models.",
+        f"Written by `python -m benchmarks.scaling`: {_MODELS} copies of the sample models, judged by `evaluate`. The "
+        "start of the workers counts.",
         "",
         machine.description(),
         f"- load before the start {load:.1f}",
+        *([f"- {given.conditions}"] if given.conditions else []),
         "",
         *table(rows),
         "",
-        f"The pool takes {1000 * overhead:.1f} ms a task, {size} bytes travel to a worker for a model.",
+        f"The pool takes {1000 * overhead:.1f} ms a task, {size} bytes travel to a worker for a model. The worker "
+        "reads the model file itself.",
         "",
         on_paper(rows[0][1], overhead),
     ]
@@ -77,7 +82,17 @@ def on_paper(seconds: float, overhead: float, cores: int = 100) -> str:
     return (
         f"On paper, {PAPER[0]} models under {PAPER[1]} configurations, each as long as one model here, "
         f"take {hours:.1f} h on {cores} cores. One process hands out {1 / overhead:.0f} tasks a second, so more than "
-        f"{seconds / overhead:.0f} cores have nothing to do."
+        f"{seconds / overhead:.0f} cores have nothing to do. {_waves(cores)}"
+    )
+
+
+def _waves(cores: int) -> str:
+    """What it costs that a task is a whole model: the last wave is not full."""
+    waves = math.ceil(PAPER[0] / cores)
+    used = PAPER[0] / (waves * cores)
+    return (
+        f"A task is one model under all its configurations: {waves} waves on {cores} cores, of which {used:.0%} are "
+        f"used, and none for more than {PAPER[0]} cores."
     )
 
 

@@ -12,14 +12,20 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from detector.base.clock import SystemClock, process_started
 from detector.base.errors import DetectorError, ExitCode, UsageError, printable
 from detector.base.files import NEUTRAL, write_probability
 from detector.base.interrupts import release_interrupts
 from detector.base.log import log_to_stderr, tell_error
-from detector.base.process import keep_freed_memory, leave, leave_deleted_directory, use_one_thread_a_call
+from detector.base.process import (
+    keep_freed_memory,
+    leave,
+    leave_deleted_directory,
+    use_one_thread_a_call,
+    without_garbage_collection,
+)
 from detector.base.resources import data_directory
 from detector.commands.arguments import Output
 from detector.commands.cli import Command, ConfigureCommand, InferCommand, named_log_format, named_result, parse
@@ -27,6 +33,7 @@ from detector.commands.evaluate_arguments import EvaluateCommand
 from detector.commands.outputs import begin_outputs
 
 CONSOLE_SCRIPT = "trojan-detector"
+_RUN = "detector.commands.run"
 _INTERRUPTED = 130  # as shells report Ctrl-C
 _WITH_WORKERS = frozenset({"detector.base.pool", "detector.commands.configure"})
 
@@ -53,11 +60,13 @@ def main(arguments: Sequence[str], name: str = CONSOLE_SCRIPT) -> int:
         release_interrupts()
         _leave_deleted_directory(command)
         # Imported here, for it takes most of a second: whoever is killed in it has left a neutral answer.
-        from detector.commands.run import Circumstances, run
+        with contextlib.nullcontext() if _RUN in sys.modules else without_garbage_collection():
+            from detector.commands.run import Circumstances, run
 
         date = datetime.now(UTC).isoformat(timespec="seconds")
         words = (name, *arguments)
-        told = run(command, Circumstances(SystemClock(), process_started(), date, words, colour=_colours()))
+        shown = {"colour": _colours(), "terminal": _is_terminal(sys.stderr)}
+        told = run(command, Circumstances(SystemClock(), process_started(), date, words, **shown))
         if told.text and not command.output.quiet:
             _show(told.text)
         if told.error is not None:
@@ -92,8 +101,12 @@ def _level(output: Output) -> int:
 
 def _colours() -> bool:
     """Whether stdout is a terminal that shows colours, and nobody has asked for none (https://no-color.org)."""
-    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return wanted and sys.stdout is not None and sys.stdout.isatty()
+    return not os.environ.get("NO_COLOR") and _is_terminal(sys.stdout)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody looks at it who can see more than lines."""
+    return os.environ.get("TERM") != "dumb" and stream is not None and stream.isatty()
 
 
 def _parsed(arguments: Sequence[str], name: str) -> Command:

@@ -17,6 +17,7 @@ from pathlib import Path
 from detector.architectures import ARCHITECTURES
 from detector.base.clock import SystemClock
 from detector.base.errors import DetectorError
+from detector.base.progress import display
 from detector.commands.arguments import add_workers, workers_named
 from detector.mapping.bundles import load_parameters
 from detector.pruning.theta import Theta
@@ -58,7 +59,9 @@ def _measure(options: argparse.Namespace) -> tuple[MeasuredRound, tuple[LeftOut,
     points = [theta for name in options.grid for theta in thetas(Grid(name))]
     points += [rung for theta in _best(options.ladder_of) for rung in execution_ladder(theta)]
     sweep = Sweep(tuple(dict.fromkeys(points)), PROFILES[options.preprocessing])
-    measured = measure_round(found.models, sweep, Store(options.scratch), SystemClock(), workers_named(options))
+    workers, clock = workers_named(options), SystemClock()
+    with display(terminal=sys.stderr.isatty(), clock=clock) as progress:
+        measured = measure_round(found.models, sweep, Store(options.scratch), clock, workers, progress)
     return measured, (*found.left_out, *found.misnamed)
 
 

@@ -8,6 +8,7 @@ the old answer: nothing of ours has run. Prints tables for docs/reliability.md; 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import random
@@ -219,6 +220,51 @@ def _with_old_bundle(learned: Path, command: list[str]) -> list[str]:
     return command
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """What a killed `evaluate` has left: how many whole answers, and how the same command ends when it goes on."""
+
+    answered: int
+    continued: str
+
+    @property
+    def is_sound(self) -> bool:
+        """What is there is whole, and the same command ends in the answers of an undisturbed one."""
+        return self.continued == "the same answers"
+
+
+def killed_evaluates(members: Path, folder: Path, kills: int, rng: random.Random) -> tuple[Counter[Evaluated], float]:
+    """The states after kills at random moments of an `evaluate` of the members, which then goes on."""
+    folder.mkdir(exist_ok=True)
+    output, settings = folder / "evaluated", patient_settings(folder)
+    command = [sys.executable, str(ROOT / "entrypoint.py"), "evaluate", str(members), "--output", str(output)]
+    command += ["--metaparameters_filepath", str(settings), "--workers", "2"]
+    seconds = _undisturbed(lambda: _without(output, command))
+    whole, states = _answers(output), Counter[Evaluated]()
+    for number in range(kills):
+        run_killed(_without(output, command), rng.uniform(0, 1.1 * seconds), _SIGNALS[number % 2])
+        answered = len(_answers(output))
+        code = run_killed(command, 7200, signal.SIGKILL)
+        same = code == 0 and _answers(output) == whole
+        states[Evaluated(answered, "the same answers" if same else f"exit {code}, other answers")] += 1
+    return states, seconds
+
+
+def _without(output: Path, command: list[str]) -> list[str]:
+    """The command, once its output is gone."""
+    shutil.rmtree(output, ignore_errors=True)
+    return command
+
+
+def _answers(output: Path) -> dict[str, str]:
+    """The probability of each model that has one, as it is written."""
+    table = output / "results.csv"
+    if not table.exists():
+        return {}
+    with table.open(newline="", encoding="utf-8") as file:
+        return {row["model"]: row["probability"] for row in csv.DictReader(file) if row["exit_code"]}
+
+
 def tampered(folder: Path) -> Model:
     """A sample with another stride: answered within a second, so that kills meet the writing more often."""
     import torch
@@ -251,7 +297,7 @@ def random_round(folder: Path) -> Path:
     return folder
 
 
-def _table(title: str, states: Counter[State] | Counter[Configured]) -> bool:
+def _table(title: str, states: Counter[State] | Counter[Configured] | Counter[Evaluated]) -> bool:
     """Print it; whether all states are sound."""
     print(f"\n{title}\n")
     for state, count in states.most_common():
@@ -266,11 +312,13 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200, help="of detections of each kind")
     parser.add_argument("--measured", type=int, default=None, help="kills of measured detections (default: --kills)")
     parser.add_argument("--configures", type=int, default=None, help="kills of configure (default: a fifth)")
+    parser.add_argument("--evaluates", type=int, default=None, help="kills of evaluate (default: a fifth)")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rng, sample = random.Random(options.seed), ROOT / "samples" / "id-00000000"
     measured = options.kills if options.measured is None else options.measured
     configures = options.kills // 5 if options.configures is None else options.configures
+    evaluates = options.kills // 5 if options.evaluates is None else options.evaluates
     sound = True
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -280,12 +328,16 @@ def main() -> int:
             if kills:
                 states, seconds = killed_detections(model, folder / "killed", kills, rng)
                 sound &= _table(f"{kills} kills of a detection that is {what} ({seconds:.1f} s undisturbed):", states)
-        if os.geteuid() == 0:
+        if os.geteuid() == 0 and options.kills:
             free = (0, 1, 4096, 8192, 16384, 20480, 24576, 32768, 65536)
             sound &= _table("Full disks, with 0 to 65536 bytes free:", on_full_disks(quick, folder / "full", free))
         if configures:
             of_round, seconds = killed_configures(random_round(folder / "round"), folder / "out", configures, rng)
             sound &= _table(f"{configures} kills of configure ({seconds:.1f} s undisturbed):", of_round)
+        if evaluates:
+            members = random_round(folder / "members")
+            judged, seconds = killed_evaluates(members, folder / "out", evaluates, rng)
+            sound &= _table(f"{evaluates} kills of evaluate ({seconds:.1f} s undisturbed), continued:", judged)
     return int(not sound)
 
 

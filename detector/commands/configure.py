@@ -19,6 +19,7 @@ import numpy as np
 from detector.base.clock import Clock
 from detector.base.cpus import usable_cpus
 from detector.base.errors import ParametersError, UsageError
+from detector.base.progress import LogProgress, Progress
 from detector.base.temporary import run_folder
 from detector.base.workers import Workers
 from detector.commands.held_out import write_held_out
@@ -91,8 +92,10 @@ class Outcome:
     held_out: Path | None = None
 
 
-def configure(request: ConfigureRequest, settings: TrainSettings, clock: Clock) -> Outcome:
-    """Write the bundle `configured` from the models of a round.
+def configure(
+    request: ConfigureRequest, settings: TrainSettings, clock: Clock, progress: Progress | None = None
+) -> Outcome:
+    """Write the bundle `configured` from the models of a round; `progress`, by default the log, is told the stages.
 
     Raises
     ------
@@ -110,7 +113,8 @@ def configure(request: ConfigureRequest, settings: TrainSettings, clock: Clock) 
         scratch = request.scratch_dirpath or stack.enter_context(
             run_folder(request.learned_parameters_dirpath, _MEASURING)
         )
-        measured, learned = way.learn(found, settings, Store(scratch), clock, request.workers)
+        bench = _Bench(Store(scratch), clock, request.workers, progress or LogProgress(clock))
+        measured, learned = way.learn(found, settings, bench)
     left_out = (*found.left_out, *found.misnamed, *measured.left_out)
     poisoned = [label for readings in measured.readings for label in readings.poisoned.tolist()]
     base_rate = _base_rate(learned, poisoned)
@@ -143,10 +147,20 @@ def _held_out(
 
 
 @dataclass(frozen=True)
+class _Bench:
+    """What is measured with: where answers are kept, by which clock, who does it, and who is told."""
+
+    store: Store
+    clock: Clock
+    workers: Workers
+    progress: Progress
+
+
+@dataclass(frozen=True)
 class _Way:
     """One of the ways to learn, and how a bundle tells of it."""
 
-    learn: Callable[[Round, TrainSettings, Store, Clock, Workers], tuple[MeasuredRound, Sequence[Learned]]]
+    learn: Callable[[Round, TrainSettings, _Bench], tuple[MeasuredRound, Sequence[Learned]]]
     in_words: Callable[[TrainSettings], str]
 
 
@@ -190,49 +204,50 @@ def _no_target(directory: Path, what: str) -> ParametersError:
     )
 
 
-def _refit(
-    found: Round, settings: TrainSettings, store: Store, clock: Clock, workers: Workers
-) -> tuple[MeasuredRound, list[Learned]]:
+def _refit(found: Round, settings: TrainSettings, bench: _Bench) -> tuple[MeasuredRound, list[Learned]]:
     """The given theta, signals and mapping."""
-    measured = _measured(found, Sweep((settings.theta,), settings.preprocessing), store, clock, workers)
+    measured = _measured(found, Sweep((settings.theta,), settings.preprocessing), bench, "1 of 2: measuring")
     study = _study(found, settings, measured)
     given = GivenTheta(settings.theta, settings.signals, settings.reduction, settings.fitting, study)
-    return measured, learn(measured.readings, given)
+    with bench.progress.stage("2 of 2: fitting, and judging it on models held out"):
+        return measured, learn(measured.readings, given)
 
 
 def _study(found: Round, settings: TrainSettings, measured: MeasuredRound) -> Study:
     return Study(settings.preprocessing, settings.min_models, settings.seed, found.name, measured.doubtful)
 
 
-def _search(
-    found: Round, settings: TrainSettings, store: Store, clock: Clock, workers: Workers
-) -> tuple[MeasuredRound, list[Learned]]:
+def _search(found: Round, settings: TrainSettings, bench: _Bench) -> tuple[MeasuredRound, list[Learned]]:
     """The paper's two stages: all thetas of the grid at its |S| and |D|, then other |S| and |D| of the best ones."""
     from detector.learning.automatic import learn_automatically, winners
 
     points = thetas(settings.grid, settings.seed)
-    measured = _measured(found, Sweep(points, settings.preprocessing), store, clock, workers)
-    best = winners(measured.readings, _study(found, settings, measured))
+    measured = _measured(found, Sweep(points, settings.preprocessing), bench, "1 of 4: measuring the grid")
+    with bench.progress.stage("2 of 4: searching thetas"):
+        best = winners(measured.readings, _study(found, settings, measured))
     rungs = [rung for theta in best for rung in execution_ladder(theta)]
-    measured = _measured(
-        found, Sweep(tuple(dict.fromkeys((*points, *rungs))), settings.preprocessing), store, clock, workers
-    )
-    return measured, learn_automatically(measured.readings, _study(found, settings, measured))
+    sweep = Sweep(tuple(dict.fromkeys((*points, *rungs))), settings.preprocessing)
+    measured = _measured(found, sweep, bench, "3 of 4: measuring the best with fewer variants and images")
+    with bench.progress.stage("4 of 4: searching, and judging the search on models held out"):
+        return measured, learn_automatically(measured.readings, _study(found, settings, measured))
 
 
 def _adapt(
-    start: StartBundle, found: Round, settings: TrainSettings, store: Store, clock: Clock, workers: Workers
+    start: StartBundle, found: Round, settings: TrainSettings, bench: _Bench
 ) -> tuple[MeasuredRound, list[Learned]]:
     """The probes of the start, the costliest configuration first: what cheaper ones ask for is mostly a part of it."""
     configurations = start.parameters.configurations
     by_probes: dict[tuple[Probe, ...], MeasuredRound] = {}
-    for probes in dict.fromkeys(one.probes for one in sorted(configurations, key=lambda one: -one.cost)):
+    kinds = tuple(dict.fromkeys(one.probes for one in sorted(configurations, key=lambda one: -one.cost)))
+    for number, probes in enumerate(kinds, start=1):
         images = tuple(one.images for one in configurations if one.probes == probes)
-        by_probes[probes] = _measured(found, Sweep((), settings.preprocessing, probes, images), store, clock, workers)
+        stage = f"{number} of {len(kinds) + 1}: measuring {len(probes)} probes"
+        by_probes[probes] = _measured(found, Sweep((), settings.preprocessing, probes, images), bench, stage)
     measured = _together(tuple(by_probes.values()))
     models = RoundFeatures.of(configurations, [by_probes[one.probes].readings for one in configurations])
     adaptation = Adaptation(start.bundle.name, start.parameters, _study(found, settings, measured))
-    return measured, [adapt(models, adaptation)]
+    with bench.progress.stage(f"{len(kinds) + 1} of {len(kinds) + 1}: learning on, and judging it on models held out"):
+        return measured, [adapt(models, adaptation)]
 
 
 def _together(measured: Sequence[MeasuredRound]) -> MeasuredRound:
@@ -241,8 +256,8 @@ def _together(measured: Sequence[MeasuredRound]) -> MeasuredRound:
     return replace(measured[0], left_out=tuple(left_out[name] for name in sorted(left_out)))
 
 
-def _measured(found: Round, sweep: Sweep, store: Store, clock: Clock, workers: Workers) -> MeasuredRound:
-    measured = measure_round(found.models, sweep, store, clock, workers)
+def _measured(found: Round, sweep: Sweep, bench: _Bench, stage: str) -> MeasuredRound:
+    measured = measure_round(found.models, sweep, bench.store, bench.clock, bench.workers, bench.progress, stage)
     if len({label for readings in measured.readings for label in readings.poisoned.tolist()}) < 2:
         raise _nothing_to_learn(found, measured)
     return measured

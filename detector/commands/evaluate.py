@@ -7,7 +7,6 @@ takes its process down costs that one answer. Answers are written as they come, 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,6 +18,7 @@ from detector.base.clock import Clock
 from detector.base.errors import DetectorError, ExitCode, UsageError, printable
 from detector.base.files import NEUTRAL
 from detector.base.pool import Died, run_tasks
+from detector.base.progress import LogProgress, Progress
 from detector.base.workers import Workers
 from detector.commands.detect import Detection, Request
 from detector.commands.settings import Settings
@@ -35,8 +35,6 @@ from detector.scoring.terms import Terms
 from detector.scoring.text import metrics_text
 
 __all__ = ["EvaluateRequest", "Evaluation", "Shard", "evaluate", "evaluation_text", "judge_member", "merge"]
-
-_log = logging.getLogger(__name__)
 
 _DIED = "the process that judged it died, and again when it was judged alone: killed, or out of memory"
 
@@ -76,8 +74,10 @@ class Evaluation:
     metrics: RoundMetrics | None
 
 
-def evaluate(request: EvaluateRequest, settings: Settings, workers: Workers, clock: Clock) -> Evaluation:
-    """Judge what has no answer yet, and score all answers.
+def evaluate(
+    request: EvaluateRequest, settings: Settings, workers: Workers, clock: Clock, progress: Progress | None = None
+) -> Evaluation:
+    """Judge what has no answer yet, and score all answers; `progress`, by default the log, is told of each.
 
     Raises
     ------
@@ -102,10 +102,11 @@ def evaluate(request: EvaluateRequest, settings: Settings, workers: Workers, clo
         preparation=request.preparation,
         confinement=None if workers.sandboxed else UNCONFINED,
     )
-    for number, answer in enumerate(_answers(waiting, judge, workers), start=1):
-        folder.add(answer)
-        answered[answer.model] = answer
-        _tell(answer, number, len(waiting))
+    with (progress or LogProgress(clock)).stage("judging", len(waiting)) as step:
+        for answer in _answers(waiting, judge, workers):
+            folder.add(answer)
+            answered[answer.model] = answer
+            step(_told(answer))
     answers, remarks = _in_order(answered, found), _remarks(found)
     metrics = None if request.shard else round_metrics(answers)
     if metrics is not None:
@@ -182,9 +183,9 @@ def _answers(members: Sequence[Member], judge: Callable[[Member], Answer], worke
             yield ended.result
 
 
-def _tell(answer: Answer, done: int, of: int) -> None:
+def _told(answer: Answer) -> str:
     what = printable(answer.error) if answer.error else f"{answer.probability:.3f}, {answer.verdict}"
-    _log.info("%d of %d: %s in %.1f s: %s", done, of, printable(answer.model), answer.seconds, what)
+    return f"{printable(answer.model)} in {answer.seconds:.1f} s: {what}"
 
 
 def judge_member(

@@ -12,6 +12,7 @@ import csv
 import io
 import json
 import logging
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from detector.base.budget import Budget
 from detector.base.clock import Clock
 from detector.base.errors import DetectorError, ExitCode, ParametersError, UsageError, printable
 from detector.base.files import NEUTRAL, write_file, write_probability
+from detector.base.log import LogFormat
+from detector.base.progress import Progress, display
+from detector.commands.arguments import Output
 from detector.commands.cli import Command, ConfigureCommand, InferCommand, InspectCommand, ReportCommand
 from detector.commands.compare_arguments import CompareCommand
 from detector.commands.detect import Detection, Request
@@ -46,7 +50,7 @@ class Circumstances:
     """What a run is told of its surroundings.
 
     `started` is when the process began, on `clock`; `date` the same for people; `words` are those of the command line;
-    `colour` says whether the terminal shows colours.
+    `colour` says whether the terminal shows colours, `terminal` whether stderr is one that shows a bar.
     """
 
     clock: Clock
@@ -54,6 +58,7 @@ class Circumstances:
     date: str
     words: tuple[str, ...]
     colour: bool = False
+    terminal: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,11 +86,11 @@ def run(command: Command, around: Circumstances) -> Told:
         case ReportCommand():
             return Told(_report(command, around))
         case ConfigureCommand():
-            return _configure(command, around.clock)
+            return _configure(command, around)
         case InferCommand():
             return _infer(command, around)
         case EvaluateCommand():
-            return Told(_evaluate(command, around.clock))
+            return Told(_evaluate(command, around))
         case MergeCommand():
             return Told(_merge(command))
         case CompareCommand():
@@ -106,13 +111,19 @@ def _page(document: Document, examples: Path | None) -> bytes:
     return page(document, examples).encode()
 
 
-def _configure(command: ConfigureCommand, clock: Clock) -> Told:
+def _display(output: Output, around: Circumstances) -> AbstractContextManager[Progress]:
+    """It may take hours, so progress is told unless nothing is to be told: by a bar, or lines of the log."""
+    terminal = around.terminal and not output.quiet and output.log_format is LogFormat.TEXT
+    if not terminal and not output.quiet:
+        logging.getLogger("detector").setLevel(logging.INFO)
+    return display(terminal=terminal, clock=around.clock)
+
+
+def _configure(command: ConfigureCommand, around: Circumstances) -> Told:
     from detector.commands.configure import BUNDLE, ConfigureRequest, configure
     from detector.commands.outcome_text import outcome_text
     from detector.commands.train_settings import load_train_settings
 
-    if not command.output.quiet:
-        logging.getLogger("detector").setLevel(logging.INFO)  # it may take hours: progress is told
     _warn_of_unknown(command.unknown_options)
     files = command.metaparameters_filepath, command.schema_filepath
     settings = load_train_settings(*files, command.changes)
@@ -126,7 +137,8 @@ def _configure(command: ConfigureCommand, clock: Clock) -> Told:
         command.start_from,
         command.workers,
     )
-    outcome = configure(request, settings, clock)
+    with _display(command.output, around) as progress:
+        outcome = configure(request, settings, around.clock, progress)
     _write_metaparameters(learned / _METAPARAMETERS, metaparameters)
     if command.metaparameters_given:
         _save(command.metaparameters_filepath, metaparameters)
@@ -134,11 +146,9 @@ def _configure(command: ConfigureCommand, clock: Clock) -> Told:
     return Told(outcome_text(outcome), code=ExitCode.ANSWERED if learned_something else ExitCode.NOTHING_LEARNED)
 
 
-def _evaluate(command: EvaluateCommand, clock: Clock) -> str:
+def _evaluate(command: EvaluateCommand, around: Circumstances) -> str:
     from detector.commands.evaluate import EvaluateRequest, Shard, evaluate, evaluation_text
 
-    if not command.output.quiet:
-        logging.getLogger("detector").setLevel(logging.INFO)  # it may take hours: progress is told
     settings = load_settings(command.metaparameters_filepath, command.schema_filepath, command.changes)
     settings = replace(settings, max_seconds=command.seconds or settings.max_seconds)
     learned = command.learned_parameters_dirpath
@@ -146,7 +156,9 @@ def _evaluate(command: EvaluateCommand, clock: Clock) -> str:
         learned, settings = named_bundle(command.bundle, learned, settings)
     shard = Shard.parse(command.shard) if command.shard else None
     request = EvaluateRequest(command.round_dirpath, command.output_dirpath, learned, shard, command.preparation)
-    return evaluation_text(evaluate(request, settings, command.workers, clock))
+    with _display(command.output, around) as progress:
+        evaluation = evaluate(request, settings, command.workers, around.clock, progress)
+    return evaluation_text(evaluation)
 
 
 def _merge(command: MergeCommand) -> str:

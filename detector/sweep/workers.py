@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from detector.base.clock import Clock
 from detector.base.pool import Died, run_tasks
+from detector.base.progress import LogProgress, Progress
 from detector.base.text import printable
 from detector.base.workers import Backend, Workers
 from detector.pruning.theta import Theta
@@ -45,23 +46,29 @@ class MeasuredRound:
 
 
 def measure_round(
-    models: Sequence[LabelledModel], sweep: Sweep, store: Store, clock: Clock, workers: Workers
+    models: Sequence[LabelledModel],
+    sweep: Sweep,
+    store: Store,
+    clock: Clock,
+    workers: Workers,
+    progress: Progress | None = None,
+    stage: str = "measuring",
 ) -> MeasuredRound:
-    """Measure all models under all thetas, telling the log how far it is.
+    """Measure all models under all thetas, telling the `progress`, by default the log, how far the stage is.
 
     The readings do not depend on the number of workers. Of two models with the same file the first is kept: the other
     would sit on both sides of a fold.
     """
     measured: list[ModelReadings] = []
     left_out: list[LeftOut] = []
-    began = clock.now()
-    for number, result in enumerate(_results(models, sweep, store, clock, workers), start=1):
-        if isinstance(result, LeftOut):
-            left_out.append(result)
-            _log.warning("%s is left out: %s", printable(result.name), printable(result.reason))
-        else:
-            measured.append(result)
-        _tell(number, len(models), clock.now() - began)
+    with (progress or LogProgress(clock)).stage(stage, len(models)) as step:
+        for result in _results(models, sweep, store, clock, workers):
+            if isinstance(result, LeftOut):
+                left_out.append(result)
+                _log.warning("%s is left out: %s", printable(result.name), printable(result.reason))
+            else:
+                measured.append(result)
+            step("")
     if not measured:
         _raise_common_fault(models, left_out, sweep, clock, sandboxed=workers.sandboxed)
     kept, twins = _without_twins(sorted(measured, key=lambda model: model.name))
@@ -79,11 +86,6 @@ def _raise_common_fault(
     for model in models:
         if model.name in faults:
             measure_model(model, sweep, Store(None), clock, sandboxed=sandboxed)
-
-
-def _tell(done: int, of: int, seconds: float) -> None:
-    rate = seconds / done
-    _log.info("%d of %d models, %.1f s a model, about %.0f s left", done, of, rate, rate * (of - done))
 
 
 def _results(

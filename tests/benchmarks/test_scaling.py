@@ -14,4 +14,5 @@ def test_shares_are_of_what_the_first_row_promises() -> None:
 def test_on_paper() -> None:
     text = on_paper(36.0, 0.01)
     assert "take 6.5 h on 100 cores" in text  # 2104 x 31 x 36 s / 100 / 3600
+    assert "22 waves on 100 cores, of which 96% are used" in text  # 2104 / 2200
     assert "100 tasks a second" in text and "more than 3600 cores" in text

@@ -76,6 +76,10 @@ def test_numbers_that_are_converted_are_the_same(sandbox: Sandbox) -> None:
     assert len(here.notes) == 5
 
 
+def _change(rng: np.random.Generator) -> Change:
+    return Change(rng.choice(list(Edit)), float(rng.random()), float(rng.random()), int(rng.integers(256)))
+
+
 @pytest.mark.hostile
 @pytest.mark.parametrize("name", MODEL_FILES)
 def test_mutated_files_end_in_the_same_way(name: str, sandbox: Sandbox, tmp_path: Path) -> None:
@@ -83,7 +87,7 @@ def test_mutated_files_end_in_the_same_way(name: str, sandbox: Sandbox, tmp_path
     rng = np.random.default_rng(5)
     refused = 0
     for number in range(60):
-        changes = [Change(rng.choice(list(Edit)), *rng.random(2), int(rng.integers(256))) for _ in range(number % 4)]
+        changes = [_change(rng) for _ in range(number % 4)]
         content = target.wrap(mutated(target.seeds[number % len(target.seeds)], changes, target.tokens))
         here, there = outcome(content, None), outcome(content, sandbox)
         if isinstance(here, ModelRecord) and isinstance(there, ModelRecord):
