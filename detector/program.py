@@ -19,7 +19,13 @@ from detector.base.errors import DetectorError, ExitCode, UsageError, printable
 from detector.base.files import NEUTRAL, write_probability
 from detector.base.interrupts import release_interrupts
 from detector.base.log import log_to_stderr, tell_error
-from detector.base.process import keep_freed_memory, leave, leave_deleted_directory, use_one_thread_a_call
+from detector.base.process import (
+    keep_freed_memory,
+    leave,
+    leave_deleted_directory,
+    use_one_thread_a_call,
+    without_garbage_collection,
+)
 from detector.base.resources import data_directory
 from detector.commands.arguments import Output
 from detector.commands.cli import Command, ConfigureCommand, InferCommand, named_log_format, named_result, parse
@@ -27,6 +33,7 @@ from detector.commands.evaluate_arguments import EvaluateCommand
 from detector.commands.outputs import begin_outputs
 
 CONSOLE_SCRIPT = "trojan-detector"
+_RUN = "detector.commands.run"
 _INTERRUPTED = 130  # as shells report Ctrl-C
 _WITH_WORKERS = frozenset({"detector.base.pool", "detector.commands.configure"})
 
@@ -53,7 +60,8 @@ def main(arguments: Sequence[str], name: str = CONSOLE_SCRIPT) -> int:
         release_interrupts()
         _leave_deleted_directory(command)
         # Imported here, for it takes most of a second: whoever is killed in it has left a neutral answer.
-        from detector.commands.run import Circumstances, run
+        with contextlib.nullcontext() if _RUN in sys.modules else without_garbage_collection():
+            from detector.commands.run import Circumstances, run
 
         date = datetime.now(UTC).isoformat(timespec="seconds")
         words = (name, *arguments)

@@ -1,7 +1,8 @@
 """Adaptation: the mapping of a bundle for any architecture, learned on from the models of a round.
 
 All architectures are taken together, as the start takes them. How far to move from the start, or not at all, is chosen
-by cross-validation, and judged by cross-validation around that choice. Beside the figures held out stand those of the
+by cross-validation, the start preferred within one standard error, and judged by cross-validation around that
+choice. Beside the figures held out stand those of the
 start unchanged on the same models: nothing of it was fitted on them. All figures are of what a detection answers, the
 base rate for models outside the experience.
 """
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from detector import __version__
 from detector.learning.evaluation.design import Design
 from detector.learning.evaluation.metrics import Metrics, judge, judge_alone
-from detector.learning.evaluation.nested import best_options, held_out_losses, nested_probabilities
+from detector.learning.evaluation.nested import held_out_losses, least_moved, nested_by
 from detector.learning.experience import Experience, outside, widened
 from detector.learning.learned import Learned
 from detector.learning.regression.shrinkage import Start, fit_from
@@ -245,13 +246,13 @@ class Learner:
 
 
 def _concluded(learner: Learner, base_rate: float, seed: int) -> tuple[Configuration, Comparison]:
-    """The best option on all models, and how good it is to choose like this."""
+    """The option that moves least of those as good as the best, and how good it is to choose like this."""
     design, everyone = learner.design, np.ones(len(learner.features), dtype=bool)
     labels = design.labels[:, 0]
-    answers = nested_probabilities(learner.options, design.labels, design.folds)
+    answers = nested_by(least_moved, learner.options, design.labels, design.folds)
     alone = replace(learner, design=design.with_true_labels_only())
     losses = held_out_losses(alone.options, alone.design.labels, design.folds.numbers[0], everyone)
-    best = int(best_options(losses.mean(axis=1))[0])
+    best = int(least_moved(losses)[0])
     in_sample = judge_alone(alone.options(everyone)[best, :, 0], labels, seed)
     comparison = Comparison(
         start=judge_alone(learner.answers_of_the_start(base_rate), labels, seed),
@@ -325,7 +326,8 @@ def _in_words(costliest: Comparison, adaptation: Adaptation, folds: int) -> str:
     return (
         f"Held out: {folds}-fold stratified cross-validation of the models of {adaptation.study.round_name}, all "
         f"architectures together, repeated {adaptation.study.repeats} times; how far to move from "
-        f"{adaptation.start_name}, or not at all, is chosen inside the fold. Of the first configuration the 95 % "
+        f"{adaptation.start_name}, or not at all, is chosen inside the fold, the start preferred within one standard "
+        "error. Of the first configuration the 95 % "
         f"interval of the cross-entropy is +- {held_out.half_width:.3f}, that of the ROC-AUC "
         f"{held_out.auc_interval[0]:.3f} to {held_out.auc_interval[1]:.3f}. {tested}The notes have the figures of the "
         "start unchanged, of which nothing was fitted on these models. In-sample: on the very models of the fit."

@@ -16,6 +16,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from detector.base.errors import ParametersError, UnreadableFileError
+from detector.base.json_schema import make_validator
 from detector.base.strict_json import read_json
 from detector.pruning.theta import theta_schema
 
@@ -71,4 +72,4 @@ def _validator(schema: str) -> Draft202012Validator:
     document = _shipped(schema)
     if "theta" in document.get("$defs", {}):  # of the pruning methods that are registered now
         document = document | {"$defs": document["$defs"] | {"theta": theta_schema()}}
-    return Draft202012Validator(document)
+    return make_validator(document)

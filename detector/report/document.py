@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from detector.base.errors import UnreadableFileError, UsageError
 from detector.base.files import write_file
 from detector.base.findings import Json
+from detector.base.json_schema import make_validator
 from detector.base.strict_json import read_json
 from detector.mapping.port import MAPPINGS
 from detector.pruning.theta import Theta, theta_schema, theta_to_document
@@ -102,4 +103,4 @@ def _validator() -> Draft202012Validator:
     schema["$defs"]["theta"] = theta_schema()  # of the methods that are registered now, as the signals and mappings
     schema["$defs"]["signal"] = {"enum": list(SIGNALS.names())}
     schema["$defs"]["mapping"]["properties"]["kind"] = {"enum": list(MAPPINGS.names())}
-    return Draft202012Validator(schema)
+    return make_validator(schema)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from detector.probing.filters import PhotoFilter
 from detector.probing.kind import Family
 from detector.pruning.theta import LayerRange, Theta
 from detector.signals.features import Feature, ModelFeature, VariantFeature
@@ -30,6 +29,7 @@ _UNDER_PROBES: Mapping[str, str] = MappingProxyType(
         "mean_share": "images that {all} drive into one class, on average",
         "mean_lead": "lead of one class among images with {all}",
         "mean_gap": "lead of one class over the next with {all}",
+        "steady_gap": "how steadily one class leads the next with {all}",
         "usual_gap": "usual lead of one class over the next with {one}",
         "share_gap": "largest lead of a class over the next with {one}",
         "strongest_pair": "images of one class that {one} makes another",
@@ -74,16 +74,12 @@ _LAST_LAYER: Mapping[str, str] = MappingProxyType(
         "norm_gap": "lead of the largest norm of last weights",
     }
 )
-_FILTERS: Mapping[str, str] = MappingProxyType(
-    {str(name): f"images that the filter {str(name).title()} drives into one class" for name in PhotoFilter}
-)
 _MODEL_SIGNALS: Mapping[str, tuple[Mapping[str, str], str]] = MappingProxyType(
     {
         "unpruned": (_OF_A_NETWORK, ", unpruned"),
         "attraction": (_LEANING, ""),
         "own_attraction": (_LEANING, ", own scale"),
         "classifier_weights": (_LAST_LAYER, ""),
-        "photo_filters": (_FILTERS, ""),
     }
 )
 _STATISTICS: Mapping[str, str] = MappingProxyType(

@@ -16,4 +16,3 @@ from detector.signals import unpruned as unpruned
 from detector.signals import attraction as attraction
 from detector.signals import own_attraction as own_attraction
 from detector.signals import probing as probing
-from detector.signals import photo_filters as photo_filters

@@ -29,6 +29,7 @@ Array = NDArray[np.float64]
 _CONFIDENCE = 0.9
 _FLIPPED = 0.5
 _FEWEST_FLIPS = 3.0
+_NO_GAP = 0.01  # a lead that no forty images can tell from none
 
 
 class Answer(StrEnum):
@@ -177,6 +178,22 @@ def usual_gap(pull: Pull) -> float:
     return float((ordered[:, -1] - ordered[:, -2:-1].sum(axis=1)).mean())
 
 
+def steady_gap(pull: Pull) -> float:
+    """How far the class with the largest mean share is ahead of the next one, both averaged over the probes of a kind,
+    against how much a share differs from probe to probe: g / (g + e) of a gap g and the standard error e of the mean
+    share that differs most; the largest of the kinds. A trigger's own class leads under most probes, a chance one
+    under few."""
+    return max(_steadiness(kind.shares) for kind in pull.by(lambda p: p.kind).values())
+
+
+def _steadiness(shares: Array) -> float:
+    """Of shares (K, C) under K probes of a kind."""
+    means = np.sort(shares.mean(axis=0))
+    gap = float(means[-1] - means[-2:-1].sum())
+    error = float(shares.std(axis=0).max() / np.sqrt(len(shares)))
+    return gap / (gap + error + _NO_GAP)
+
+
 def share_gap(pull: Pull) -> float:
     """How far the class with the largest share is ahead of the next one, under the probe where that is most."""
     ordered = np.sort(pull.shares, axis=1)
@@ -259,6 +276,7 @@ READINGS: Mapping[str, Callable[[Pull], float]] = MappingProxyType(
         "early_pair": early_pair,
         "mean_gap": mean_gap,
         "usual_gap": usual_gap,
+        "steady_gap": steady_gap,
     }
 )
 """All readings of a family of probes by name."""
@@ -295,6 +313,6 @@ def probe_readings(unpruned: Logits, probed: Logits, labels: Labels, probes: Seq
 
 
 def family_readings(unpruned: Logits, probed: Logits, labels: Labels, probes: Sequence[Probe]) -> Array:
-    """The readings (26,) of probes of one family, hard answers first; shapes and errors as of `probe_readings`."""
+    """The readings (28,) of probes of one family, hard answers first; shapes and errors as of `probe_readings`."""
     pulls = [Pull.of(unpruned, probed, labels, probes, answer) for answer in Answer]
     return np.array([read(pull) for pull in pulls for read in READINGS.values()])

@@ -32,4 +32,4 @@ def _read(context: Context, family: Family) -> Array:
 
 
 for _family in Family:
-    SIGNALS.add(ModelSignal(signal_name(_family), 2, Scope.PROBE, NUMBERS, partial(_read, family=_family)))
+    SIGNALS.add(ModelSignal(signal_name(_family), 3, Scope.PROBE, NUMBERS, partial(_read, family=_family)))

@@ -39,7 +39,7 @@ _UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZi
 
 
 @dataclass(frozen=True)
-class Answers:
+class StoredLogits:
     """What |S| variants answered.
 
     Attributes
@@ -56,11 +56,11 @@ class Answers:
     logits: NDArray[np.float32]
     seconds: float
 
-    def part(self, variants: Sequence[int], names: Sequence[str]) -> Answers:
+    def part(self, variants: Sequence[int], names: Sequence[str]) -> StoredLogits:
         """Of some variants to some of the images, in the order that is asked for."""
         place = {name: index for index, name in enumerate(self.names)}
         logits = self.logits[list(variants)][:, [place[name] for name in names]]
-        return Answers(tuple(names), logits, self.seconds * logits[..., 0].size / self.logits[..., 0].size)
+        return StoredLogits(tuple(names), logits, self.seconds * logits[..., 0].size / self.logits[..., 0].size)
 
 
 class Store:
@@ -80,9 +80,9 @@ class Shelf:
     def __init__(self, folder: Path | None, origin: dict[str, str]) -> None:
         self._folder = folder
         self._origin = origin | {"version": __version__}
-        self._held: dict[str, Answers] = {}  # measured just now
+        self._held: dict[str, StoredLogits] = {}  # measured just now
 
-    def find(self, asked: Asked, names: Sequence[str]) -> Answers | None:
+    def find(self, asked: Asked, names: Sequence[str]) -> StoredLogits | None:
         """What `asked` answered to the images, out of one measurement that has them all; |D| plays no part."""
         for number, answers in self._candidates(asked):
             variants = _variants(asked, number)
@@ -90,7 +90,7 @@ class Shelf:
                 return answers.part(variants, names)
         return None
 
-    def put(self, asked: Asked, answers: Answers) -> None:
+    def put(self, asked: Asked, answers: StoredLogits) -> None:
         """Keep answers, durably where possible: a folder that cannot be written costs the store, never the run."""
         stem = self._stem(asked, len(answers.logits), answers.names)
         self._held[stem] = answers
@@ -102,14 +102,14 @@ class Shelf:
             _log.warning("measurements are not kept, an interrupted run starts anew: %s", printable(error))
             self._folder = None
 
-    def _content(self, asked: Asked, answers: Answers) -> bytes:
+    def _content(self, asked: Asked, answers: StoredLogits) -> bytes:
         header = {"key": self._key(asked), "names": answers.names, "seconds": answers.seconds}
         text = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
         buffer = io.BytesIO()
         np.savez(buffer, header=text, logits=answers.logits)
         return buffer.getvalue()
 
-    def _candidates(self, asked: Asked) -> Iterator[tuple[int, Answers]]:
+    def _candidates(self, asked: Asked) -> Iterator[tuple[int, StoredLogits]]:
         """Measurements of the same, whatever |S| and |D|, with their |S|."""
         stem = self._stem(asked)
         for name, answers in self._held.items():
@@ -120,7 +120,7 @@ class Shelf:
             if read is not None:
                 yield len(read.logits), read
 
-    def _read(self, path: Path, asked: Asked) -> Answers | None:
+    def _read(self, path: Path, asked: Asked) -> StoredLogits | None:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 header = json.loads(arrays["header"].tobytes())
@@ -129,7 +129,7 @@ class Shelf:
                     raise ValueError("measured of something else")
                 if logits.shape[1] != len(names):
                     raise ValueError(f"answers to {logits.shape[1]} images of {len(names)}")
-                return Answers(names, logits, float(header["seconds"]))
+                return StoredLogits(names, logits, float(header["seconds"]))
         except _UNREADABLE as error:
             _log.warning("%s is measured again: %s", printable(path.name), printable(error))
             return None

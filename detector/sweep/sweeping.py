@@ -38,7 +38,7 @@ from detector.signals.reading import read_signals
 from detector.signals.registry import Context, per_variant
 from detector.sweep.covariates import HISTORY, untouched_readings
 from detector.sweep.readings import images_of
-from detector.sweep.store import Answers, Shelf, Store
+from detector.sweep.store import Shelf, Store, StoredLogits
 from detector.sweep.thinning import thinned
 
 _log = logging.getLogger(__name__)
@@ -164,9 +164,9 @@ class _Read:
 
 def _read(
     network: _Network,
-    unpruned: Answers,
+    unpruned: StoredLogits,
     choice: ImageChoice,
-    answers: Mapping[Theta, Answers],
+    answers: Mapping[Theta, StoredLogits],
     probes: tuple[Probe, ...],
 ) -> _Read:
     shown = network.images.subset(choice)
@@ -201,7 +201,7 @@ class _Network:
         profile = self.images.preprocessing
         return ModelUnderTest.packed(self.record, self._architecture, profile, PackedEngine, endless, workers=1)
 
-    def unpruned(self) -> Answers:
+    def unpruned(self) -> StoredLogits:
         """Of the network as it is, to all images."""
         examples = self.images.examples
         found = self._shelf.find(None, examples.names)
@@ -209,11 +209,11 @@ class _Network:
             began = self._clock.now()
             measured = self._model.unpruned(examples)
             assert measured is not None  # the budget is endless, here and below
-            found = Answers(examples.names, measured[None], self._clock.now() - began)
+            found = StoredLogits(examples.names, measured[None], self._clock.now() - began)
             self._shelf.put(None, found)
         return found
 
-    def variants(self, thetas: Sequence[Theta]) -> dict[Theta, Answers]:
+    def variants(self, thetas: Sequence[Theta]) -> dict[Theta, StoredLogits]:
         """Of the variants of each theta to its images, without thetas that cannot be done to such a network.
 
         Raises
@@ -221,7 +221,7 @@ class _Network:
         UnsupportedNetworkError
             None of them can.
         """
-        answers: dict[Theta, Answers] = {}
+        answers: dict[Theta, StoredLogits] = {}
         unsupported: UnsupportedNetworkError | None = None
         for theta in thetas:
             try:
@@ -233,7 +233,7 @@ class _Network:
             raise unsupported
         return answers
 
-    def probed(self, probe: Probe, choice: ImageChoice) -> Answers:
+    def probed(self, probe: Probe, choice: ImageChoice) -> StoredLogits:
         """Of the network as it is, to what becomes of these images."""
         examples = self.images.subset(choice)
         found = self._shelf.find(probe, examples.names)
@@ -241,11 +241,11 @@ class _Network:
             began = self._clock.now()
             measured = self._model.measured(iter(()), 0, examples, (probe,))
             assert measured is not None
-            found = Answers(examples.names, measured[1], self._clock.now() - began)
+            found = StoredLogits(examples.names, measured[1], self._clock.now() - began)
             self._shelf.put(probe, found)
         return found
 
-    def _pruned(self, theta: Theta, thetas: Sequence[Theta]) -> Answers:
+    def _pruned(self, theta: Theta, thetas: Sequence[Theta]) -> StoredLogits:
         """What the other thetas need of the same variants is measured too."""
         names = self.images.subset(ImageChoice.of(theta)).names
         found = self._shelf.find(theta, names)
@@ -265,7 +265,7 @@ class _Network:
         began = self._clock.now()
         measured = self._model.measured(self._model.variants((largest,)), largest.num_pruned_models, chosen)
         assert measured is not None
-        self._shelf.put(largest, Answers(chosen.names, measured[0], self._clock.now() - began))
+        self._shelf.put(largest, StoredLogits(chosen.names, measured[0], self._clock.now() - began))
 
 
 def _without_sizes(theta: Theta) -> Theta:

@@ -41,6 +41,8 @@ class ModelAnswers:
         Logits (N, C) of the network as it is, and (K, N, C) under each of the `probes`.
     variants
         For each of the `thetas` logits (|S|, M, C) of its variants, for the images `rows` (M,).
+    weights
+        The numbers of the signal `classifier_weights`; none in files that were written without.
     """
 
     name: str
@@ -54,6 +56,7 @@ class ModelAnswers:
     thetas: tuple[Theta, ...]
     variants: tuple[Logits, ...]
     rows: NDArray[np.int64]
+    weights: tuple[float, ...] = ()
 
 
 def write_answers(path: Path, answers: ModelAnswers) -> None:
@@ -66,6 +69,7 @@ def write_answers(path: Path, answers: ModelAnswers) -> None:
         "facts": dict(answers.facts),
         "probes": [probe.to_document() for probe in answers.probes],
         "thetas": [theta_to_document(theta) for theta in answers.thetas],
+        "weights": list(answers.weights),
     }
     arrays: dict[str, NDArray[Any]] = {
         "header": np.array(json.dumps(header)),
@@ -106,6 +110,7 @@ def read_answers(path: Path) -> ModelAnswers:
             thetas=thetas,
             variants=tuple(arrays[f"theta{i}"].astype(np.float32) for i in range(len(thetas))),
             rows=arrays["rows"].astype(np.int64),
+            weights=tuple(header.get("weights", ())),
         )
 
 

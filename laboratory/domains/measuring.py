@@ -30,6 +30,7 @@ from detector.pruning.theta import LayerRange, PruningMethod, RankingMethod, Sam
 from detector.pruning.variants import make_variants
 from detector.quality.check import check_model
 from detector.rounds.preprocessing import PROFILES, ChannelOrder, Preprocessing, Scaling
+from detector.signals.classifier_weights import model_statistics
 from laboratory.domains.answers import ModelAnswers, write_answers
 
 _log = logging.getLogger(__name__)
@@ -114,6 +115,7 @@ def measure_model(folder: Path, round_name: str, *, thetas: bool = True) -> Mode
         thetas=measured,
         variants=tuple(variants),
         rows=rows,
+        weights=tuple(model_statistics(graph, record.tensors).tolist()),
     )
 
 

@@ -18,6 +18,7 @@ from laboratory.domains.evaluation import (
     nested,
     permutation_p,
 )
+from laboratory.domains.families import Told, families, tell
 from laboratory.domains.readings import Domains, domains_of
 from laboratory.domains.restriction import FULL, LADDER, Cost, restricted
 from laboratory.domains.swaps import Swaps, swapped_labels
@@ -46,6 +47,7 @@ class Study:
     p_value: float
     chance: float
     swaps: Swaps
+    families: Sequence[Told]
 
 
 def study(answers: Sequence[ModelAnswers], permutations: int = PERMUTATIONS) -> Study:
@@ -69,6 +71,7 @@ def study(answers: Sequence[ModelAnswers], permutations: int = PERMUTATIONS) -> 
         p_value=p,
         chance=float(np.mean(values[1:])),
         swaps=swapped_labels(answers, FULL),
+        families=[told for one in families() if (told := tell(one, answers, domains))],
     )
 
 
@@ -91,7 +94,15 @@ def page(found: Study) -> str:
     """The page as Markdown."""
     return (
         "\n\n".join(
-            (_head(found), _domains(found), _calibration(found), _costs(found), _readings(found), _limits(found))
+            (
+                _head(found),
+                _domains(found),
+                _families(found),
+                _calibration(found),
+                _costs(found),
+                _readings(found),
+                _limits(found),
+            )
         )
         + "\n"
     )
@@ -139,6 +150,23 @@ def _domains(found: Study) -> str:
     return (
         f"## Domain by domain\n\nDomains with {FEWEST} or more models of each kind. Clean models have no trigger: each "
         f"kind of trigger takes its share of them along.\n\n{_table(header, rows)}"
+    )
+
+
+def _families(found: Study) -> str:
+    rows = [
+        (one.family.name, one.family.note, str(one.models), f"{one.roc_auc:.2f}", f"{one.cross_entropy:.2f}",
+         f"{one.mean_domain:.2f}", f"{one.worst_domain:.2f}")
+        for one in found.families
+    ]  # fmt: skip
+    mean, worst = np.mean([one.roc_auc for one in found.judged]), min(one.roc_auc for one in found.judged)
+    count, figures = str(len(found.domains.labels)), (found.auc, found.cross_entropy, float(mean), worst)
+    bundle = ("the bundle", f"{len(FEATURES)} readings of probes, any of them is enough", count,
+              *(f"{value:.2f}" for value in figures))  # fmt: skip
+    header = ("family", "how", "models", "ROC-AUC, nested", "cross-entropy", "mean domain", "worst domain")
+    return (
+        "## What each family of readings tells alone\n\nThe same networks, the same domains left out. Chance has 0.50; "
+        f"the base rate has a cross-entropy of 0.69.\n\n{_table(header, [*rows, bundle])}"
     )
 
 

@@ -24,7 +24,7 @@ from detector.learning.search.procedures import (
     PAPER,
     PUBLISHED,
     UNPRUNED,
-    Answers,
+    HeldOut,
     Procedure,
     all_answers,
     published,
@@ -175,11 +175,11 @@ def _enough(readings: ArchitectureReadings) -> bool:
     return int(np.bincount(readings.poisoned, minlength=2).min()) >= FOLDS
 
 
-def _beyond(answers: Answers, other: Procedure, design: Design, seed: int) -> Difference:
+def _beyond(answers: HeldOut, other: Procedure, design: Design, seed: int) -> Difference:
     return difference(answers[PUBLISHED][..., 0], answers[other][..., 0], design.labels[:, 0], seed)
 
 
-def _rows(answers: Answers, design: Design, readings: Sequence[ArchitectureReadings], seed: int) -> tuple[Row, ...]:
+def _rows(answers: HeldOut, design: Design, readings: Sequence[ArchitectureReadings], seed: int) -> tuple[Row, ...]:
     """All procedures on all models, and the most important ones on those of each architecture."""
     rows = [Row(procedure, None, judge(found, design.labels, seed)) for procedure, found in answers.items()]
     for number, one in enumerate(readings):

@@ -16,15 +16,16 @@ from detector.architectures import ARCHITECTURES, TROJAI_ARCHITECTURES
 from detector.base.errors import UsageError
 from detector.commands.arguments import add_workers, workers_named
 from detector.rounds.preprocessing import INPUT_SIZE
-from laboratory.roundgen.presets import Job, Plan, Preset, default_plan, round_of, sample_round
+from laboratory.roundgen.presets import Job, Plan, Preset, default_plan, round_of
 from laboratory.roundgen.recipe import TriggerFamily
 from laboratory.roundgen.reports import Progress
 from laboratory.roundgen.rounds import dropped_path, is_done, make_round
+from laboratory.roundgen.samples import sample_round
 from laboratory.roundgen.varied import DRAWN_FAMILIES, VariedPlan, varied_round
 from laboratory.roundgen.variety import Material, SignFamily
 
 _HELP = {
-    Preset.SAMPLES: "the four small models that ship with the project",
+    Preset.SAMPLES: "the models that ship with the project, of three domains",
     Preset.SMALL: "48-px models that a CPU trains in minutes each",
     Preset.ROUND1: "after NIST's Round 1: 224 px, 5 classes, polygons, all classes to one target; wants a GPU",
     Preset.ROUND2: "after NIST's Round 2: 224 px, 5-25 classes, polygons and filters, 23 architectures; wants a GPU",

@@ -138,22 +138,10 @@ def draw_recipe(
     )
 
 
-def sample_round() -> tuple[Job, ...]:
-    """The four models that ship with the project: made like those of `small`, with seeds that no round has."""
-    models = (
-        (2001, "squeezenetv1_1", True, True),
-        (2002, "squeezenetv1_1", False, False),
-        (2003, "shufflenet1_0", True, False),
-        (2004, "mobilenetv2", False, False),
-    )
-    return tuple(
-        Job(
-            f"id-{index:08d}",
-            draw_recipe(seed, architecture, Preset.SAMPLES, poisoned=poisoned, legacy_file=legacy_file),
-            _RANGES[Preset.SAMPLES].bar,
-        )
-        for index, (seed, architecture, poisoned, legacy_file) in enumerate(models)
-    )
+def sample_of_small(name: str, seed: int, architecture: str, *, poisoned: bool, legacy_file: bool = False) -> Job:
+    """A sample that is made like the models of `small`, from a seed that no round has."""
+    recipe = draw_recipe(seed, architecture, Preset.SAMPLES, poisoned=poisoned, legacy_file=legacy_file)
+    return Job(name, recipe, _RANGES[Preset.SAMPLES].bar)
 
 
 def _around(rng: Random, centres: tuple[int, ...], spread: int) -> tuple[int, int]:

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod, Theta
-from detector.sweep.store import Answers, Shelf, Store
+from detector.sweep.store import Shelf, Store, StoredLogits
 
 THETA = Theta(PruningMethod.RESET, SamplingMethod.TARGETED, RankingMethod.L1, 0.1, 5, 4)
 NAMES = ("a.png", "b.png", "c.png", "d.png")
 LOGITS = np.random.default_rng(0).normal(size=(5, 4, 3)).astype(np.float32)
-ANSWERS = Answers(NAMES, LOGITS, 20.0)
+ANSWERS = StoredLogits(NAMES, LOGITS, 20.0)
 
 
 def shelf(scratch: Path | None, sha256: str = "00ff", preprocessing: str = "small") -> Shelf:
@@ -62,7 +62,7 @@ def test_fewer_images_and_variants_are_a_part(scratch: bool, tmp_path: Path) -> 
 
 def test_the_unpruned_network_has_a_place_of_its_own(filled: Path) -> None:
     assert shelf(filled).find(None, NAMES) is None
-    shelf(filled).put(None, Answers(NAMES, LOGITS[:1] + 1, 1.0))
+    shelf(filled).put(None, StoredLogits(NAMES, LOGITS[:1] + 1, 1.0))
     for theta, expected in ((None, LOGITS[:1] + 1), (THETA, LOGITS)):
         found = shelf(filled).find(theta, NAMES)
         assert found is not None
@@ -95,7 +95,7 @@ def test_the_number_of_images_of_theta_plays_no_part(filled: Path) -> None:
 
 def test_more_images_are_kept_beside_fewer(filled: Path) -> None:
     names = ("e.png", *NAMES)
-    shelf(filled).put(THETA, Answers(names, np.zeros((5, 5, 3), np.float32), 1.0))
+    shelf(filled).put(THETA, StoredLogits(names, np.zeros((5, 5, 3), np.float32), 1.0))
     assert shelf(filled).find(THETA, names) is not None
     assert shelf(filled).find(THETA, NAMES) is not None
 

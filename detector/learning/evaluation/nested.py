@@ -25,6 +25,10 @@ It holds the labels itself, and must not look at those of other models.
 """
 
 
+Choice = Callable[[Array], Indices]
+"""Of losses (options, rows, P) of single models the option (P,) that is chosen for each set of labels."""
+
+
 def nested_probabilities(options: Options, labels: Indices, folds: Folds, inner: Folds | None = None) -> Array:
     """Probabilities (repeats, N, P) of every model by whichever option has the least cross-entropy on other folds.
 
@@ -38,7 +42,7 @@ def nested_probabilities(options: Options, labels: Indices, folds: Folds, inner:
     """
     if inner is None:
         return np.array([_nested_in_itself(options, labels, row) for row in folds.numbers])
-    return np.array([_nested(options, labels, row, inner.numbers[0]) for row in folds.numbers])
+    return np.array([_nested(options, labels, row, inner.numbers[0], _least) for row in folds.numbers])
 
 
 def held_out_losses(options: Options, labels: Indices, numbers: Indices, rows: Mask) -> Array:
@@ -61,6 +65,25 @@ def held_out_losses(options: Options, labels: Indices, numbers: Indices, rows: M
     return losses
 
 
+def nested_by(choice: Choice, options: Options, labels: Indices, folds: Folds) -> Array:
+    """Probabilities (repeats, N, P) of every model by whichever option `choice` takes on the other folds.
+
+    The choice sees the loss of every single model, which `nested_probabilities` adds up; the same folds serve inside.
+    """
+    return np.array([_nested(options, labels, row, row, choice) for row in folds.numbers])
+
+
+def least_moved(losses: Array) -> Indices:
+    """Of losses (options, rows, P), options in the order of how far they move: the first that is no more than one
+    standard error worse than the best, model by model (Breiman and others, 1984, section 3.4.3). Few models then move
+    nothing; `best_options` would move for luck."""
+    best = best_options(losses.mean(axis=1))
+    behind = losses - np.take_along_axis(losses, best[None, None], axis=0)
+    error = behind.std(axis=1, ddof=1) / np.sqrt(losses.shape[1])
+    first: Indices = (rounded(behind.mean(axis=1) - error) <= 0).argmax(axis=0)
+    return first
+
+
 def best_options(losses: Array) -> Indices:
     """The option with the least loss for each set of labels, of losses (options, P); the first of equals."""
     best: Indices = rounded(losses).argmin(axis=0)
@@ -73,11 +96,15 @@ def chosen_answers(answers: Array, chosen: Indices) -> Array:
     return found
 
 
-def _nested(options: Options, labels: Indices, outer: Indices, inner: Indices) -> Array:
+def _least(losses: Array) -> Indices:
+    return best_options(losses.sum(axis=1))
+
+
+def _nested(options: Options, labels: Indices, outer: Indices, inner: Indices, choice: Choice) -> Array:
     probabilities = np.empty(labels.shape)
     for fold in np.unique(outer):
         held_out = outer == fold
-        chosen = best_options(held_out_losses(options, labels, inner, ~held_out).sum(axis=1))
+        chosen = choice(held_out_losses(options, labels, inner, ~held_out))
         probabilities[held_out] = chosen_answers(options(~held_out), chosen)[held_out]
     return probabilities
 

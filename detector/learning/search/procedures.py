@@ -99,7 +99,7 @@ LEAK = (Family.UNTOUCHED, Scope.CHOSEN)
 OBSERVABLE = (Family.OBSERVABLE, Scope.CHOSEN)
 
 Procedure = tuple[Family, Scope]
-Answers = dict[Procedure, Array]  # probabilities (repeats, N, P)
+HeldOut = dict[Procedure, Array]  # probabilities (repeats, N, P)
 
 _MEMBERS: Mapping[Family, Callable[[Candidate], bool]] = MappingProxyType(
     {
@@ -223,7 +223,7 @@ def published(readings: Sequence[ArchitectureReadings], design: Design) -> Logis
     return LogisticSearch.of(readings, published_candidates(readings), design, CLIP)
 
 
-def all_answers(readings: Sequence[ArchitectureReadings], design: Design) -> Answers:
+def all_answers(readings: Sequence[ArchitectureReadings], design: Design) -> HeldOut:
     """What every procedure says of every model that it has not seen."""
 
     answers = _in_all_scopes(readings, design, searched_features, lambda features: families(features.candidates))
@@ -259,10 +259,10 @@ def _in_all_scopes(
     design: Design,
     make_features: Callable[[Sequence[ArchitectureReadings]], CandidateFeatures],
     parts: Callable[[CandidateFeatures], dict[str, Mask]],
-) -> Answers:
+) -> HeldOut:
     pooled = _validated(make_features(readings), design, parts)
     alone = [_validated(make_features([own]), design.part(i), parts) for i, own in enumerate(readings)]
-    answers: Answers = {}
+    answers: HeldOut = {}
     for name in pooled:
         answers[Family(name), Scope.ALONE] = _joined([own[name] for own in alone])
         answers[Family(name), Scope.POOLED] = pooled[name].probabilities

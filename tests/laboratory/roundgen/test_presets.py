@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from detector.architectures import TROJAI_ARCHITECTURES
-from laboratory.roundgen.presets import Plan, Preset, default_plan, draw_recipe, round_of, sample_round, start_recipe
+from laboratory.roundgen.presets import Plan, Preset, default_plan, draw_recipe, round_of, start_recipe
 from laboratory.roundgen.recipe import Filter, PolygonTrigger, Recipe, TriggerFamily
 from laboratory.roundgen.training import Bar
 
@@ -112,12 +112,3 @@ def test_starts_are_clean_and_differ() -> None:
     assert first.poisoning is None
     assert first.share == 0
     assert first.seed != second.seed
-
-
-def test_the_samples_are_made_like_small_models_with_seeds_of_their_own() -> None:
-    jobs = sample_round()
-    assert [job.name for job in jobs] == [f"id-{index:08d}" for index in range(4)]
-    assert Counter(job.recipe.poisoning is not None for job in jobs) == {True: 2, False: 2}
-    assert sum(job.recipe.legacy_file for job in jobs) == 1
-    seeds = {job.recipe.seed for job in round_of(default_plan(Preset.SMALL))}
-    assert not seeds & {job.recipe.seed for job in jobs}

@@ -8,9 +8,10 @@ import pytest
 
 import laboratory.roundgen.__main__ as command
 from detector.base.workers import Workers
-from laboratory.roundgen.presets import Plan, Preset, round_of, sample_round
+from laboratory.roundgen.presets import Plan, Preset, round_of
 from laboratory.roundgen.recipe import TriggerFamily
 from laboratory.roundgen.reports import Progress
+from laboratory.roundgen.samples import sample_round
 
 
 def test_an_unknown_model_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -28,7 +29,7 @@ def test_finished_models_are_not_made_again(tmp_path: Path, capsys: pytest.Captu
     for job in sample_round():
         (tmp_path / job.name).mkdir()
     assert command.main(["samples", "--output", str(tmp_path)]) == 0
-    assert "4 of 4 models" in capsys.readouterr().err
+    assert "5 of 5 models" in capsys.readouterr().err
 
 
 def test_ctrl_c_ends_with_130(
@@ -55,8 +56,8 @@ def test_the_status_line_says_what_is_done_how_fast_and_what_is_in_training(
     status.watch(Progress("start-1", 1, 3, 9))
     status.watch(None)  # too soon for another line
     assert stream.getvalue().splitlines() == [
-        "1/4 models; id-00000002 shufflenet1_0 try 1 step 7/70",
-        "2/4 models, 0.50 a minute, 4 min left; id-00000002 shufflenet1_0 try 1 step 7/70; start-1 try 1 step 3/9",
+        "1/5 models; id-00000002 shufflenet1_0 try 1 step 7/70",
+        "2/5 models, 0.50 a minute, 6 min left; id-00000002 shufflenet1_0 try 1 step 7/70; start-1 try 1 step 3/9",
     ]
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 
 from detector.learning.evaluation.folds import Folds, leave_one_group_out, stratified_folds
-from detector.learning.evaluation.nested import Options, held_out_losses, nested_probabilities
+from detector.learning.evaluation.nested import Options, held_out_losses, least_moved, nested_by, nested_probabilities
 from detector.learning.evaluation.permutation import permuted_labels
 
 RNG = np.random.default_rng(7)
@@ -80,3 +81,33 @@ def test_too_few_folds_to_choose_by() -> None:
     assert nested_probabilities(make_options(LABELS), LABELS, two, BY_GROUP).shape == (1, 48, 3)
     with pytest.raises(ValueError, match="two folds or more to choose by"):
         held_out_losses(make_options(LABELS), LABELS, GROUPS, GROUPS == 1)
+
+
+def test_a_choice_of_ones_own_sees_the_losses_of_single_models() -> None:
+    def second(losses: np.ndarray) -> np.ndarray:
+        assert losses.shape[0] == len(COLUMNS) and losses.shape[2] == LABELS.shape[1] and losses.shape[1] > 1
+        return np.ones(losses.shape[2], dtype=np.int64)
+
+    found = nested_by(second, make_options(LABELS), LABELS, STRATIFIED)
+    for repeat, numbers in enumerate(STRATIFIED.numbers):
+        for fold in np.unique(numbers):
+            rest = numbers != fold
+            np.testing.assert_allclose(
+                found[repeat, ~rest, 0], answers(COLUMNS[1], LABELS[:, 0], rest)[~rest], atol=1e-12
+            )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_first_option_within_one_standard_error_of_the_best_is_taken(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    losses = rng.exponential(size=(4, 30, 3)) * rng.uniform(0.6, 1.4, size=(4, 1, 3))
+    expected = []
+    for one in losses.transpose(2, 0, 1):
+        best = one[int(np.argmin(one.mean(axis=1)))]
+        standard_errors = [scipy.stats.sem(option - best) for option in one]
+        expected.append(next(i for i, option in enumerate(one) if (option - best).mean() <= standard_errors[i] + 1e-12))
+    assert least_moved(losses).tolist() == expected
+
+
+def test_equal_options_keep_the_first() -> None:
+    assert least_moved(np.ones((3, 5, 2))).tolist() == [0, 0]
