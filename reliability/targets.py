@@ -20,13 +20,13 @@ import torch
 from PIL import Image
 
 from detector.base.errors import DetectorError
+from detector.base.limits import ModelFileLimits
 from detector.base.resources import METAPARAMETERS, METAPARAMETERS_SCHEMA, data_directory
 from detector.base.strict_json import parse_json
 from detector.commands.settings import load_settings
 from detector.examples.images import decode
 from detector.examples.listing import list_examples
 from detector.mapping.bundles import load_bundle, load_parameters
-from detector.model_file.limits import Limits
 from detector.model_file.reading import parse_model
 from detector.rounds.preprocessing import PROFILES
 from detector.rounds.tables import parse_truth, read_label_table, read_text
@@ -45,7 +45,7 @@ for _name in (
 ):
     codecs.lookup(_name)  # Python imports each when it is first used, which would be told
 
-_LIMITS = Limits(opcodes=20_000, values=20_000, pickle_bytes=1 << 16, file_bytes=1 << 20)
+_LIMITS = ModelFileLimits(opcodes=20_000, values=20_000, pickle_bytes=1 << 16, file_bytes=1 << 20)
 _PICKLE_TOKENS = (
     b"cos\nsystem\n",
     b"cbuiltins\neval\n",

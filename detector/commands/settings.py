@@ -21,12 +21,12 @@ from referencing import Registry
 
 from detector.base.errors import ParametersError, UnreadableFileError
 from detector.base.findings import Json
+from detector.base.limits import LIMITS
 from detector.base.strict_json import parse_json, read_json
 from detector.base.time_limit import TimeLimitError, time_limit
 from detector.mapping.bundles import BUNDLE_NAME
 from detector.rounds.preprocessing import PROFILES
 
-_LARGEST_FILE = 1_000_000  # bytes; a metaparameters file is a few hundred
 _MOST_SECONDS = 5.0  # to check the values: the shortest budget that the shipped schema allows has 8
 _MOST_THREADS = 4096  # more than any machine has; the system would refuse them, late and one by one
 LEARNED = "learned"
@@ -185,7 +185,7 @@ def _unusable(path: Path | str, what: str) -> ParametersError:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        values = read_json(path, _LARGEST_FILE)
+        values = read_json(path, LIMITS.texts.metaparameters)
         if not isinstance(values, dict):
             raise ValueError("not a JSON object")
         return values

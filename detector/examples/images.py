@@ -21,9 +21,10 @@ from detector.base.budget import Budget
 from detector.base.errors import DeadlineError, UnreadableFileError
 from detector.base.files import read_start
 from detector.base.findings import Finding, Severity
+from detector.base.limits import LIMITS, ImageLimits
 from detector.examples import jpeg, png
+from detector.examples.allowance import Allowance, SpentError
 from detector.examples.decoding import Decode, decoder
-from detector.examples.limits import LIMITS, PHOTOGRAPHS, Allowance, Limits, SpentError
 from detector.examples.listing import Listing, list_examples, nothing_usable
 from detector.examples.parts import Header, Picture
 from detector.examples.selection import select
@@ -131,7 +132,7 @@ def decode(
     selected: Sequence[int],
     preprocessing: Preprocessing,
     budget: Budget | None = None,
-    limits: Limits | None = None,
+    limits: ImageLimits | None = None,
     sandbox: Sandbox | None = None,
 ) -> Examples:
     """Decode the images of the listing at the indices `selected`, each file at most once.
@@ -151,7 +152,7 @@ def decode(
     pixels = np.empty((len(selected), 3, preprocessing.crop, preprocessing.crop), dtype=np.uint8)
     remarks: list[Remark] = []
     used: list[tuple[int, int]] = []  # the index that was asked for, the index of the image that stands for it
-    limits = limits or (PHOTOGRAPHS if preprocessing.resized else LIMITS)
+    limits = limits or (LIMITS.photographs if preprocessing.resized else LIMITS.images)
     try:
         with decoder(sandbox) as to_pixels:
             reader = _Reader(preprocessing, limits, remarks, to_pixels)
@@ -205,7 +206,9 @@ def _neighbours(listing: Listing, index: int, spare: set[int]) -> Iterator[int]:
 class _Reader:
     """Takes the pixels of files that a network sees; notes what is remarkable, and counts what all of them ask for."""
 
-    def __init__(self, preprocessing: Preprocessing, limits: Limits, remarks: list[Remark], to_pixels: Decode) -> None:
+    def __init__(
+        self, preprocessing: Preprocessing, limits: ImageLimits, remarks: list[Remark], to_pixels: Decode
+    ) -> None:
         self._preprocessing = preprocessing
         self._allowance = Allowance(limits)
         self._limits = limits

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from detector.examples.limits import LIMITS
+from detector.base.limits import LIMITS
 from detector.examples.parts import Header, Picture
 from detector.examples.troubles import Trouble, UnusableError
 
@@ -68,7 +68,7 @@ def picture(content: bytes) -> Picture:
     if not markers or markers[-1] != _END_OF_IMAGE or sum(marker in _FRAMES for marker in markers) != 1:
         raise UnusableError(Trouble.DAMAGED)
     scans = markers.count(_START_OF_SCAN)
-    if scans > LIMITS.file_scans:
+    if scans > LIMITS.images.file_scans:
         raise UnusableError(Trouble.CHUNKS)
     kept = [content[each.start : each.end] for each in segments if each.marker in _OF_THE_PICTURE]
     return Picture(content[:2] + b"".join(kept), len(segments), scans)
@@ -85,7 +85,7 @@ def _segments(content: bytes) -> Iterator[_Segment]:
             place += 1
             continue
         count += 1
-        if count > LIMITS.file_parts:
+        if count > LIMITS.images.file_parts:
             raise UnusableError(Trouble.CHUNKS)
         end = place + 2
         if marker not in _WITHOUT_LENGTH | {_END_OF_IMAGE}:

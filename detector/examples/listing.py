@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 
 from detector.base.errors import ExamplesError
 from detector.base.findings import Finding, Severity
-from detector.examples.limits import LIMITS
+from detector.base.limits import LIMITS
 from detector.examples.troubles import MOST_NAMES, Remark, Trouble, summary
 from detector.rounds.example_names import CLASS_IN_JPEG_NAME, ExampleName, ExampleRule, ImageFormat, LabelFileError
 from detector.rounds.preprocessing import PROFILES
@@ -117,7 +117,7 @@ def _count_from_one(labels: Collection[int], num_classes: int | None) -> tuple[F
 def _entries(directory: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(directory) as scan:
-            entries = [entry for entry, _ in zip(scan, range(LIMITS.entries + 1), strict=False)]
+            entries = [entry for entry, _ in zip(scan, range(LIMITS.images.entries + 1), strict=False)]
     except OSError as error:
         raise ExamplesError(
             f"the directory cannot be read ({error.strerror})",
@@ -125,9 +125,9 @@ def _entries(directory: Path) -> list[os.DirEntry[str]]:
             expected="a directory of images",
             next_step="check the path of the examples and its permissions",
         ) from error
-    if len(entries) > LIMITS.entries:
+    if len(entries) > LIMITS.images.entries:
         raise ExamplesError(
-            f"more than {LIMITS.entries} entries",
+            f"more than {LIMITS.images.entries} entries",
             where=directory,
             expected="the examples of one model",
             next_step="give the directory of this model's examples alone",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 
-from detector.examples.limits import LIMITS
+from detector.base.limits import LIMITS
 from detector.examples.parts import Header, Picture
 from detector.examples.troubles import Trouble, UnusableError
 
@@ -51,7 +51,7 @@ def picture(content: bytes) -> Picture:
     while place + _CHUNK.size <= len(content):
         length, tag = _CHUNK.unpack_from(content, place)
         count += 1
-        if count > LIMITS.file_parts:
+        if count > LIMITS.images.file_parts:
             raise UnusableError(Trouble.CHUNKS)
         if tag == b"IHDR" and count > 1:
             raise UnusableError(Trouble.DAMAGED)

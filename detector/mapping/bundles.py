@@ -19,7 +19,8 @@ from pathlib import Path
 from detector.architectures import ARCHITECTURES
 from detector.base.errors import ParametersError, UnreadableFileError
 from detector.base.files import read_regular, sync_directory
-from detector.mapping.documents import MOST_BYTES, Document, invalid, read_document
+from detector.base.limits import LIMITS
+from detector.mapping.documents import Document, invalid, read_document
 from detector.mapping.parameters import (
     ANY_ARCHITECTURE,
     FORMAT_VERSION,
@@ -70,7 +71,7 @@ def bundle_sha256(directory: Path, name: str) -> str:
     digest = hashlib.sha256()
     for path in sorted(_bundle_directory(directory, name).glob("*.json")):
         try:
-            content = read_regular(path, MOST_BYTES)
+            content = read_regular(path, LIMITS.texts.learned_parameters)
         except UnreadableFileError as error:
             raise invalid(path, error.what, "a readable file") from error
         digest.update(f"{path.name} {len(content)}\n".encode() + content)

@@ -17,10 +17,9 @@ from jsonschema import Draft202012Validator
 
 from detector.base.errors import ParametersError, UnreadableFileError
 from detector.base.json_schema import make_validator
+from detector.base.limits import LIMITS
 from detector.base.strict_json import read_json
 from detector.pruning.theta import theta_schema
-
-MOST_BYTES = 2**20
 
 Document = dict[str, Any]
 
@@ -36,7 +35,7 @@ def read_document(path: Path, schema: str, older: Mapping[int, str] = MappingPro
         The file is missing, too big, not UTF-8, not strict JSON, or breaks the schema.
     """
     try:
-        document = read_json(path, MOST_BYTES)
+        document = read_json(path, LIMITS.texts.learned_parameters)
     except UnreadableFileError as error:
         raise invalid(path, error.what, "a few kilobytes of JSON in a regular file") from error
     except ValueError as error:

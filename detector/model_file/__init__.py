@@ -1,6 +1,6 @@
 """From untrusted bytes to inert records: parsed, audited, never run. Nothing here needs torch."""
 
-from detector.model_file.limits import Limits
+from detector.base.limits import ModelFileLimits
 from detector.model_file.reading import parse_model, read_model
 from detector.model_file.records import ContentKind, FileFormat, ModelRecord, ModuleRecord, PlainValue
 from detector.model_file.source import SavedModel
@@ -8,7 +8,7 @@ from detector.model_file.source import SavedModel
 __all__ = [
     "ContentKind",
     "FileFormat",
-    "Limits",
+    "ModelFileLimits",
     "ModelRecord",
     "ModuleRecord",
     "PlainValue",

@@ -15,10 +15,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from detector.base.limits import ModelFileLimits
 from detector.base.text import brief, listed
 from detector.model_file.allowed import Role, wrapped_child
 from detector.model_file.checkpoint import USUAL_KEYS, Candidate, beside, find_networks
-from detector.model_file.limits import Limits
 from detector.model_file.pickle_values import Call, Instance, describe
 from detector.model_file.plain_values import PlainValues
 from detector.model_file.records import ContentKind, ModuleRecord, PlainValue
@@ -71,7 +71,7 @@ class Audited:
         return all(_same_numbers(mine[name], others[name]) for name in mine)
 
 
-def audit(root: object, storages: Mapping[str, memoryview], limits: Limits) -> Audited:
+def audit(root: object, storages: Mapping[str, memoryview], limits: ModelFileLimits) -> Audited:
     """Check the pickle's value `root` whole: every network in it, of which there may be one.
 
     Raises
@@ -135,7 +135,7 @@ def _same_numbers(one: NDArray[Any], other: NDArray[Any]) -> bool:
 
 
 def _audit_state_dict(
-    state: Mapping[object, object], where: str, storages: Mapping[str, memoryview], limits: Limits
+    state: Mapping[object, object], where: str, storages: Mapping[str, memoryview], limits: ModelFileLimits
 ) -> Iterator[Audited]:
     named = split_networks(state)
     for network in named:
@@ -153,7 +153,7 @@ def _audit_state_dict(
 class _Auditor:
     """Audits whole networks one after the other; what they spend of modules and values adds up."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ModelFileLimits) -> None:
         self.limits = limits
         self.modules = 0
         self.values = PlainValues(limits)

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from detector.base.background import in_background
 from detector.base.errors import CorruptModelError, ModelRefusedError, UnsafeModelError
+from detector.base.limits import ModelFileLimits
 from detector.base.text import printable
 from detector.model_file.allowed import STORAGES, NumberType
-from detector.model_file.limits import Limits
 from detector.model_file.parsing import Parsed, parse
 from detector.model_file.records import ContentKind, FileFormat, ModelRecord, ModuleRecord, PlainValue
 from detector.model_file.source import SavedModel, share
@@ -45,7 +45,7 @@ class _NonsenseError(Exception):
 # In this process.
 
 
-def parse_confined(source: Path | SavedModel, limits: Limits, sandbox: Sandbox) -> ModelRecord:
+def parse_confined(source: Path | SavedModel, limits: ModelFileLimits, sandbox: Sandbox) -> ModelRecord:
     """`parse` of the file in a child; errors as of `read_bytes` and `parse`.
 
     Raises
@@ -69,7 +69,7 @@ def parse_confined(source: Path | SavedModel, limits: Limits, sandbox: Sandbox) 
         shared.close()
 
 
-def _record(header: Header, content: memoryview, hashing: Future[str], limits: Limits) -> ModelRecord:
+def _record(header: Header, content: memoryview, hashing: Future[str], limits: ModelFileLimits) -> ModelRecord:
     if "refused" in header:
         raise _refusal(header["refused"])
     tensors = _items(header, "tensors", limits.tensors)
@@ -118,7 +118,7 @@ def _tensor(told: Any, content: memoryview) -> tuple[str, NDArray[Any]]:
     return name, used
 
 
-def _module(told: Any, limits: Limits) -> ModuleRecord:
+def _module(told: Any, limits: ModelFileLimits) -> ModuleRecord:
     if len(_exactly(list, told)) != 4:
         raise _NonsenseError("a module without its parts")
     path, module, name = (_exactly(str, part) for part in told[:3])
@@ -146,7 +146,7 @@ def _items(header: Header, key: str, most: int) -> list[Any]:
     return items
 
 
-def _texts(header: Header, key: str, limits: Limits) -> tuple[str, ...]:
+def _texts(header: Header, key: str, limits: ModelFileLimits) -> tuple[str, ...]:
     return tuple(_exactly(str, text) for text in _items(header, key, limits.values))
 
 
@@ -174,7 +174,7 @@ def _member(enum: Callable[[str], Any], header: Header, key: str) -> Any:
 def _serve(arguments: Header, content: memoryview, channel: Channel) -> None:
     """Parse the content, and answer with what it says."""
     try:
-        parsed = parse(content, Limits(**arguments), Future())
+        parsed = parse(content, ModelFileLimits(**arguments), Future())
     except ModelRefusedError as error:
         told = [type(error).__name__, error.what, error.where, error.expected, error.next_step]
         channel.send({"refused": told})

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from detector.base.limits import ModelFileLimits
 from detector.model_file.legacy import read_legacy
-from detector.model_file.limits import Limits
 from detector.model_file.records import FileFormat
 from detector.model_file.refusals import corrupt, unsafe
 from detector.model_file.safetensors import LENGTH_BYTES, read_safetensors
@@ -64,13 +64,13 @@ def _kind(start: bytes) -> str:
     return next((kind for mark, kind in _OTHER_KINDS if start.startswith(mark)), unknown)
 
 
-def read_contents(data: memoryview, limits: Limits) -> tuple[FileFormat, Contents]:
+def read_contents(data: memoryview, limits: ModelFileLimits) -> tuple[FileFormat, Contents]:
     """Identify the file and parse it to inert records; errors as of `read_zip` and `read_legacy`."""
     file_format = identify(data)
     return file_format, _READERS[file_format](data, limits)
 
 
-_READERS: Mapping[FileFormat, Callable[[memoryview, Limits], Contents]] = {
+_READERS: Mapping[FileFormat, Callable[[memoryview, ModelFileLimits], Contents]] = {
     FileFormat.ZIP: read_zip,
     FileFormat.LEGACY: read_legacy,
     FileFormat.SAFETENSORS: read_safetensors,

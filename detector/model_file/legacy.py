@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import struct
 
-from detector.model_file.limits import Limits
+from detector.base.limits import ModelFileLimits
 from detector.model_file.pickle_machine import Unpickled, run_pickle
 from detector.model_file.refusals import corrupt, unsafe
 from detector.model_file.storages import Contents, StorageTable
@@ -16,7 +16,7 @@ _VERSION = 1001
 _COUNT = struct.Struct("<q")
 
 
-def read_legacy(data: memoryview, limits: Limits) -> Contents:
+def read_legacy(data: memoryview, limits: ModelFileLimits) -> Contents:
     """The contents of a file in torch's legacy format.
 
     Raises

@@ -10,9 +10,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from detector.base.limits import ModelFileLimits
 from detector.model_file.audit import audit
 from detector.model_file.container import read_contents
-from detector.model_file.limits import Limits
 from detector.model_file.records import ModelRecord
 from detector.model_file.tensors import SavedNumbers
 
@@ -25,7 +25,7 @@ class Parsed:
     saved: Mapping[str, SavedNumbers]
 
 
-def parse(data: memoryview, limits: Limits, hashing: Future[str]) -> Parsed:
+def parse(data: memoryview, limits: ModelFileLimits, hashing: Future[str]) -> Parsed:
     """Parse and audit; `hashing` will know the checksum. Errors name the place inside the file only."""
     file_format, contents = read_contents(data, limits)
     audited = audit(contents.value, contents.storages, limits)

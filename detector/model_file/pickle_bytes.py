@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from detector.base.errors import CorruptModelError, UnsafeModelError
-from detector.model_file.limits import Limits
+from detector.base.limits import ModelFileLimits
 from detector.model_file.refusals import corrupt, dangerous, over_limit
 
 U2, U4, U8 = (struct.Struct(layout) for layout in ("<H", "<I", "<Q"))
@@ -18,7 +18,7 @@ _LONGEST_NAME = 256  # bytes of a global's module or name
 class PickleBytes:
     """A position in the bytes, and where the opcode in hand begins; `entry` names the pickle in errors."""
 
-    def __init__(self, data: memoryview, limits: Limits, entry: str, start: int) -> None:
+    def __init__(self, data: memoryview, limits: ModelFileLimits, entry: str, start: int) -> None:
         self.limits = limits
         self.position = start
         self._data = data

@@ -1,8 +1,8 @@
 """A small pickle machine that builds inert records: it never imports, calls or instantiates what a file names.
 
 It knows exactly the opcodes that Python's pickler writes for a network in protocols 2 to 5; every other opcode is
-refused by its name. Each REDUCE, NEWOBJ and BUILD only fills a record (`pickle_calls`). All work and memory is bounded
-by `Limits`, whatever the bytes say: an instruction costs one and each object that it moves or copies another one.
+refused by its name. Each REDUCE, NEWOBJ and BUILD only fills a record (`pickle_calls`). `ModelFileLimits` bound all
+work and memory, whatever the bytes say: an instruction costs one, and each object that it moves or copies another one.
 Nothing here recurses.
 """
 
@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
+from detector.base.limits import ModelFileLimits
 from detector.model_file.allowed import GlobalName, resolve
-from detector.model_file.limits import Limits
 from detector.model_file.pickle_bytes import I4, U2, U4, U8, PickleBytes
 from detector.model_file.pickle_calls import called, give_state, new_object, strings
 from detector.model_file.pickle_stack import PickleStack
@@ -36,7 +36,7 @@ class Unpickled:
 
 def run_pickle(
     data: memoryview,
-    limits: Limits,
+    limits: ModelFileLimits,
     *,
     entry: str,
     start: int = 0,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from detector.base.limits import ModelFileLimits
 from detector.model_file.allowed import GlobalName, Role
-from detector.model_file.limits import Limits
 from detector.model_file.pickle_values import Call, Inert, describe
 from detector.model_file.records import PlainValue
 from detector.model_file.refusals import over_limit, unsafe
@@ -12,7 +12,7 @@ from detector.model_file.refusals import over_limit, unsafe
 class PlainValues:
     """Turns values of the pickle machine into plain data; what it spends of values and text adds up."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ModelFileLimits) -> None:
         self._limits = limits
         self._values = 0
         self._text = 0

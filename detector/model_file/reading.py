@@ -11,18 +11,18 @@ from pathlib import Path
 
 from detector.base.background import in_background
 from detector.base.errors import ModelRefusedError
+from detector.base.limits import LIMITS, ModelFileLimits
 from detector.model_file.confined import parse_confined
-from detector.model_file.limits import Limits
 from detector.model_file.parsing import parse
 from detector.model_file.records import ModelRecord
 from detector.model_file.source import SavedModel, read_bytes
 from detector.sandbox.sandbox import Sandbox
 
-_DEFAULT_LIMITS = Limits()
-
 
 def read_model(
-    source: str | PathLike[str] | SavedModel, limits: Limits = _DEFAULT_LIMITS, sandbox: Sandbox | None = None
+    source: str | PathLike[str] | SavedModel,
+    limits: ModelFileLimits = LIMITS.model_file,
+    sandbox: Sandbox | None = None,
 ) -> ModelRecord:
     """Read, parse and audit a model file; whatever it is, nothing in it is run.
 
@@ -58,6 +58,6 @@ def read_model(
         raise type(error)(error.what, where=where, expected=error.expected, next_step=error.next_step) from error
 
 
-def parse_model(content: bytes, limits: Limits = _DEFAULT_LIMITS) -> ModelRecord:
+def parse_model(content: bytes, limits: ModelFileLimits = LIMITS.model_file) -> ModelRecord:
     """`read_model` for the bytes of a file; errors name the place inside the file only."""
     return parse(memoryview(content), limits, in_background(lambda: hashlib.sha256(content).hexdigest())).record

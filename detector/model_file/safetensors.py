@@ -13,9 +13,9 @@ from itertools import accumulate
 from typing import Any
 
 from detector.base.errors import CorruptModelError
+from detector.base.limits import ModelFileLimits
 from detector.base.text import brief
 from detector.model_file.allowed import STORAGES, GlobalName, Role
-from detector.model_file.limits import Limits
 from detector.model_file.pickle_values import Call
 from detector.model_file.refusals import corrupt, over_limit
 from detector.model_file.storages import Contents, StorageRef
@@ -30,7 +30,7 @@ _METADATA = "__metadata__"
 _NO_PICKLE = 0  # the protocol of a file without one
 
 
-def read_safetensors(data: memoryview, limits: Limits) -> Contents:
+def read_safetensors(data: memoryview, limits: ModelFileLimits) -> Contents:
     """The contents of a safetensors file.
 
     Raises

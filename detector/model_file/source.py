@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from detector.base.errors import CorruptModelError
+from detector.base.limits import ModelFileLimits
 from detector.model_file.container import LONGEST_START, identify
-from detector.model_file.limits import Limits
 from detector.model_file.refusals import corrupt, over_limit
 from detector.sandbox.shared import SharedBytes, share_bytes, share_file
 
@@ -33,7 +33,7 @@ class SavedModel:
         return self.name
 
 
-def read_bytes(source: Path | SavedModel, limits: Limits) -> bytes:
+def read_bytes(source: Path | SavedModel, limits: ModelFileLimits) -> bytes:
     """The whole content of the regular file at a path (symbolic links to one are followed), or of a saved model.
 
     Raises
@@ -51,7 +51,7 @@ def read_bytes(source: Path | SavedModel, limits: Limits) -> bytes:
         return _whole(file.read(size + 1), size)
 
 
-def share(source: Path | SavedModel, limits: Limits) -> SharedBytes:
+def share(source: Path | SavedModel, limits: ModelFileLimits) -> SharedBytes:
     """The same, where a child process can see it, too; errors as of `read_bytes`."""
     try:
         if isinstance(source, SavedModel):
@@ -65,7 +65,7 @@ def share(source: Path | SavedModel, limits: Limits) -> SharedBytes:
 
 
 @contextmanager
-def _regular(source: Path, limits: Limits) -> Iterator[tuple[BinaryIO, int]]:
+def _regular(source: Path, limits: ModelFileLimits) -> Iterator[tuple[BinaryIO, int]]:
     """The open file, at its beginning, and its size in bytes."""
     try:
         # Opening a FIFO would wait for its writer, hence O_NONBLOCK; on a regular file it changes nothing.
@@ -106,6 +106,6 @@ def _changed(size: int) -> CorruptModelError:
     return corrupt("its size changed while it was read", "file", f"{size} bytes")
 
 
-def _check_size(size: int, limits: Limits) -> None:
+def _check_size(size: int, limits: ModelFileLimits) -> None:
     if size > limits.file_bytes:
         raise over_limit(f"bytes ({size})", "file", limits.file_bytes)

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.base.limits import ModelFileLimits
 from detector.model_file.allowed import Role
-from detector.model_file.limits import Limits
 from detector.model_file.pickle_values import Call, describe
 from detector.model_file.refusals import SAVE_FLOAT, over_limit, unsafe
 from detector.model_file.storages import StorageRef
@@ -53,7 +53,7 @@ class TensorReader:
     """Collects the tensors of one model, by name and in order, with the place that each takes in its storage."""
 
     storages: Mapping[str, memoryview]
-    limits: Limits
+    limits: ModelFileLimits
     tensors: dict[str, NDArray[Any]] = field(default_factory=dict)
     saved: dict[str, SavedNumbers] = field(default_factory=dict)  # the same, as they are in the file
     devices: set[str] = field(default_factory=set)

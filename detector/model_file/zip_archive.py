@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from detector.base.limits import ModelFileLimits
 from detector.base.text import listed
-from detector.model_file.limits import Limits
 from detector.model_file.pickle_machine import run_pickle
 from detector.model_file.refusals import corrupt, over_limit, unsafe
 from detector.model_file.storages import Contents, StorageTable
@@ -52,7 +52,7 @@ class _Member:
         return self.crc, self.packed, self.size
 
 
-def read_zip(data: memoryview, limits: Limits) -> Contents:
+def read_zip(data: memoryview, limits: ModelFileLimits) -> Contents:
     """The contents of a zip archive written by torch.save.
 
     Raises
@@ -124,7 +124,7 @@ def _check_bookkeeping(records: Mapping[str, memoryview]) -> None:
 # The zip structures themselves.
 
 
-def _directory(data: memoryview, limits: Limits) -> tuple[int, list[_Member]]:
+def _directory(data: memoryview, limits: ModelFileLimits) -> tuple[int, list[_Member]]:
     """Where the central directory starts, and the members that it lists."""
     start, end, count = _central_directory(data)
     if count > limits.members:

@@ -16,6 +16,7 @@ from detector.base.errors import UnreadableFileError, UsageError
 from detector.base.files import write_file
 from detector.base.findings import Json
 from detector.base.json_schema import make_validator
+from detector.base.limits import LIMITS
 from detector.base.strict_json import read_json
 from detector.mapping.port import MAPPINGS
 from detector.pruning.theta import Theta, theta_schema, theta_to_document
@@ -24,7 +25,6 @@ from detector.report.report import Report
 from detector.signals.registry import SIGNALS
 
 FORMAT_VERSION = 4
-_MOST_BYTES = 2**25  # of a report that is read
 
 Document = dict[str, Json]
 
@@ -59,7 +59,7 @@ def read_report(path: Path) -> Document:
         The file cannot be read, or is no report of this version.
     """
     try:
-        document = read_json(path, _MOST_BYTES)
+        document = read_json(path, LIMITS.texts.report)
         error = next(_validator().iter_errors(document), None)
         if error is not None:
             raise ValueError(f"{error.json_path}: {error.message}")

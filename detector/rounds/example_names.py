@@ -12,10 +12,10 @@ from enum import Enum
 from pathlib import Path, PurePath
 
 from detector.base.errors import UnreadableFileError
+from detector.base.limits import LIMITS
 from detector.base.strict_json import parse_json
 from detector.rounds.tables import read_text
 
-_MOST_LABEL_BYTES = 256  # a label file holds one integer
 _LARGEST_CLASS = 999_999_999
 
 
@@ -92,7 +92,7 @@ class ExampleRule:
 
 def _class_in(path: Path) -> int:
     try:
-        value = parse_json(read_text(path, _MOST_LABEL_BYTES))
+        value = parse_json(read_text(path, LIMITS.texts.label))
     except (UnreadableFileError, ValueError) as error:
         raise LabelFileError(error.what if isinstance(error, UnreadableFileError) else str(error)) from error
     if isinstance(value, float) and value.is_integer():  # 7.0, as tables are exported

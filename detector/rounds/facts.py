@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector.base.errors import UnreadableFileError
+from detector.base.limits import LIMITS
 from detector.base.text import printable
-from detector.rounds.tables import MOST_TABLE_BYTES, read_text, separated
+from detector.rounds.tables import read_text, separated
 
 ALL_CLASSES = "all"
 _NOTHING = frozenset({"", "none", "nan", "null"})
@@ -37,7 +38,7 @@ class Facts:
 def read_facts(path: Path) -> dict[str, Facts]:
     """The facts of every model in the table, by the model's name; none where it is no such table."""
     try:
-        return {row["model_name"]: _facts(row) for row in separated(read_text(path, MOST_TABLE_BYTES), "model_name")}
+        return {row["model_name"]: _facts(row) for row in separated(read_text(path, LIMITS.texts.table), "model_name")}
     except (UnreadableFileError, ValueError, csv.Error):
         return {}
 

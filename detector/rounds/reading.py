@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from detector.base.errors import UnreadableFileError, UsageError, printable
+from detector.base.limits import LIMITS
 from detector.rounds.facts import Facts, read_facts
 from detector.rounds.layout import Errata
 from detector.rounds.registry import FOLDERS, LABEL_COLUMNS, ROUNDS
@@ -25,8 +26,6 @@ from detector.rounds.tables import LabelTable, parse_truth, read_label_table, re
 _MODEL_FOLDER = re.compile(r"id-[0-9]{8}")
 _METADATA = "METADATA.csv"
 _STATISTICS = "model_stats.json"
-_MOST_TRUTH_BYTES = 4096  # of one character and what a spreadsheet adds to it
-_MOST_STATISTICS_BYTES = 2**20  # NIST's have a few kilobytes
 _OTHER_ROUND = re.compile(r"round[-_ ]?[0-9]|image-classification-[a-z]{3}20[0-9]{2}", re.IGNORECASE)
 
 
@@ -242,7 +241,7 @@ def _history(folder: Path) -> dict[str, float]:
     """The finite numbers of model_stats.json, truth values as 0 and 1; what cannot be read is not known."""
     try:
         # Not strictly: NIST's writer puts NaN there, and a slip in it costs no label.
-        values = json.loads(read_text(folder / _STATISTICS, _MOST_STATISTICS_BYTES))
+        values = json.loads(read_text(folder / _STATISTICS, LIMITS.texts.statistics))
     except (UnreadableFileError, ValueError, RecursionError):
         return {}
     numbers = values.items() if isinstance(values, dict) else ()
@@ -271,7 +270,7 @@ def _labels(folder: Path, table: LabelTable | None) -> Iterator[tuple[str, bool]
     path = folder / "ground_truth.csv"
     if path.exists():
         try:
-            text = read_text(path, _MOST_TRUTH_BYTES)
+            text = read_text(path, LIMITS.texts.truth)
         except (UnreadableFileError, ValueError) as error:
             raise _UnusableError(f"{path.name} {_cannot_be_read(error)}") from error
         yield path.name, _parsed(text, path.name)

@@ -15,10 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector.base.files import read_regular
+from detector.base.limits import LIMITS
 
-MOST_TABLE_BYTES = 16 * 2**20  # NIST's largest METADATA.csv has 3 MB
-_LONGEST_HEADER = 2**16  # characters; NIST's have about two thousand
-_MOST_ROWS = 100_000  # NIST's largest has 1104
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _MODEL_NAME = "model_name"
 _FALSE = re.compile(r"0(?:[.,]0*)?|false")
@@ -76,9 +74,9 @@ def read_label_table(path: Path, columns: Sequence[str]) -> LabelTable:
     csv.Error
         It is no table.
     """
-    text = read_text(path, MOST_TABLE_BYTES)
+    text = read_text(path, LIMITS.texts.table)
     first = text.partition("\n")[0]
-    if len(first) > _LONGEST_HEADER:
+    if len(first) > LIMITS.texts.table_header:
         raise ValueError(f"its first line has {len(first)} characters")
     for separator in _SEPARATORS:
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
@@ -101,7 +99,7 @@ def separated(text: str, column: str) -> Iterator[dict[str, str]]:
     csv.Error
         It is no table.
     """
-    if text.find("\n") > _LONGEST_HEADER:
+    if text.find("\n") > LIMITS.texts.table_header:
         raise ValueError("its first line is too long")
     for separator in _SEPARATORS:
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
@@ -113,16 +111,16 @@ def separated(text: str, column: str) -> Iterator[dict[str, str]]:
 
 def _by_name(rows: Iterable[list[str]], header: list[str]) -> Iterator[dict[str, str]]:
     for number, row in enumerate(rows):
-        if number == _MOST_ROWS:
-            raise ValueError(f"more than {_MOST_ROWS} rows")
+        if number == LIMITS.texts.table_rows:
+            raise ValueError(f"more than {LIMITS.texts.table_rows} rows")
         yield dict(zip(header, (*map(str.strip, row), *[""] * len(header)), strict=False))
 
 
 def _labels(rows: Iterable[list[str]], name: int, label: int) -> dict[str, tuple[str, ...]]:
     found: dict[str, dict[str, None]] = {}
     for number, row in enumerate(rows):
-        if number == _MOST_ROWS:
-            raise ValueError(f"more than {_MOST_ROWS} rows")
+        if number == LIMITS.texts.table_rows:
+            raise ValueError(f"more than {LIMITS.texts.table_rows} rows")
         if len(row) > name:
             found.setdefault(row[name].strip(), {})[row[label] if len(row) > label else ""] = None
     return {model: tuple(texts) for model, texts in found.items()}

@@ -11,22 +11,12 @@ import ctypes
 import os
 import resource
 import signal
-from dataclasses import dataclass
 from pathlib import Path
 
+from detector.base.limits import ChildLimits
 from detector.sandbox.seccomp import allow_computing_only
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
-
-
-@dataclass(frozen=True)
-class ChildLimits:
-    """What a child that reads one file, or the images of one folder, may use, a reason each."""
-
-    memory_bytes: int = 2 << 30  # beside the file: in double precision VGG-19 becomes 0.6 GB in single; Pillow 0.1 GB
-    cpu_seconds: int = 30  # what is read within all other limits takes 5 s on a slow machine
-    header_bytes: int = 48 << 20  # of an answer: 4 MB of text at most (of a model's attributes), six bytes a letter
-    wall_seconds: float = 600.0  # without an answer: a machine where 30 s of work take longer answers nothing in time
 
 
 def confine(limits: ChildLimits) -> str | None:

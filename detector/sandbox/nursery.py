@@ -18,8 +18,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import NoReturn
 
+from detector.base.limits import ChildLimits
 from detector.base.text import printable
-from detector.sandbox.confinement import ChildLimits, confine
+from detector.sandbox.confinement import confine
 from detector.sandbox.job import Job
 from detector.sandbox.message import Channel, EndOfMessagesError, Header
 

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 
+from detector.base.limits import LIMITS, ChildLimits
 from detector.base.text import printable
-from detector.sandbox.confinement import ChildLimits
 from detector.sandbox.job import Job
 from detector.sandbox.message import Channel, EndOfMessagesError, Header, Message, MessageError, Sizes
 from detector.sandbox.nursery import OUT_OF_MEMORY, request_bytes
@@ -26,7 +26,6 @@ from detector.sandbox.shared import SharedBytes
 from detector.sandbox.starting import Nursery, start_nursery
 
 _MOST_STATUS = 4096  # bytes
-_LIMITS = ChildLimits()
 _AGAIN = "run it again; where it happens again, the file does it: use it nowhere else"
 _REPORT = "use this file nowhere else, and report it (SECURITY.md)"
 
@@ -63,7 +62,7 @@ class Sandbox:
         There is none on this system, or no process for it.
     """
 
-    def __init__(self, jobs: Sequence[Job], limits: ChildLimits = _LIMITS) -> None:
+    def __init__(self, jobs: Sequence[Job], limits: ChildLimits = LIMITS.child) -> None:
         self.limits = limits
         self.missing: str | None = None
         self.usable = True

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from detector.base.errors import UnreadableFileError, UsageError
 from detector.base.files import NEUTRAL, read_regular, write_file
+from detector.base.limits import LIMITS
 
-MOST_TABLE_BYTES = 64 * 2**20  # of NIST's largest round, 1104 models, about half a megabyte
 NOT_ANSWERED = "not answered"
 _TRUTH = {True: "1", False: "0", None: ""}
 _UNTRUTH = {text: truth for truth, text in _TRUTH.items()}
@@ -119,7 +119,7 @@ def read_answers(path: Path) -> tuple[Answer, ...]:
     UsageError
         The file is not read, or is no such table.
     """
-    content = read_regular(path, MOST_TABLE_BYTES)
+    content = read_regular(path, LIMITS.texts.answers)
     try:
         whole = content[: content.rfind(b"\n") + 1].decode("utf-8")
         header, *rows = list(csv.reader(io.StringIO(whole, newline=""), strict=True))

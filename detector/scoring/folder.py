@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 
 from detector.base.errors import ExitCode, UsageError
 from detector.base.files import write_file
+from detector.base.limits import LIMITS
 from detector.base.strict_json import read_json
 from detector.rounds.reading import LeftOut
 from detector.scoring.answers import Answer, append_answer, read_answers, write_answers
@@ -27,7 +28,6 @@ PAGE = "round.html"
 _TERMS = "evaluation.json"
 _SHARDS = "results-*-of-*.csv"
 FORMAT_VERSION = 1
-_MOST_TERMS_BYTES = 2**16
 
 _T = TypeVar("_T")
 
@@ -137,7 +137,7 @@ class EvaluationFolder:
         """
         path = self.directory / _TERMS
         try:
-            return Terms.from_document(read_json(path, _MOST_TERMS_BYTES))
+            return Terms.from_document(read_json(path, LIMITS.texts.terms))
         except ValueError as error:
             raise UsageError(
                 f"cannot be used: {error}",

@@ -14,9 +14,9 @@ from PIL import Image
 
 from detector.base.errors import ExamplesError
 from detector.base.findings import Severity
+from detector.base.limits import LIMITS
 from detector.examples import jpeg
 from detector.examples.images import Examples, decode, list_examples, load_examples, takes_any
-from detector.examples.limits import LIMITS
 from detector.examples.troubles import UnusableError
 from detector.pruning.theta import SelectionRule
 from detector.rounds.preprocessing import PROFILES
@@ -118,8 +118,8 @@ UNUSABLE = {
     "224 x 224": (_jpeg(_image(side=224)), "wrong_size"),
     "12 bits": (_edited(PLAIN, _frame(PLAIN) + 4, b"\x0c"), "sixteen_bit"),
     "CMYK": (_jpeg(_image().convert("CMYK")), "cmyk"),
-    "too many scans": (_scans(LIMITS.file_scans), "too_many_parts"),
-    "too many segments": (PLAIN[:2] + _segment(0xFE, b"") * LIMITS.file_parts + PLAIN[2:], "too_many_parts"),
+    "too many scans": (_scans(LIMITS.images.file_scans), "too_many_parts"),
+    "too many segments": (PLAIN[:2] + _segment(0xFE, b"") * LIMITS.images.file_parts + PLAIN[2:], "too_many_parts"),
     "huge": (PLAIN + bytes(5 * 2**20), "file_too_big"),
 }  # fmt: skip
 

@@ -13,9 +13,9 @@ from PIL import Image
 
 from detector.base.errors import ExamplesError
 from detector.base.findings import Severity
+from detector.base.limits import LIMITS, ImageLimits
 from detector.examples import decoding
 from detector.examples.images import Examples, Listing, decode, list_examples
-from detector.examples.limits import LIMITS, PHOTOGRAPHS, Limits
 from detector.rounds.preprocessing import PROFILES
 
 SMALL = replace(PROFILES["small"], resized=True)
@@ -169,7 +169,7 @@ def test_scans_over_a_large_photograph_are_limited(tmp_path: Path) -> None:
 def test_all_photographs_together_are_limited(tmp_path: Path) -> None:
     for number in range(3):
         _save(tmp_path / f"class_0_example_{number}.png", 100, 100, number)
-    few = Limits(all_pixels=25_000)
+    few = ImageLimits(all_pixels=25_000)
     examples = decode(list_examples(tmp_path), range(3), SMALL, limits=few)
     assert len(examples) == 2
     assert "examples_limit_of_folder" in _findings(examples)
@@ -180,7 +180,7 @@ def test_photographs_have_limits_of_their_own(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (1300, 1300, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "class_0_example_0.png")
     size = (tmp_path / "class_0_example_0.png").stat().st_size
-    assert LIMITS.file_bytes < size < PHOTOGRAPHS.file_bytes
+    assert LIMITS.images.file_bytes < size < LIMITS.photographs.file_bytes
     assert len(decode(list_examples(tmp_path), [0], SMALL)) == 1
-    with pytest.raises(ExamplesError, match=f"more than {LIMITS.file_bytes} bytes"):
+    with pytest.raises(ExamplesError, match=f"more than {LIMITS.images.file_bytes} bytes"):
         decode(list_examples(tmp_path), [0], PROFILES["small"])

@@ -19,7 +19,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 from detector.base.errors import CorruptModelError, ModelRefusedError, UnsafeModelError
-from detector.model_file import Limits, parse_model
+from detector.model_file import ModelFileLimits, parse_model
 from detector.model_file.records import ModelRecord
 
 NUMBERS = np.arange(12, dtype=np.float32)
@@ -302,4 +302,4 @@ def test_safetensors_with_an_endless_header() -> None:
     with pytest.raises(ModelRefusedError, match="too many bytes"):
         parse_model(content)
     with pytest.raises(UnsafeModelError, match="too many bytes"):
-        parse_model(_safetensors({"a": _entry(0, 48)}, NUMBERS.tobytes()), Limits(header_bytes=8))
+        parse_model(_safetensors({"a": _entry(0, 48)}, NUMBERS.tobytes()), ModelFileLimits(header_bytes=8))

@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 
 from detector.base.errors import CorruptModelError, DetectorError, ModelRefusedError, UnsafeModelError
+from detector.base.limits import ChildLimits, ModelFileLimits
 from detector.model_file import confined
 from detector.model_file.confined import JOB
-from detector.model_file.limits import Limits
 from detector.model_file.parsing import parse
 from detector.model_file.reading import read_model
 from detector.model_file.records import ModelRecord
 from detector.model_file.source import SavedModel
-from detector.sandbox.confinement import ChildLimits
 from detector.sandbox.sandbox import Sandbox
 from reliability.mutations import Change, Edit, mutated
 from reliability.targets import Target, targets
@@ -114,7 +113,7 @@ def test_what_is_no_model_is_told_in_the_same_words(content: bytes, sandbox: San
 def test_limits_hold_in_the_child_too(sandbox: Sandbox) -> None:
     for place in (None, sandbox):
         with pytest.raises(UnsafeModelError, match="too many"):
-            read_model(SAMPLES[0], Limits(opcodes=100), place)
+            read_model(SAMPLES[0], ModelFileLimits(opcodes=100), place)
 
 
 @pytest.mark.hostile
@@ -147,13 +146,13 @@ def large() -> bytes:
 
 def header_of(path: Path) -> tuple[dict[str, Any], memoryview]:
     content = memoryview(path.read_bytes())
-    return confined._header(parse(content, Limits(), Future()), content), content
+    return confined._header(parse(content, ModelFileLimits(), Future()), content), content
 
 
 def record(header: dict[str, Any], content: memoryview) -> ModelRecord:
     import json
 
-    return confined._record(json.loads(json.dumps(header)), content, Future(), Limits())
+    return confined._record(json.loads(json.dumps(header)), content, Future(), ModelFileLimits())
 
 
 Lie = Callable[[dict[str, Any]], object]

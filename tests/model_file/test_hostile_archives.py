@@ -20,7 +20,7 @@ import pytest
 import torch
 
 from detector.base.errors import CorruptModelError, ModelRefusedError, UnsafeModelError
-from detector.model_file import Limits, parse_model, read_model
+from detector.model_file import ModelFileLimits, parse_model, read_model
 
 pytestmark = pytest.mark.hostile
 
@@ -298,10 +298,13 @@ def test_legacy_storage_keys(forge: SimpleNamespace, keys: object) -> None:
 
 
 def _refused_path(
-    path: Path | str, named: str, error: type[ModelRefusedError] = CorruptModelError, limits: Limits | None = None
+    path: Path | str,
+    named: str,
+    error: type[ModelRefusedError] = CorruptModelError,
+    limits: ModelFileLimits | None = None,
 ) -> None:
     with pytest.raises(error, match=named):
-        read_model(path, limits or Limits())
+        read_model(path, limits or ModelFileLimits())
 
 
 def test_30_fifo_does_not_block(tmp_path: Path) -> None:

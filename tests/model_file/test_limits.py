@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 
 from detector.base.errors import CorruptModelError, UnsafeModelError
-from detector.model_file import Limits, SavedModel, parse_model, read_model
+from detector.model_file import ModelFileLimits, SavedModel, parse_model, read_model
 
-NAMES = [field.name for field in dataclasses.fields(Limits)]
+NAMES = [field.name for field in dataclasses.fields(ModelFileLimits)]
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, None, "9"])
 def test_validated_at_construction(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"expected {name} to be a positive int"):
-        Limits(**{name: value})
+        ModelFileLimits(**{name: value})
 
 
 # What the forge's smallest network takes, counted by hand where it is small: (exactly enough, what is said if not).
@@ -42,19 +42,19 @@ def content(forge: SimpleNamespace) -> bytes:
 
 @pytest.mark.parametrize(("name", "enough", "named"), [(name, *need) for name, need in NEEDS.items()], ids=NEEDS)
 def test_exact_limits(content: bytes, name: str, enough: int, named: str) -> None:
-    assert parse_model(content, Limits(**{name: enough})).tensors
+    assert parse_model(content, ModelFileLimits(**{name: enough})).tensors
     with pytest.raises(UnsafeModelError, match=named):
-        parse_model(content, Limits(**{name: enough - 1}))
+        parse_model(content, ModelFileLimits(**{name: enough - 1}))
 
 
 def test_file_bytes(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "model.pt").write_bytes(content)
-    assert read_model(tmp_path / "model.pt", Limits(file_bytes=len(content))).tensors
-    assert read_model(SavedModel("it", content), Limits(file_bytes=len(content))).tensors
+    assert read_model(tmp_path / "model.pt", ModelFileLimits(file_bytes=len(content))).tensors
+    assert read_model(SavedModel("it", content), ModelFileLimits(file_bytes=len(content))).tensors
     with pytest.raises(UnsafeModelError, match=rf"it: file: .*\({len(content)}\)"):
-        read_model(SavedModel("it", content), Limits(file_bytes=len(content) - 1))
+        read_model(SavedModel("it", content), ModelFileLimits(file_bytes=len(content) - 1))
     with pytest.raises(UnsafeModelError, match="too many bytes"):
-        read_model(tmp_path / "model.pt", Limits(file_bytes=len(content) - 1))
+        read_model(tmp_path / "model.pt", ModelFileLimits(file_bytes=len(content) - 1))
 
 
 def _one_pickle(forge: SimpleNamespace, body: bytes, protocol: int = 4) -> bytes:
@@ -84,7 +84,7 @@ MACHINE = {
 )
 def test_limits_of_the_pickle_machine(forge: SimpleNamespace, name: str, body: bytes, limit: int, named: str) -> None:
     content = _one_pickle(forge, body)
-    generous = Limits(**{name: 10_000})
+    generous = ModelFileLimits(**{name: 10_000})
     assert parse_model(content, generous).tensors
     with pytest.raises(UnsafeModelError, match=named):
         parse_model(content, dataclasses.replace(generous, **{name: limit}))
@@ -99,31 +99,31 @@ def test_nesting(forge: SimpleNamespace, what: str) -> None:
         return network
 
     content = forge.container(deep)
-    assert parse_model(content, Limits(nesting=5)).tensors
+    assert parse_model(content, ModelFileLimits(nesting=5)).tensors
     with pytest.raises(UnsafeModelError, match=f"{what} nested too deeply"):
-        parse_model(content, Limits(nesting=4))
+        parse_model(content, ModelFileLimits(nesting=4))
 
 
 def test_values(forge: SimpleNamespace) -> None:
     content = forge.container(lambda storages: forge.network(storages, many=[0] * 1000))
-    assert parse_model(content, Limits(values=2000)).modules[0].attributes["many"] == (0,) * 1000
+    assert parse_model(content, ModelFileLimits(values=2000)).modules[0].attributes["many"] == (0,) * 1000
     with pytest.raises(UnsafeModelError, match="too many attribute values"):
-        parse_model(content, Limits(values=1000))
+        parse_model(content, ModelFileLimits(values=1000))
 
 
 def test_marks_count_as_stack(forge: SimpleNamespace) -> None:
     content = _one_pickle(forge, b"(" * 100 + b"t" * 100)
     assert parse_model(content).tensors
     with pytest.raises(UnsafeModelError, match="too many marks on the pickle stack"):
-        parse_model(content, Limits(stack=50))
+        parse_model(content, ModelFileLimits(stack=50))
 
 
 def test_text(forge: SimpleNamespace) -> None:
     """Counted as often as it is referred to, and before anything is done with it."""
     content = forge.container(lambda storages: forge.network(storages, many=["x" * 100] * 10))
-    assert parse_model(content, Limits(text=2000)).modules[0].attributes["many"] == ("x" * 100,) * 10
+    assert parse_model(content, ModelFileLimits(text=2000)).modules[0].attributes["many"] == ("x" * 100,) * 10
     with pytest.raises(UnsafeModelError, match="too many characters in attributes"):
-        parse_model(content, Limits(text=999))
+        parse_model(content, ModelFileLimits(text=999))
 
 
 def test_every_limit_has_a_test() -> None:
@@ -144,7 +144,7 @@ def test_a_large_file_of_another_kind_is_not_read_to_be_refused(start: bytes, tm
     """A sparse file just below the limit: it takes no room on disk, but would take two gigabytes of memory."""
     path = tmp_path / "model.pt"
     path.write_bytes(start)
-    os.truncate(path, Limits().file_bytes)
+    os.truncate(path, ModelFileLimits().file_bytes)
     tracemalloc.start()
     try:
         with pytest.raises(CorruptModelError):

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from detector.base.errors import ModelRefusedError
-from detector.model_file import Limits, parse_model
+from detector.model_file import ModelFileLimits, parse_model
 
 pytestmark = pytest.mark.hostile
 
-LIMITS = Limits(opcodes=20_000, values=20_000, pickle_bytes=1 << 16)
+LIMITS = ModelFileLimits(opcodes=20_000, values=20_000, pickle_bytes=1 << 16)
 bounded = settings(
     max_examples=150,
     deadline=None,

@@ -10,7 +10,8 @@ from typing import Literal
 import pytest
 
 from detector.base.errors import UnreadableFileError
-from detector.rounds.tables import MOST_TABLE_BYTES, parse_truth, read_label_table, read_text
+from detector.base.limits import LIMITS
+from detector.rounds.tables import parse_truth, read_label_table, read_text
 
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le")
 COLUMNS = ("poisoned", "ground_truth")
@@ -122,6 +123,6 @@ def test_what_never_ends_is_not_read(kind: str, tmp_path: Path) -> None:
         path.mkdir()
     else:
         path.touch()
-        os.truncate(path, MOST_TABLE_BYTES + 1)
+        os.truncate(path, LIMITS.texts.table + 1)
     with pytest.raises(UnreadableFileError):
         read_label_table(path, COLUMNS)

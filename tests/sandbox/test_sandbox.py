@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from detector.base.limits import ChildLimits
 from detector.sandbox import starting
-from detector.sandbox.confinement import ChildLimits
 from detector.sandbox.sandbox import ChildFailedError, ChildFaultError, Sandbox, SandboxUnavailableError
 from detector.sandbox.shared import share_bytes, share_file
 from tests.sandbox.jobs import ATTEMPT, ATTEMPTS, ECHO, END, ENDS, FAULT
