@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from detector.base.workers import Workers
 from detector.mapping.bundles import load_bundle
 from detector.pruning.theta import PruningMethod
 from detector.rounds.reading import read_round
@@ -43,7 +44,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     for job in quick:
         make_model(job, folder, lambda _: None)  # here: a process for each would take longer than its ten steps
-    assert make_round(quick, folder, workers=1, watch=lambda _: None) == ()
+    assert make_round(quick, folder, workers=Workers(1), watch=lambda _: None) == ()
     return folder
 
 

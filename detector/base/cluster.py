@@ -11,7 +11,7 @@ import contextlib
 import logging
 import queue
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
@@ -30,7 +30,7 @@ _CLOSE_SECONDS = 5
 
 def run_on_cluster(
     work: Callable[[_T], _R], tasks: Sequence[_T], workers: Workers
-) -> Iterator[Done[_T, _R] | Died[_T]]:
+) -> Generator[Done[_T, _R] | Died[_T], None, None]:
     """Do `work` on every task, on as many workers as there are at any time; in the order in which they end.
 
     What was in hand when a worker died, the scheduler gives to another one, as often as it is set to. A task that it

@@ -6,7 +6,7 @@ a worker sets up is set up for speed alone: results do not depend on how many th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TypeVar, assert_never
 
 from detector.base.tasks import Died, Done
@@ -18,10 +18,13 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
-def run_tasks(work: Callable[[_T], _R], tasks: Sequence[_T], workers: Workers) -> Iterator[Done[_T, _R] | Died[_T]]:
+def run_tasks(
+    work: Callable[[_T], _R], tasks: Sequence[_T], workers: Workers
+) -> Generator[Done[_T, _R] | Died[_T], None, None]:
     """Do `work` on every task, in other processes; what comes of each as it ends.
 
-    A task whose process dies is tried once more, alone. An exception of `work` is the caller's, and ends the workers.
+    A task whose process dies is tried once more, alone. An exception of `work` is the caller's, and ends the workers;
+    so does closing the generator.
 
     Raises
     ------

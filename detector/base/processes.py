@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
@@ -28,7 +28,9 @@ _R = TypeVar("_R")
 _LOOK_SECONDS = 0.5  # how often a worker looks whether its parent is still there
 
 
-def run_in_processes(work: Callable[[_T], _R], tasks: Sequence[_T], workers: int) -> Iterator[Done[_T, _R] | Died[_T]]:
+def run_in_processes(
+    work: Callable[[_T], _R], tasks: Sequence[_T], workers: int
+) -> Generator[Done[_T, _R] | Died[_T], None, None]:
     """Do `work` on every task, `workers` at a time, each in a process with one thread; in the order in which they end.
 
     When a process dies (killed, out of memory), every task that was in hand is tried once more, alone, so that it is

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import TextIO
 
 from detector.architectures import ARCHITECTURES, TROJAI_ARCHITECTURES
+from detector.base.errors import UsageError
+from detector.commands.arguments import add_workers, workers_named
 from detector.rounds.preprocessing import INPUT_SIZE
 from laboratory.roundgen.presets import Job, Plan, Preset, default_plan, round_of
 from laboratory.roundgen.recipe import TriggerFamily
-from laboratory.roundgen.rounds import Progress, dropped_path, is_done, make_round
+from laboratory.roundgen.reports import Progress
+from laboratory.roundgen.rounds import dropped_path, is_done, make_round
 from laboratory.roundgen.samples import sample_round
 from laboratory.roundgen.varied import DRAWN_FAMILIES, VariedPlan, varied_round
 from laboratory.roundgen.variety import Material, SignFamily
@@ -88,7 +91,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     status = StatusLine(jobs, options.output, sys.stderr)
     try:
-        failed = make_round(jobs, options.output, options.workers, status.watch, options.device, options.starts)
+        workers = workers_named(options)
+        failed = make_round(jobs, options.output, workers, status.watch, options.device, options.starts)
+    except UsageError as error:
+        print(f"roundgen: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nroundgen: interrupted; the same command continues", file=sys.stderr)
         return 130
@@ -152,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--output", type=Path, required=True, help="folder of the round; finished models are kept")
     command.add_argument("--only", metavar="ID", help="only this model, such as id-00000002")
-    command.add_argument("--workers", type=int, default=1, help="models in training at the same time (default 1)")
+    add_workers(command)
     command.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     command.add_argument("--starts", type=Path, help="folder of networks to start from, for several rounds to share")
 

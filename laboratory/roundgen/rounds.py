@@ -6,40 +6,30 @@ the next run carries on with what is missing. Finished folders are trusted and l
 
 from __future__ import annotations
 
+import contextlib
 import json
-import multiprocessing
 import os
 import shutil
-import signal
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from detector.base.files import write_file
+from detector.base.pool import Died, run_tasks
+from detector.base.workers import Workers
 from laboratory.roundgen.layout import recipe_config, write_model
 from laboratory.roundgen.metadata import write_metadata
 from laboratory.roundgen.presets import Job, start_recipe
 from laboratory.roundgen.recipe import Recipe
+from laboratory.roundgen.reports import Progress, Reporter, Reports
 from laboratory.roundgen.training import Trained, Weights, recipe_as_trained, train, train_until_accepted
 from laboratory.roundgen.varied import varied_start_recipe
-
-_POLL_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where the training of one model stands: `step` of `steps` in its try number `number`."""
-
-    name: str
-    number: int
-    step: int
-    steps: int
 
 
 @dataclass(frozen=True)
@@ -148,20 +138,22 @@ def read_start(start: Start, folder: Path, starts: Path | None = None) -> Weight
 def make_round(
     jobs: Sequence[Job],
     folder: Path,
-    workers: int,
+    workers: Workers,
     watch: Callable[[Progress | None], None],
     device: str = "cpu",
     starts: Path | None = None,
 ) -> tuple[str, ...]:
-    """Makes the missing models of `jobs`, `workers` at a time, each in a process of its own with one thread.
+    """Makes the missing models of `jobs` in the processes of `workers`, each with one thread.
 
-    A network to start from comes right before the first model that needs it; `starts` is the folder that several
-    rounds share theirs in. `watch` is called twice a second or more often, with what a worker reported or None.
+    Networks to start from come before the models; `starts` is the folder that several rounds share theirs in. The
+    workers of a cluster see the same folders. `watch` is called about twice a second with where a model stands,
+    or None.
     Returns the names of what failed (its worker has written its traceback to stderr); the others are complete, or
     dropped where a bar is strict. Any exception, Ctrl-C included, ends the workers before it leaves.
     """
+    folder, shared = folder.absolute(), starts.absolute() if starts else None
     try:
-        return _make(_with_starts(jobs, folder, starts), _Site(folder, starts, device), workers, watch)
+        return _make(_with_starts(jobs, folder, shared), _Site(folder, shared, device), workers, watch)
     finally:
         if folder.exists():
             write_metadata(folder)
@@ -191,81 +183,33 @@ class _Site:
 
 
 def _make(
-    tasks: Sequence[Task], site: _Site, workers: int, watch: Callable[[Progress | None], None]
+    tasks: Sequence[Task], site: _Site, workers: Workers, watch: Callable[[Progress | None], None]
 ) -> tuple[str, ...]:
-    waiting = list(tasks)
-    running: list[_Worker] = []
+    phases: tuple[list[Task], list[Task]] = (
+        [task for task in tasks if isinstance(task, Start)],
+        [task for task in tasks if isinstance(task, Job)],
+    )
     failed: list[str] = []
-    try:
-        while waiting or running:
-            while len(running) < workers and (task := _next(waiting, running)):
-                waiting.remove(task)
-                running.append(_start(task, site))
-            ready = wait([worker.reports for worker in running], _POLL_SECONDS)
-            for worker in [worker for worker in running if worker.reports in ready]:
-                progress = _receive(worker.reports)
-                watch(progress)
-                if progress is None:
-                    running.remove(worker)
-                    failed += [worker.task.name] * _end(worker)
+    with Reports.watched(site.folder, watch) as reports:
+        for phase in phases:
+            with contextlib.closing(run_tasks(partial(_work, site=site), phase, workers)) as ended:
+                for one in ended:
+                    failed += [one.task.name] * (isinstance(one, Died) or not one.result)
+                    reports.tell(one.task.name)
                     write_metadata(site.folder)
-            watch(None)
-    finally:
-        for worker in running:
-            worker.process.terminate()
-            worker.process.join()
     return tuple(failed)
 
 
-def _next(waiting: Sequence[Task], running: Sequence[_Worker]) -> Task | None:
-    """The first task whose network to start from is not in training just now."""
-    in_training = {worker.task for worker in running}
-    for task in waiting:
-        number = task.recipe.start if isinstance(task, Job) else None
-        if number is None or _start_of(task.recipe, number) not in in_training:
-            return task
-    return None
-
-
-@dataclass(frozen=True)
-class _Worker:
-    """A process that does one task, and our end of the pipe that it reports through."""
-
-    task: Task
-    process: SpawnProcess
-    reports: Connection
-
-
-def _start(task: Task, site: _Site) -> _Worker:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(task, site, theirs), daemon=True)
-    process.start()
-    theirs.close()  # so that the pipe ends with the worker, and the worker's next report fails when we are gone
-    return _Worker(task, process, ours)
-
-
-def _receive(reports: Connection) -> Progress | None:
-    """The next report, None when the worker has ended (OSError: in the middle of one)."""
-    try:
-        progress: Progress = reports.recv()
-    except (EOFError, OSError):
-        return None
-    return progress
-
-
-def _end(worker: _Worker) -> bool:
-    """Waits for a worker that has closed its pipe; whether it failed."""
-    worker.process.join()
-    worker.reports.close()
-    return worker.process.exitcode != 0
-
-
-def _work(task: Task, site: _Site, reports: Connection) -> None:
-    """Body of a worker process. Ctrl-C reaches the whole process group, but it is the parent that ends workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _work(task: Task, site: _Site) -> bool:
+    """In a worker process: whether it was made; what went wrong goes to stderr, and costs the others nothing."""
     torch.set_num_threads(1)
-    if isinstance(task, Job):
-        make_model(task, site.folder, reports.send, site.device, site.starts)
-    else:
-        make_start(task, site.folder, reports.send, site.device, site.starts)
+    report = Reporter(site.folder)
+    try:
+        if isinstance(task, Job):
+            make_model(task, site.folder, report, site.device, site.starts)
+        else:
+            make_start(task, site.folder, report, site.device, site.starts)
+    except Exception:  # whatever it is, the round goes on without this model, which is named
+        traceback.print_exc()
+        return False
+    return True

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 import laboratory.roundgen.__main__ as command
+from detector.base.workers import Workers
 from laboratory.roundgen.presets import Plan, Preset, round_of
 from laboratory.roundgen.recipe import TriggerFamily
-from laboratory.roundgen.rounds import Progress
+from laboratory.roundgen.reports import Progress
 from laboratory.roundgen.samples import sample_round
 
 
@@ -64,7 +65,7 @@ def test_options_of_a_round_reach_its_plan(tmp_path: Path, monkeypatch: pytest.M
     seen: dict[str, Any] = {}
 
     def make_round(
-        jobs: object, folder: Path, workers: int, watch: object, device: str, starts: Path | None
+        jobs: object, folder: Path, workers: Workers, watch: object, device: str, starts: Path | None
     ) -> tuple[str, ...]:
         seen.update(jobs=jobs, folder=folder, workers=workers, device=device, starts=starts)
         return ()
@@ -75,7 +76,7 @@ def test_options_of_a_round_reach_its_plan(tmp_path: Path, monkeypatch: pytest.M
     )
     assert command.main([*words.split(), "--output", str(tmp_path)]) == 0
     plan = Plan(Preset.SMALL, ("resnet18", "googlenet"), 3, (TriggerFamily.FILTER,), 7)
-    assert seen == {"jobs": round_of(plan), "folder": tmp_path, "workers": 2, "device": "cuda", "starts": None}
+    assert seen == {"jobs": round_of(plan), "folder": tmp_path, "workers": Workers(2), "device": "cuda", "starts": None}
 
 
 def test_inception_is_refused_for_small_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 import laboratory.roundgen.rounds as rounds
+from detector.base.workers import Workers
 from laboratory.roundgen.presets import Job, Preset, draw_recipe, start_recipe
 from laboratory.roundgen.recipe import Phase, Poisoning, Recipe, Schedule
+from laboratory.roundgen.reports import Progress
 from laboratory.roundgen.rounds import (
-    Progress,
     Start,
     dropped_path,
     is_done,
@@ -65,13 +66,17 @@ def test_an_interrupted_round_keeps_its_finished_models_and_continues(tmp_path: 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make_round(jobs, tmp_path, workers=1, watch=interrupt)
+        make_round(jobs, tmp_path, workers=Workers(1), watch=interrupt)
     assert folders(tmp_path) == ["id-00000001"]
     assert multiprocessing.active_children() == []
     before = (tmp_path / "id-00000001" / "model.pt").stat().st_mtime_ns
 
     reports: list[Progress] = []
-    assert make_round(jobs, tmp_path, workers=1, watch=lambda report: reports.append(report) if report else None) == ()
+
+    def watch(report: Progress | None) -> None:
+        reports.extend([report] if report else [])
+
+    assert make_round(jobs, tmp_path, workers=Workers(1), watch=watch) == ()
     assert folders(tmp_path) == ["id-00000001", "id-00000002"]
     assert (tmp_path / "id-00000001" / "model.pt").stat().st_mtime_ns == before
     assert {report.name for report in reports} == {"id-00000002"}
@@ -80,7 +85,7 @@ def test_an_interrupted_round_keeps_its_finished_models_and_continues(tmp_path: 
 
 def test_a_failed_worker_is_named(tmp_path: Path) -> None:
     (tmp_path / ".unfinished-id-00000001").write_text("a file where the folder should go")
-    assert make_round([job_of(1)], tmp_path, workers=1, watch=lambda _: None) == ("id-00000001",)
+    assert make_round([job_of(1)], tmp_path, workers=Workers(1), watch=lambda _: None) == ("id-00000001",)
     assert folders(tmp_path) == []
 
 
@@ -135,7 +140,7 @@ def test_a_model_that_never_reaches_a_strict_bar_leaves_a_note_and_is_not_tried_
 
 def test_a_round_goes_on_when_models_are_dropped(tmp_path: Path) -> None:
     jobs = [replace(job_of(1), bar=STRICT), job_of(2)]
-    assert make_round(jobs, tmp_path, workers=1, watch=lambda _: None) == ()
+    assert make_round(jobs, tmp_path, workers=Workers(1), watch=lambda _: None) == ()
     assert folders(tmp_path) == ["id-00000002"]
     assert [path.name for path in (tmp_path / "dropped").iterdir()] == ["id-00000001.json"]
 
