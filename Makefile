@@ -43,7 +43,7 @@ demo: $(READY) ## Judge every sample model that ships with the repository
 	@echo; echo "In short (1 = poisoned):"; for model in $(SAMPLES)/id-*; do \
 	  echo "  $$model: truth $$(cat $$model/ground_truth.csv), answer $$(cat $(DEMO)/$$(basename $$model)/result.txt)"; \
 	done
-	@echo "The default bundle has seen no network of this kind. What its answers are worth elsewhere: docs/domains.md"
+	@echo "The default bundle has seen none of them, and no network like the first three. What its answers are worth: docs/domains.md"
 
 test: $(READY) ## Run the tests (all but the slow ones)
 	$(TEST) -m "not slow"
