@@ -18,7 +18,7 @@ export PIP_EXTRA_INDEX_URL
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-hostile fuzz test-faults test-load coverage lint type format reference schema samples domains results docs clean image sif test-container sbom audit bench bench-engines bench-configure
+.PHONY: help setup demo test test-slow test-hostile fuzz fuzz-guided test-faults test-load coverage lint type format reference schema samples domains results docs clean image sif test-container sbom audit bench bench-engines bench-configure
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ test-hostile: $(READY) ## Run the tests with inputs made to harm
 FUZZ_CASES ?= 20000
 fuzz: $(READY) ## Mutate every kind of file that is read, FUZZ_CASES times each (docs/reliability.md)
 	OMP_NUM_THREADS=1 $(BIN)/python -m reliability.fuzz --cases $(FUZZ_CASES)
+
+fuzz-guided: $(READY) ## The same readers by what code the inputs reach (atheris; installs it)
+	$(BIN)/python -m pip install --quiet --constraint containers/requirements.txt --editable '.[fuzz]'
+	OMP_NUM_THREADS=1 $(BIN)/python -m reliability.guided --cases $(FUZZ_CASES)
 
 KILLS ?= 200
 test-faults: $(READY) ## Kill infer and configure at KILLS random moments, on full disks too (docs/reliability.md)
