@@ -176,7 +176,9 @@ class Detection:
         named, preparation = self._settings.preprocessing, self._request.preparation
         preprocessing = first_profile(listing, parameters, named, preparation)
         if preprocessing != parameters.preprocessing:
-            self._account.find(preprocessed_otherwise(preprocessing, parameters.preprocessing))
+            sizes = parameters.provenance.sizes
+            remark = preprocessed_otherwise(preprocessing, parameters.preprocessing, sizes)
+            self._account.find(*([remark] if remark else []))
         if preprocessing.crop < SMALLEST_INPUT.get(parameters.architecture, 0):
             raise _too_small(parameters.architecture, preprocessing, self._request.examples_dirpath)
         choices = [one.images for one in parameters.configurations]

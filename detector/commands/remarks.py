@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from detector.base.budget import Budget
 from detector.base.findings import Finding, Json, Severity
 from detector.mapping.bundles import Bundle
@@ -15,17 +18,25 @@ def nothing_learned(bundle: Bundle, architecture: str) -> Finding:
     return Finding(Severity.WARNING, "nothing_learned", message, {"bundle": bundle.name, "architecture": architecture})
 
 
-def preprocessed_otherwise(used: Preprocessing, fitted: Preprocessing) -> Finding:
-    """The images are not preprocessed as those that the parameters were learned on."""
+def preprocessed_otherwise(used: Preprocessing, fitted: Preprocessing, sizes: Sequence[int]) -> Finding | None:
+    """The images are not preprocessed as those that the parameters were learned on, if that is so.
+
+    `sizes` are the pixels a side that the parameters were learned on beside those of `fitted`.
+    """
     evidence: dict[str, Json] = {"used": used.name, "fitted": fitted.name}
-    if used.crop == fitted.crop:
+    if used.crop in (fitted.crop, *sizes):
+        if _alike(used, fitted):
+            return None
         message = f"images are preprocessed as {used.name}, the regression was fitted on {fitted.name}"
         return Finding(Severity.WARNING, "preprocessing_overridden", message, evidence)
-    message = (
-        f"the network sees images of {used.crop} x {used.crop} pixels, the parameters were learned on images of "
-        f"{fitted.crop} x {fitted.crop}: the answer is not validated for this size"
-    )
+    learned = f"{min(sizes)} to {max(sizes)}" if len(sizes) > 1 else str(fitted.crop)
+    message = f"images of {used.crop} x {used.crop} pixels, learned on {learned}: not validated for this size"
     return Finding(Severity.WARNING, "other_image_size", message, evidence)
+
+
+def _alike(used: Preprocessing, fitted: Preprocessing) -> bool:
+    """Whether they differ in nothing but sizes."""
+    return replace(used, name=fitted.name, crop=fitted.crop, uncropped=fitted.uncropped) == fitted
 
 
 def dropped(configuration: Configuration, needed: float, remaining: float, *, begun: bool) -> Finding:

@@ -291,6 +291,7 @@ def _provenance(
         source=f"{version}, seed {adaptation.study.seed}",
         notes=(*notes, *origin.notes)[:_MOST_NOTES],
         architectures=tuple(sorted({*origin.architectures, *models.architectures})),
+        sizes=tuple(sorted({*origin.sizes, adaptation.study.preprocessing.crop})),
     )
 
 

@@ -36,7 +36,8 @@ OLDER_SCHEMAS = {3: "learned_parameters_3.schema.json"}
 class Provenance:
     """Where the coefficients come from; `evaluation` says in words how they were evaluated and what that is worth.
 
-    `architectures` are those of the models; empty where that is not known, as in older bundles.
+    `architectures` are those of the models, `sizes` the pixels a side that enough of them see to judge by; empty where
+    that is not known, as in older bundles.
     """
 
     round: str
@@ -46,6 +47,7 @@ class Provenance:
     source: str
     notes: tuple[str, ...] = ()
     architectures: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,10 +111,10 @@ def _figures_document(figures: Figures | None) -> Document | None:
 
 
 def _provenance_document(provenance: Provenance) -> dict[str, Json]:
-    """Without architectures that are not known, as before there were any."""
+    """Without architectures and sizes that are not known, as before there were any."""
     fields: dict[str, Any] = asdict(provenance)
     plain = {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()}
-    return plain if provenance.architectures else {key: plain[key] for key in plain if key != "architectures"}
+    return {key: value for key, value in plain.items() if value or key not in ("architectures", "sizes")}
 
 
 def from_document(document: Document) -> LearnedParameters:
@@ -128,7 +130,7 @@ def from_document(document: Document) -> LearnedParameters:
     if document["preprocessing"] not in PROFILES:
         raise ValueError(f"expected one of the profiles {', '.join(PROFILES)}, got {document['preprocessing']!r}")
     provenance = document["provenance"]
-    lists = {name: tuple(provenance.get(name, ())) for name in ("notes", "architectures")}
+    lists = {name: tuple(provenance.get(name, ())) for name in ("notes", "architectures", "sizes")}
     read = _configuration if document["format_version"] == FORMAT_VERSION else _configuration_of_format_3
     return LearnedParameters(
         architecture=document["architecture"],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from laboratory.domains.readings import Domains, domains_of
 from laboratory.domains.restriction import LADDER, PROBES, Cost, restricted
 
 NAME = "universal"
+_ENOUGH = 10  # networks of an image size for the bundle to be judged by them
 _EVALUATION = (
     "Nested five-fold cross-validation over the models; docs/domains.md has the figures of every domain that was left "
     "out of the fit, which are what counts for networks of somebody else's making."
@@ -34,15 +36,16 @@ def write_universal(answers: Sequence[ModelAnswers], directory: Path) -> Path:
     """Fit the mapping at every cost and write the bundle into `directory`; returns its path."""
     configurations = tuple(configuration(answers, cost) for cost in LADDER)
     labels = np.array([one.poisoned for one in answers])
-    rounds = ", ".join(sorted({one.name.split("/")[0] for one in answers}))
+    rounds, sizes = ", ".join(sorted({one.name.split("/")[0] for one in answers})), _sizes(answers)
     provenance = Provenance(
         round=rounds,
         num_models=len(labels),
         num_poisoned=int(labels.sum()),
         evaluation=_EVALUATION,
         source="python -m laboratory.domains",
-        notes=(f"Fitted on images of {_sizes(answers)} pixels a side.",),
+        notes=(f"Fitted on networks that see images of so many pixels a side: {_told(sizes)}.",),
         architectures=tuple(sorted({one.architecture for one in answers})),
+        sizes=tuple(size for size in sorted(sizes) if sizes[size] >= _ENOUGH),
     )
     base_rate = 0.5  # of rounds of NIST's, which are balanced; ours lose more poisoned models than clean ones
     parameters = LearnedParameters(
@@ -55,9 +58,13 @@ def write_universal(answers: Sequence[ModelAnswers], directory: Path) -> Path:
     return write_bundle(directory, Bundle(NAME, "1", description, base_rate), [parameters])
 
 
-def _sizes(answers: Sequence[ModelAnswers]) -> str:
-    sizes = {int(one.facts["cnn_img_size_pixels"]) for one in answers if "cnn_img_size_pixels" in one.facts}
-    return ", ".join(map(str, sorted(sizes)))
+def _sizes(answers: Sequence[ModelAnswers]) -> Mapping[int, int]:
+    """How many networks see images of so many pixels a side."""
+    return Counter(int(one.facts["cnn_img_size_pixels"]) for one in answers if "cnn_img_size_pixels" in one.facts)
+
+
+def _told(sizes: Mapping[int, int]) -> str:
+    return ", ".join(f"{size} ({sizes[size]})" for size in sorted(sizes))
 
 
 def configuration(answers: Sequence[ModelAnswers], cost: Cost) -> Configuration:

@@ -24,6 +24,7 @@ from detector.base.budget import Budget
 from detector.base.errors import DeadlineError, ExamplesError, ExitCode, ModelRefusedError, ParametersError
 from detector.base.findings import Severity
 from detector.commands.detect import SMALLEST_INPUT, Detection, Request
+from detector.commands.remarks import preprocessed_otherwise
 from detector.commands.settings import Settings
 from detector.examples.images import Examples, load_examples
 from detector.graph.reference import reference_graph
@@ -35,7 +36,7 @@ from detector.pruning.theta import PruningMethod, RankingMethod, SamplingMethod,
 from detector.pruning.variant import RowPatch
 from detector.pruning.variants import make_variants
 from detector.report.report import Basis, Report
-from detector.rounds.preprocessing import PROFILES, SMALL_INPUT_SIZE, SMALL_UNCROPPED_SIZE
+from detector.rounds.preprocessing import PROFILES, SMALL_INPUT_SIZE, SMALL_UNCROPPED_SIZE, Scaling
 from detector.signals.attraction import ATTRACTION_STATISTICS, Attraction
 from detector.signals.features import Reduction, feature_names
 from detector.signals.registry import SIGNALS, per_variant, without_probes
@@ -430,6 +431,19 @@ def test_images_of_another_size_are_measured_as_they_are(
     assert "not validated" in finding.message
     assert made.logits is not None
     assert len(made.logits.labels) == 5
+
+
+def test_sizes_that_were_learned_on_are_no_other_sizes() -> None:
+    small, large = PROFILES["small"], PROFILES["small64"]
+    brighter = replace(large, scaling=Scaling.MINMAX)
+    assert preprocessed_otherwise(large, small, (48, 64)) is None
+    swapped = preprocessed_otherwise(brighter, small, (48, 64))
+    assert swapped is not None and swapped.code == "preprocessing_overridden"
+    other = preprocessed_otherwise(PROFILES["round2"], small, (48, 56, 64))
+    assert other is not None and other.code == "other_image_size"
+    assert "224 x 224 pixels, learned on 48 to 64: not validated" in other.message
+    alone = preprocessed_otherwise(large, small, ())
+    assert alone is not None and "learned on 48:" in alone.message
 
 
 def test_images_of_no_known_size_are_refused(small_case: Any, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import struct
 import time
 import zlib
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from PIL import Image
 
 from detector.base.errors import ExamplesError, ExitCode
 from detector.base.findings import Severity
-from detector.base.limits import ImageLimits
+from detector.base.limits import LIMITS, ImageLimits
 from detector.examples import listing as listing_module
 from detector.examples import png
 from detector.examples.images import Examples, Listing, decode, list_examples, load_examples, select, takes_any
@@ -436,7 +437,7 @@ def test_directories_without_examples(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.hostile
 def test_a_flood_of_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing_module, "LIMITS.images", ImageLimits(entries=5))
+    monkeypatch.setattr(listing_module, "LIMITS", replace(LIMITS, images=ImageLimits(entries=5)))
     for number in range(5):
         (tmp_path / f"class_0_example_{number}.png").touch()
     assert len(list_examples(tmp_path)) == 5

@@ -50,16 +50,14 @@ def refused(*_):
 starting.start_nursery.__globals__["_forked"] = starting.start_nursery.__globals__["_anew"] = refused
 """
 KILLED = """
-import os, signal
-from detector.model_file import confined
+import os, signal, time
 from detector.sandbox import sandbox
-asked = sandbox.Session.receive
-def receive(self, most=0):
-    message = asked(self, most)
-    if "missing" in message.header:
-        os.kill(self._sandbox._nursery.process, signal.SIGKILL)
-    return message
-sandbox.Session.receive = receive
+asked = sandbox.Sandbox._asked
+def _asked(self, *request):
+    os.kill(self._nursery.process, signal.SIGKILL)  # before it has the file: what it had answered would count
+    time.sleep(1)
+    return asked(self, *request)
+sandbox.Sandbox._asked = _asked
 """
 
 
