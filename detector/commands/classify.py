@@ -23,6 +23,7 @@ from detector.signals.reading import SignalReadings, read_signals
 from detector.signals.registry import Context
 
 _MOST_WRONG = 0.1  # share of the examples
+_FEWEST_CLASSES = 3  # that the images are of
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ def classify(
         *beyond_experience(configuration, vector),
         *wrongly_answered(configuration, logits),
         *too_few_examples(parameters, configuration, logits),
+        *too_few_classes(configuration, logits),
     )
     findings = (*shortage(configuration.num_images, len(logits.names)), *doubts)
     known = {
@@ -83,6 +85,20 @@ def too_few_examples(
         "network; the answer is the base rate"
     )
     return (Finding(Severity.WARNING, "too_few_examples", message, {"used": used, "fewest": fewest}),)
+
+
+def too_few_classes(configuration: Configuration, logits: MeasuredLogits) -> tuple[Finding, ...]:
+    """Told where the images are of one or two classes of more, and the configuration knows its experience: every
+    network of that had images of all its classes, and one class's lead over others says nothing among so few."""
+    seen, of = len(set(logits.labels.tolist())), logits.unpruned.shape[1]
+    if not configuration.experience or seen >= min(_FEWEST_CLASSES, of):
+        return ()
+    whose = "show" if logits.labelled else "are, by the network's own answers, of"
+    message = (
+        f"undecided: the images {whose} {seen} of {of} classes, and this bundle was learned on images of all; "
+        "the answer is the base rate"
+    )
+    return (Finding(Severity.WARNING, "too_few_classes", message, {"seen": seen, "classes": of}),)
 
 
 def wrongly_answered(configuration: Configuration, logits: MeasuredLogits) -> tuple[Finding, ...]:

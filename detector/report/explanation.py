@@ -30,6 +30,7 @@ _UNLIKE = (
     "beyond_experience",
     "many_wrong_answers",
     "too_few_examples",
+    "too_few_classes",
 )  # findings: why the base rate is answered in spite of a reading
 _GRAVE = (Severity.TAMPERED, Severity.ERROR, Severity.WARNING)
 
@@ -276,7 +277,7 @@ def _when_undecided(report: Report, like_it: str) -> list[str]:
         return ["do what the error says, and run it again"]
     if codes & {"low_clean_accuracy", "many_wrong_answers"}:
         return ["check that the examples are this network's own: classes in the file names, size, preprocessing"]
-    if "too_few_examples" in codes:
+    if codes & {"too_few_examples", "too_few_classes"}:
         return ["give more clean examples of this network, ten or more, a few of each class"]
     if "out_of_time" in codes:
         return ["give it more time: --set infer_max_seconds=300"]

@@ -54,7 +54,7 @@ def test_the_report_holds_everything_behind_the_answer(answer: Any, small_case: 
     assert report["preprocessing"]["name"] == LEARNED["preprocessing"]
     assert report["examples"] == sorted(path.name for path in small_case.examples.iterdir())
     assert report["unpruned_accuracy"] == 1.0
-    assert report["mapping"]["provenance"] == LEARNED["provenance"] | {"architectures": []}
+    assert report["mapping"]["provenance"] == LEARNED["provenance"] | {"architectures": [], "sizes": []}
     assert report["mapping"]["held_out"] is None
     assert {"load", "check", "examples", "engine", "unpruned", "variants", "total"} == set(report["timings"])
     stages = math.fsum(seconds for stage, seconds in report["timings"].items() if stage != "total")
