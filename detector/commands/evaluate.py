@@ -17,6 +17,7 @@ from detector.base.budget import Budget
 from detector.base.clock import Clock
 from detector.base.errors import DetectorError, ExitCode, UsageError, printable
 from detector.base.files import NEUTRAL
+from detector.base.findings import Severity
 from detector.base.pool import Died, run_tasks
 from detector.base.progress import LogProgress, Progress
 from detector.base.workers import Workers
@@ -24,11 +25,12 @@ from detector.commands.detect import Detection, Request
 from detector.commands.settings import Settings
 from detector.mapping.bundles import bundle_sha256, load_bundle
 from detector.measurement.confinement import UNCONFINED, Confinement
+from detector.report.explanation import explanation
 from detector.report.report import Basis, Report
-from detector.report.verdict import judgement
+from detector.report.verdict import Judgement, judgement
 from detector.rounds.preparation import AS_THEY_ARE, Preparation
 from detector.rounds.reading import LeftOut, Member, Members, read_members
-from detector.scoring.answers import Answer, in_order
+from detector.scoring.answers import UNVALIDATED, Answer, in_order
 from detector.scoring.folder import EvaluationFolder, Shard
 from detector.scoring.metrics import RoundMetrics, round_metrics
 from detector.scoring.terms import Terms
@@ -184,7 +186,7 @@ def _answers(members: Sequence[Member], judge: Callable[[Member], Answer], worke
 
 
 def _told(answer: Answer) -> str:
-    what = printable(answer.error) if answer.error else f"{answer.probability:.3f}, {answer.verdict}"
+    what = printable(answer.error) if answer.error else f"{answer.probability:.3f}, {answer.verdict_in_words}"
     return f"{printable(answer.model)} in {answer.seconds:.1f} s: {what}"
 
 
@@ -219,8 +221,14 @@ def _answer(model: str, report: Report, seconds: float) -> Answer:
         basis=str(report.basis),
         seconds=round(seconds, 3),
         exit_code=int(report.exit_code),
-        findings=tuple(f"{finding.severity}:{finding.code}" for finding in report.findings),
+        findings=(*(f"{finding.severity}:{finding.code}" for finding in report.findings), *_not_validated(report)),
     )
+
+
+def _not_validated(report: Report) -> tuple[str, ...]:
+    """One code where the headline of `infer` says so, which may be for what the bundle holds, without any finding."""
+    is_side = judgement(report) in (Judgement.POISONED, Judgement.CLEAN)
+    return (f"{Severity.WARNING}:{UNVALIDATED}",) if is_side and explanation(report).validated is False else ()
 
 
 def _failed(model: str, error: str, code: ExitCode, seconds: float, detection: Detection | None = None) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from detector.base.errors import ExamplesError, ParametersError
 from detector.examples.images import list_examples, takes_any
 from detector.examples.profile_choice import candidate_profiles
-from detector.rounds.preprocessing import Preprocessing
+from detector.rounds.preprocessing import PROFILES, Preprocessing
 from detector.rounds.reading import Round
 
 _FIRST_MODELS = 3  # whose images are looked at
@@ -19,7 +19,7 @@ def check_profile(found: Round, preprocessing: Preprocessing) -> None:
     Raises
     ------
     ParametersError
-        None of their images fits, and those of another profile would.
+        None of their images fits, and those of another profile that can be named would.
     """
     fitting: dict[str, None] = {}
     for model in found.models[:_FIRST_MODELS]:
@@ -29,7 +29,7 @@ def check_profile(found: Round, preprocessing: Preprocessing) -> None:
             continue
         if takes_any(listing, preprocessing):
             return
-        fitting |= dict.fromkeys(profile.name for profile in candidate_profiles(listing))
+        fitting |= dict.fromkeys(one.name for one in candidate_profiles(listing) if one.name in PROFILES)
     if fitting:
         raise _other_profile(found, preprocessing, list(fitting))
 
@@ -39,6 +39,6 @@ def _other_profile(found: Round, preprocessing: Preprocessing, fitting: list[str
     return ParametersError(
         f"the images are not of the size that train_preprocessing {preprocessing.name} takes",
         where=found.directory,
-        expected=f"images of {sides} pixels, or another train_preprocessing: {', '.join(fitting)} would fit",
+        expected=f"images of {sides} pixels, or another train_preprocessing: {' or '.join(fitting)} would fit",
         next_step=f"run it again with --set train_preprocessing={fitting[0]}",
     )

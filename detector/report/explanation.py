@@ -21,7 +21,7 @@ from detector.report.verdict import Judgement, judgement
 
 _MOST_REASONS = 3
 _USUAL = (0.1, 0.9)  # quantiles: between them eight in ten of the known networks
-_NOT_VALIDATED = (  # findings: not what the bundle was judged on
+NOT_VALIDATED = (  # findings: not what the bundle was judged on
     "labels_are_answers",
     "other_image_size",
     "preprocessing_overridden",
@@ -210,8 +210,8 @@ def _doubts(report: Report) -> list[str]:
     """Why the figures of the bundle do not hold for this network."""
     if report.prediction is None or report.mapping is None:
         return []
-    found = [finding for finding in report.findings if finding.code in _NOT_VALIDATED]
-    doubts = [finding.message for finding in sorted(found, key=lambda one: _NOT_VALIDATED.index(one.code))]
+    found = [finding for finding in report.findings if finding.code in NOT_VALIDATED]
+    doubts = [finding.message for finding in sorted(found, key=lambda one: NOT_VALIDATED.index(one.code))]
     learned, own = report.mapping.provenance.architectures, report.model.architecture if report.model else None
     if learned and own is not None and own not in learned:
         doubts.append(f"no {own} was among the networks of the bundle: the answer is not validated for it")
@@ -223,7 +223,7 @@ def _doubts(report: Report) -> list[str]:
 def _trust(report: Report, doubts: list[str]) -> list[str]:
     if report.prediction is None:
         return ["nothing was measured: the number says nothing about this file"]
-    shown = {*_NOT_VALIDATED, *_UNLIKE}
+    shown = {*NOT_VALIDATED, *_UNLIKE}
     others = [
         one.message for one in _gravest_first(report) if one.code not in shown and one.severity is Severity.WARNING
     ]

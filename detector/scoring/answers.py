@@ -17,8 +17,11 @@ from pathlib import Path
 from detector.base.errors import UnreadableFileError, UsageError
 from detector.base.files import NEUTRAL, read_regular, write_file
 from detector.base.limits import LIMITS
+from detector.report.explanation import NOT_VALIDATED
+from detector.report.verdict import Judgement
 
 NOT_ANSWERED = "not answered"
+UNVALIDATED = "not_validated"  # the code for every reason; tables before it hold those of the findings alone
 _TRUTH = {True: "1", False: "0", None: ""}
 _UNTRUTH = {text: truth for truth, text in _TRUTH.items()}
 
@@ -44,7 +47,8 @@ class Answer:
     exit_code
         Of `infer`; None where the model was not judged at all.
     findings
-        Severity and code of each, e.g. "warning:not_validated".
+        Severity and code of each, e.g. "warning:configuration_dropped"; "warning:not_validated" is added to them where
+        `infer` says NOT VALIDATED.
     trigger_type, source_classes
         As METADATA.csv has them, "" where it does not say.
     error
@@ -68,6 +72,22 @@ class Answer:
     def is_missing(self) -> bool:
         """Whether there is no answer, so that 0.5 stands for one, as in NIST's harness."""
         return self.exit_code != 0
+
+    @property
+    def verdict_in_words(self) -> str:
+        """The verdict, and where it is a side, that the bundle was not judged on networks like this one."""
+        decided = self.verdict in (Judgement.POISONED, Judgement.CLEAN)
+        doubtful = decided and not self._codes.isdisjoint({UNVALIDATED, *NOT_VALIDATED})
+        return f"{self.verdict}, not validated" if doubtful else self.verdict
+
+    @property
+    def is_cheaper(self) -> bool:
+        """Whether a cheaper configuration judged it, for lack of time; not where there was no time for any."""
+        return not self.is_missing and "configuration_dropped" in self._codes and "out_of_time" not in self._codes
+
+    @property
+    def _codes(self) -> frozenset[str]:
+        return frozenset(finding.rpartition(":")[2] for finding in self.findings)
 
 
 COLUMNS = tuple(field.name for field in fields(Answer))

@@ -120,8 +120,9 @@ class EvaluationFolder:
     def _agree(self, terms: Terms) -> None:
         differing = terms.differing(self.terms())
         if differing:
+            told = (f"{name} ({there} there, {asked} asked for)" for name, (asked, there) in differing.items())
             raise UsageError(
-                f"another evaluation is there: it differs in {', '.join(differing)}",
+                f"another evaluation is there: it differs in {', '.join(told)}",
                 where=self.directory,
                 expected="an empty folder, or an evaluation of the same round by the same detector",
                 next_step="give another --output, or the same options as before",

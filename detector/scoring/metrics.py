@@ -91,11 +91,13 @@ class RoundMetrics:
     """Of a whole round.
 
     `scores` is None where no truth is known; groups are by the name of their value. A clean model has no trigger: it
-    counts to every group by trigger type and by source classes.
+    counts to every group by trigger type and by source classes. `num_cheaper` models were judged by a cheaper
+    configuration for lack of time.
     """
 
     num_models: int
     num_labelled: int
+    num_cheaper: int
     missing: tuple[str, ...]
     scores: Scores | None
     by_architecture: Mapping[str, Scores]
@@ -116,6 +118,7 @@ def round_metrics(answers: Sequence[Answer]) -> RoundMetrics:
     return RoundMetrics(
         num_models=len(answers),
         num_labelled=len(known),
+        num_cheaper=sum(answer.is_cheaper for answer in answers),
         missing=tuple(answer.model for answer in answers if answer.is_missing),
         scores=scores(known) if known else None,
         by_architecture={name: scores(group) for name, group in _grouped(known, _architecture).items()},

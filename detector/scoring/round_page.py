@@ -24,6 +24,7 @@ from detector.scoring.answers import Answer
 from detector.scoring.few import few_models
 from detector.scoring.metrics import RoundMetrics, probabilities_and_labels
 from detector.scoring.terms import Terms
+from detector.scoring.text import cheaper_text
 
 _COLUMNS = (
     "model",
@@ -84,6 +85,7 @@ def round_page(terms: Terms, answers: Sequence[Answer], metrics: RoundMetrics, r
         remarks=remarks,
         columns=_COLUMNS,
         few=_few(metrics),
+        cheaper=cheaper_text(metrics),
         roc=_polyline(known) if metrics.scores is not None and metrics.scores.roc_auc is not None else "",
         bins=calibration_bins(*probabilities_and_labels(known)) if known else (),
         charts=_charts(metrics),

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+_LONGEST = 40  # characters of a value in a message
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -53,10 +55,15 @@ class Terms:
             raise ValueError(f"expected an object with {', '.join(names)}")
         return cls(**{name: document[name] for name in names})
 
-    def differing(self, other: Terms) -> tuple[str, ...]:
-        """Names of what the other ones say otherwise."""
+    def differing(self, other: Terms) -> dict[str, tuple[str, str]]:
+        """By name what the other ones say otherwise: this value and the other as text, checksums and the like cut."""
         mine, theirs = asdict(self), asdict(other)
-        return tuple(name for name in mine if mine[name] != theirs[name])
+        return {name: (_shortened(mine[name]), _shortened(theirs[name])) for name in mine if mine[name] != theirs[name]}
+
+
+def _shortened(value: str | float) -> str:
+    text = str(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 _TYPES = (str, str, str, float, str, float, str)

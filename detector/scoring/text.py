@@ -20,6 +20,7 @@ _MOST = 10  # lines of what is listed; the files hold all of it
 def metrics_text(answers: Sequence[Answer], metrics: RoundMetrics, remarks: Sequence[LeftOut]) -> str:
     """A page of text."""
     lines = [f"{metrics.num_models} models, {metrics.num_labelled} with a known label"]
+    lines += _cheaper(metrics)
     if metrics.scores is not None:
         lines += [_ROW.format(*_HEADER).rstrip(), _row("all", metrics.scores)]
         lines += _few(metrics.scores)
@@ -35,6 +36,19 @@ def metrics_text(answers: Sequence[Answer], metrics: RoundMetrics, remarks: Sequ
     lines += _listed("Without an answer, counted as 0.5", failed)
     lines += _listed("Not scored", [f"  {one.name}: {one.reason}" for one in remarks])
     return "\n".join(map(printable, lines))
+
+
+def cheaper_text(metrics: RoundMetrics) -> str | None:
+    """A sentence where models were judged by less than the bundle has; None where there are none."""
+    if not metrics.num_cheaper:
+        return None
+    models = f"{metrics.num_models} models {'was' if metrics.num_cheaper == 1 else 'were'}"
+    return f"{metrics.num_cheaper} of {models} judged by a cheaper configuration for lack of time."
+
+
+def _cheaper(metrics: RoundMetrics) -> list[str]:
+    told = cheaper_text(metrics)
+    return [] if told is None else [told]
 
 
 def _few(scores: Scores) -> list[str]:

@@ -18,6 +18,7 @@ import pytest
 from detector.base.errors import ParametersError
 from detector.commands.train_settings import load_train_settings
 from detector.mapping.bundles import load_bundle, load_parameters
+from detector.rounds.preprocessing import PROFILES
 
 Run = Callable[..., Any]
 
@@ -234,6 +235,8 @@ def test_images_of_another_size_are_told_once_with_the_profile_that_fits(
     assert outcome.code == 5
     assert outcome.error_line.count("train_preprocessing small") == 1
     assert "--set train_preprocessing=round" in outcome.error_line and "left out" not in outcome.stderr
+    fitting = outcome.error_line.partition("another train_preprocessing: ")[2].partition(" would fit")[0].split(" or ")
+    assert set(fitting) <= PROFILES.keys() and len(fitting) == len(set(fitting)) > 1
 
 
 def failed(outcome: Any, code: int, learned: Path, before: dict[str, bytes]) -> str:

@@ -31,11 +31,17 @@ from detector.report.report import Report
 from detector.scoring.answers import Answer, read_answers
 from detector.scoring.folder import Shard
 from tests.base.test_cluster import Cluster
+from tests.report.test_explanation import SIZE, measured
 
 HOME = Path(__file__).resolve().parents[2]
 SETTINGS = load_settings(HOME / "metaparameters.json", HOME / "metaparameters_schema.json")
 LEARNED = HOME / "learned_params"
 Run = Callable[..., Any]
+NOT_VALIDATED = [  # by a finding, by an architecture that the bundle has not seen, and not at all
+    (measured(0.2, 0.9, 0.95, findings=(SIZE,)), "poisoned, not validated"),
+    (measured(0.02, 0.1, 0.3, architecture="densenet121"), "clean, not validated"),
+    (measured(0.2, 0.9, 0.95), "poisoned"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -237,6 +243,35 @@ def test_progress_is_told(members: Path, here: list[str], tmp_path: Path, caplog
     with caplog.at_level(logging.INFO, logger="detector"):
         judged(members, tmp_path)
     assert "6 of 6: id-00000005" in caplog.text
+
+
+@pytest.mark.parametrize(("report", "verdict"), NOT_VALIDATED)
+def test_what_is_not_validated_is_told_and_kept(
+    report: Report,
+    verdict: str,
+    members: Path,
+    here: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(Detection, "run", lambda self: report)
+    with caplog.at_level(logging.INFO, logger="detector"):
+        found = judged(members, tmp_path)
+    assert f"{report.probability:.3f}, {verdict}, about" in caplog.text
+    assert (tmp_path / "round.html").read_text().count(f"<td>{verdict}</td><td>measured</td>") == 6
+    for answers in (
+        read_answers(tmp_path / "results.csv"),
+        judged(members, tmp_path).answers,
+        merged(members, tmp_path),
+    ):
+        assert {answer.verdict_in_words for answer in answers} == {verdict}
+        assert {answer.verdict for answer in answers} == {verdict.partition(",")[0]}
+    assert len(here) == 6 and timeless(found.answers) == timeless(merged(members, tmp_path))
+
+
+def merged(members: Path, output: Path) -> tuple[Answer, ...]:
+    return merge(members, output).answers
 
 
 def command(members: Path, output: Path, *more: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ FIRST = Answer(
     trigger_type="polygon",
     source_classes="all",
 )
+DROPPED, LATE = "warning:configuration_dropped", "error:out_of_time"
 REFUSED = Answer("id-00000000", exit_code=3, error='it says "no", and, well\\n')
 
 
@@ -31,6 +33,29 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     append_answer(path, REFUSED)
     assert read_answers(path) == (FIRST, REFUSED)
     assert (FIRST.is_missing, REFUSED.is_missing, Answer("id-00000002").is_missing) == (False, True, True)
+
+
+@pytest.mark.parametrize(
+    "code", ["not_validated", "labels_are_answers", "other_image_size", "preprocessing_overridden"]
+)
+@pytest.mark.parametrize("verdict", ["poisoned", "clean"])
+def test_a_side_that_is_not_validated_says_so(verdict: str, code: str, tmp_path: Path) -> None:
+    """Also of a table that was written before there was a code for it."""
+    write_answers(tmp_path / "results.csv", [replace(FIRST, verdict=verdict, findings=(f"warning:{code}",))])
+    (answer,) = read_answers(tmp_path / "results.csv")
+    assert (answer.verdict, answer.verdict_in_words) == (verdict, f"{verdict}, not validated")
+    assert replace(answer, findings=(DROPPED,)).verdict_in_words == verdict
+    assert replace(answer, verdict="undecided").verdict_in_words == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("findings", "exit_code", "is_cheaper"),
+    [((), 0, False), ((DROPPED,), 0, True), ((DROPPED, LATE), 0, False), ((DROPPED,), 6, False)],
+)
+def test_a_cheaper_configuration_is_one_that_judged(
+    findings: tuple[str, ...], exit_code: int, is_cheaper: bool
+) -> None:
+    assert replace(FIRST, findings=findings, exit_code=exit_code).is_cheaper is is_cheaper
 
 
 def test_a_whole_table_is_sorted_and_for_people(tmp_path: Path) -> None:

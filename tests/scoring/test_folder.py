@@ -43,6 +43,14 @@ def test_answers_of_other_terms_are_refused(change: dict[str, object], tmp_path:
     assert read_answers(tmp_path / "results.csv") == (FIRST,)
 
 
+def test_both_values_of_other_terms_are_told(tmp_path: Path) -> None:
+    EvaluationFolder(tmp_path).begin(TERMS)
+    with pytest.raises(UsageError) as told:
+        EvaluationFolder(tmp_path).begin(replace(TERMS, seconds=30.0, bundle_sha256="1" * 64))
+    assert "seconds (60.0 there, 30.0 asked for)" in str(told.value)
+    assert f"bundle_sha256 ({'0' * 40}... there, {'1' * 40}... asked for)" in str(told.value)
+
+
 def test_shards_come_together_and_a_fault_gives_way(tmp_path: Path) -> None:
     for shard, answer in ((Shard(1, 2), FIRST), (Shard(2, 2), FAULT)):
         folder = EvaluationFolder(tmp_path, shard)
@@ -63,6 +71,7 @@ def test_what_is_left_at_the_end(tmp_path: Path) -> None:
     folder.finish(answers, round_metrics(answers), [LeftOut("model-3", "misnamed")])
     assert read_answers(tmp_path / "results.csv") == (FIRST, SECOND)  # the third one can still be judged
     document = json.loads((tmp_path / "metrics.json").read_text())
+    assert document["num_cheaper"] == 0
     assert document["scores"]["num_models"] == 3
     assert document["missing"] == ["id-00000002"]
     assert document["remarks"] == [{"name": "model-3", "reason": "misnamed"}]

@@ -10,6 +10,7 @@ from sklearn.metrics import accuracy_score, auc, brier_score_loss, confusion_mat
 
 from detector.scoring.answers import Answer
 from detector.scoring.metrics import Confusion, Runtime, round_metrics, scores
+from detector.scoring.text import cheaper_text, metrics_text
 
 RNG = np.random.default_rng(4)
 TYPES, SOURCES, ARCHITECTURES = ("polygon", "instagram"), ("1", "2", "all"), ("resnet18", "vgg11bn", "googlenet")
@@ -120,6 +121,21 @@ def test_without_labels_there_are_times_alone() -> None:
     assert (found.scores, found.num_labelled, found.by_architecture) == (None, 0, {})
     assert found.runtime == Runtime(2, 7.0, 3.5, 3.5, 4.0)
     assert found.runtime_by_architecture == {"unknown": found.runtime}
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_cheaper_configurations_are_counted_and_told(number: int) -> None:
+    dropped = ("warning:configuration_dropped", "warning:configuration_dropped")
+    given = [Answer(f"id-{k:08d}", exit_code=0, findings=dropped if k < number else ()) for k in range(3)]
+    metrics = round_metrics(given)
+    assert metrics.num_cheaper == number
+    sentences = {
+        0: None,
+        1: "1 of 3 models was judged by a cheaper configuration for lack of time.",
+        2: "2 of 3 models were judged by a cheaper configuration for lack of time.",
+    }
+    assert cheaper_text(metrics) == sentences[number]
+    assert metrics_text(given, metrics, ()).count("cheaper configuration") == bool(number)
 
 
 def test_one_class_alone_has_no_curve() -> None:

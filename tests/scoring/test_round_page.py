@@ -127,5 +127,15 @@ def test_without_labels_the_table_alone() -> None:
     assert text.count("<tr>") == 31
 
 
+def test_what_is_cheaper_and_what_is_not_validated_are_told() -> None:
+    first, *others = ANSWERS
+    shown = Reader(page((replace(first, findings=("warning:configuration_dropped", "warning:not_validated")), *others)))
+    told = "1 of 30 models was judged by a cheaper configuration for lack of time."
+    assert 0 < shown.text.index(told) < shown.text.index("What the answers are worth")
+    assert shown.text.count("poisoned, not validated") == 1
+    usual = Reader(page()).text
+    assert "cheaper configuration" not in usual and "not validated" not in usual
+
+
 def test_one_class_alone_has_no_curve() -> None:
     assert "<polyline" not in page(ANSWERS[1::2])
