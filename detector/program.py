@@ -18,7 +18,7 @@ from detector.base.clock import SystemClock, process_started
 from detector.base.errors import DetectorError, ExitCode, UsageError, printable
 from detector.base.files import NEUTRAL, write_probability
 from detector.base.interrupts import release_interrupts
-from detector.base.log import log_to_stderr, tell_error
+from detector.base.log import LogFormat, log_to_stderr, tell_error
 from detector.base.process import (
     keep_freed_memory,
     leave,
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str], name: str = CONSOLE_SCRIPT) -> int:
         told = run(command, Circumstances(SystemClock(), process_started(), date, words, **shown))
         if told.text and not command.output.quiet:
             _show(told.text)
-        if told.error is not None:
+        if told.error is not None and not _was_read(told.error, told.text, command, log_format):
             raise told.error
         return told.code
     except DetectorError as error:
@@ -82,6 +82,14 @@ def main(arguments: Sequence[str], name: str = CONSOLE_SCRIPT) -> int:
     except Exception as error:  # a fault of ours: one line for the log, the result file keeps its 0.5
         tell_error(f"internal fault: {printable(repr(error))}; please report it with report.json", log_format)
         return ExitCode.INTERNAL
+
+
+def _was_read(error: Exception, text: str, command: Command, log_format: LogFormat) -> bool:
+    """Whether somebody who looks at both streams has the whole error in the verdict already; a log always gets it."""
+    if not isinstance(command, InferCommand) or command.as_json or command.output.quiet or log_format is LogFormat.JSON:
+        return False
+    watched = all(stream is not None and stream.isatty() for stream in (sys.stdout, sys.stderr))
+    return watched and "".join(str(error).split()) in "".join(text.split())
 
 
 def _interrupted(command: ConfigureCommand | EvaluateCommand) -> str:

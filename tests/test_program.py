@@ -1,6 +1,7 @@
 """What the program prints, whatever the alphabet of the terminal."""
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,38 @@ def test_colours_are_for_terminals_that_want_them(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("sys.stdout", stream)
     assert program._colours() is coloured
+
+
+@pytest.mark.parametrize(
+    ("stdout", "stderr", "more", "times"),
+    [
+        (Terminal, Terminal, [], 0),
+        (Terminal, io.StringIO, [], 1),  # a log of errors
+        (io.StringIO, Terminal, [], 1),  # the verdict goes elsewhere
+        (Terminal, Terminal, ["--log_format", "json"], 1),
+        (Terminal, Terminal, ["--json"], 1),
+        (Terminal, Terminal, ["--quiet"], 1),
+    ],
+)
+def test_on_a_terminal_a_refusal_says_its_reason_once(
+    stdout: type[io.StringIO],
+    stderr: type[io.StringIO],
+    more: list[str],
+    times: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Exit code, result and report are the same everywhere, and whatever is kept as a log has the error."""
+    (tmp_path / "model.pt").write_text("not a model")
+    shown, log = stdout(), stderr()
+    monkeypatch.setattr("sys.stdout", shown)
+    monkeypatch.setattr("sys.stderr", log)
+    words = ["--model_filepath", tmp_path / "model.pt", "--result_filepath", tmp_path / "result.txt"]
+    code = program.main([*map(str, words), "--scratch_dirpath", str(tmp_path / "scratch"), *more])
+    reason = json.loads((tmp_path / "scratch" / "report.json").read_text())["error"]
+    assert (code, (tmp_path / "result.txt").read_text()) == (3, "0.5\n")
+    assert log.getvalue().count(reason) == times
+    assert ("".join(reason.split()) in "".join(shown.getvalue().split())) == ("--quiet" not in more)
 
 
 CONFIGURE = ["configure", "--configure_models_dirpath", "r", "--learned_parameters_dirpath", "l"]

@@ -227,7 +227,7 @@ def test_configure_into_a_writable_bind_then_infer(
         return [*options, "--learned_parameters_dirpath", learned]
 
     shipped = json.loads((REPOSITORY / "metaparameters.json").read_text(encoding="utf-8"))
-    for folder in ("own", "settings"):  # the file is rewritten where that is possible: not the repository's, then
+    for folder in ("own", "settings"):
         (tmp_path / folder).mkdir()
         settings = json.dumps(shipped | {"train_preprocessing": "small"})
         (tmp_path / folder / "metaparameters.json").write_text(settings, encoding="utf-8")

@@ -121,14 +121,15 @@ class ReportCommand:
 class ConfigureCommand:
     """Learn from a folder of labelled models how to tell poisoned ones, for `infer` to use.
 
-    `metaparameters_given` says whether the caller named the metaparameters file, which is then updated too.
+    `updates_metaparameters`: NIST's form, `--configure_mode`, with a metaparameters file, which is then to name the new
+    bundle. In any other form the file is only read.
     """
 
     configure_models_dirpath: Path
     learned_parameters_dirpath: Path
     scratch_dirpath: Path | None
     metaparameters_filepath: Path
-    metaparameters_given: bool
+    updates_metaparameters: bool
     schema_filepath: Path
     automatic_configuration: bool
     start_from: str | None
@@ -326,7 +327,8 @@ def _configure_parser(home: Path, name: str) -> Parser:
     parser = Parser(
         prog=f"{name} configure",
         usage="%(prog)s --configure_models_dirpath DIR --learned_parameters_dirpath DIR [options]\n"
-        f"       {name} --configure_mode ... (the same, as Rounds 9 and later have it)",
+        f"       {name} --configure_mode ... (the same, as Rounds 9 and later have it; it alone names the new bundle "
+        "in the file of --metaparameters_filepath)",
         description="Learn from a folder of labelled models how to tell poisoned ones, for `infer` to use.",
         epilog="exit codes: 0 configured, 1 internal error, 2 usage, 5 parameters or models that nothing can be "
         "learned from, 7 a bundle was written, and nothing was learned but the base rate",
@@ -373,7 +375,7 @@ def _parse_configure(arguments: Sequence[str], home: Path, name: str) -> Configu
         learned_parameters_dirpath=options.learned_parameters_dirpath,
         scratch_dirpath=options.scratch_dirpath,
         metaparameters_filepath=options.metaparameters_filepath or home / METAPARAMETERS,
-        metaparameters_given=options.metaparameters_filepath is not None,
+        updates_metaparameters=options.configure_mode and options.metaparameters_filepath is not None,
         schema_filepath=options.schema_filepath,
         automatic_configuration=options.automatic_configuration,
         start_from=options.start_from,

@@ -74,7 +74,7 @@ def inspection_text(inspection: Inspection) -> str:
         *(f"{count:>4} x {name}" for name, count in inspection.classes.items()),
     ]
     sections = {
-        "Model": [*model_lines(inspection.model), f"sha256 {inspection.model.sha256}"],
+        "Model": [*model_lines(inspection.model, inspection.findings), f"sha256 {inspection.model.sha256}"],
         "Contents": contents,
         "Notes": list(inspection.notes) or ["none"],
         "Findings": finding_lines(inspection.findings),

@@ -63,7 +63,7 @@ class Circumstances:
 
 @dataclass(frozen=True)
 class Told:
-    """What to print, and how the run ended: with an error, if there is one, else with the exit code."""
+    """What to print, and how the run ended: with which exit code, and by which error, if there was one."""
 
     text: str
     error: Exception | None = None
@@ -128,6 +128,7 @@ def _configure(command: ConfigureCommand, around: Circumstances) -> Told:
     files = command.metaparameters_filepath, command.schema_filepath
     settings = load_train_settings(*files, command.changes)
     metaparameters = metaparameters_with_bundle(*files, BUNDLE, command.changes)
+    updated = metaparameters_with_bundle(*files, BUNDLE) if command.updates_metaparameters else None  # without --set
     learned = command.learned_parameters_dirpath
     request = ConfigureRequest(
         command.configure_models_dirpath,
@@ -139,10 +140,14 @@ def _configure(command: ConfigureCommand, around: Circumstances) -> Told:
     )
     with _display(command.output, around) as progress:
         outcome = configure(request, settings, around.clock, progress)
-    _write_metaparameters(learned / _METAPARAMETERS, metaparameters)
-    if command.metaparameters_given:
-        _save(command.metaparameters_filepath, metaparameters)
     learned_something = any(one.parameters is not None and not one.reason for one in outcome.learned)
+    if (learned / _METAPARAMETERS).resolve() != command.metaparameters_filepath.resolve():
+        _write_metaparameters(learned / _METAPARAMETERS, metaparameters)
+    elif updated is None or not learned_something:
+        left = "%s holds the settings and is left as it is: `infer` needs --bundle %s unless it names that one"
+        _log.warning(left, printable(learned / _METAPARAMETERS), BUNDLE)
+    if updated is not None and learned_something:
+        _save(command.metaparameters_filepath, updated)
     return Told(outcome_text(outcome), code=ExitCode.ANSWERED if learned_something else ExitCode.NOTHING_LEARNED)
 
 
@@ -211,7 +216,8 @@ def _infer(command: InferCommand, around: Circumstances) -> Told:
         failed = _failure(_stamped(known, around, settings), error)
         with contextlib.suppress(Exception):
             _save_all(command, failed, None)
-        return Told(_shown(failed, command, around) if _has_verdict(failed, command) else "", error)
+        text = _shown(failed, command, around) if _has_verdict(failed, command) else ""
+        return Told(text, error, failed.exit_code)
     return Told(text)
 
 

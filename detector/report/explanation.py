@@ -99,10 +99,10 @@ def _meaning(report: Report) -> str:
         case Basis.TAMPERED:
             return f"{number}, as set for networks that somebody has changed; it was not measured"
         case Basis.UNKNOWN_ARCHITECTURE:
-            return f"{number} is the share of poisoned networks at large; this one cannot be measured"
+            return f"{number} is the bundle's base rate: this network cannot be measured"
         case Basis.BASE_RATE:
             told = "cannot be judged" if report.prediction else "was not measured"
-            return f"{number} is the share of poisoned networks at large; this one {told}"
+            return f"{number} is the bundle's base rate: this network {told}"
         case Basis.NEUTRAL:
             return f"{number} stands for no answer"
     assert_never(report.basis)

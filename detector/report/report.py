@@ -34,8 +34,8 @@ class Basis(StrEnum):
 
     MEASURED = "measured"  # the regression, on what the pruned variants answered
     TAMPERED = "tampered"  # quality assurance: a known architecture, but changed
-    UNKNOWN_ARCHITECTURE = "unknown_architecture"  # it cannot be measured: the share of poisoned models at large
-    BASE_RATE = "base_rate"  # no pruned model was measured: the share of poisoned models at large
+    UNKNOWN_ARCHITECTURE = "unknown_architecture"  # it cannot be measured: the bundle's base rate
+    BASE_RATE = "base_rate"  # not measured, or not to be judged: the bundle's base rate
     NEUTRAL = "neutral"  # nothing at all: 0.5
 
 

@@ -6,7 +6,7 @@ Every text in it is printable and cut to its lines, so that nothing in a model's
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -76,10 +76,15 @@ def file_line(document: Mapping[str, Any]) -> str:
 
 
 def _architecture(document: Mapping[str, Any]) -> str:
-    """The known one; of a network that was changed, the one that it was."""
-    if document["model"]["architecture"]:
-        return str(document["model"]["architecture"])
-    changed = [one["evidence"].get("nearest") for one in document["findings"] if one["code"] == "graph_deviates"]
+    findings = ((one["code"], one["evidence"]) for one in document["findings"])
+    return architecture_in_words(document["model"]["architecture"], findings)
+
+
+def architecture_in_words(architecture: str | None, findings: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
+    """The known one; of a network that was changed, the one that it was. `findings` are codes with their evidence."""
+    if architecture:
+        return str(architecture)
+    changed = [evidence.get("nearest") for code, evidence in findings if code == "graph_deviates"]
     return f"changed {printable(changed[0])}" if changed and changed[0] else "unknown architecture"
 
 

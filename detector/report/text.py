@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
 from statistics import fmean
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from detector.pruning.theta import LayerRange, Theta
 from detector.report.contributions import Contribution
 from detector.report.explanation import among, told
 from detector.report.report import Basis, ModelSummary, Report
+from detector.report.summary import architecture_in_words
 from detector.report.verdict import side_of
 from detector.signals.features import Reduction
 from detector.signals.registry import is_per_variant, model_signal
@@ -31,7 +32,7 @@ _USED: Mapping[Reduction | None, str] = MappingProxyType(
 def report_text(report: Report) -> str:
     """A page for people: findings, what was measured, the answer in plain words, and what it is worth."""
     sections = {
-        "Model": model_lines(report.model),
+        "Model": model_lines(report.model, report.findings),
         "Findings": finding_lines(report.findings),
         "Measured": _measured_lines(report),
         "Readings": _contribution_lines(report),
@@ -49,11 +50,12 @@ def section(title: str, lines: list[str]) -> str:
     return "\n".join(f"{title if number == 0 else '':<10}{line}" for number, line in enumerate(wrapped))
 
 
-def model_lines(model: ModelSummary | None) -> list[str]:
-    """What the file is, in a line."""
+def model_lines(model: ModelSummary | None, findings: Iterable[Finding]) -> list[str]:
+    """What the file is, in a line; of a changed network the findings say which one it was."""
     if model is None:
         return ["not read"]
-    network = f"{model.architecture or 'unknown architecture'}, {model.num_classes or '?'} classes"
+    architecture = architecture_in_words(model.architecture, ((one.code, one.evidence) for one in findings))
+    network = f"{architecture}, {model.num_classes or '?'} classes"
     return [f"{model.file}: {network}; {model.kind} in {model.format} format, {model.bytes / 1e6:.1f} MB"]
 
 
@@ -143,13 +145,13 @@ def _in_words(report: Report) -> str:
         case Basis.NEUTRAL:
             return "no answer, only what stands for one"
         case Basis.BASE_RATE if report.prediction is not None:
-            return "undecided, see the findings; this is the share of poisoned models at large"
+            return "undecided, see the findings; this is the bundle's base rate"
         case Basis.BASE_RATE:
-            return "no pruned model was measured, this is the share of poisoned models at large"
+            return "no pruned model was measured, this is the bundle's base rate"
         case Basis.TAMPERED:
             return "it is not what it should be, see the findings; it was not measured"
         case Basis.UNKNOWN_ARCHITECTURE:
-            return "its architecture is not known and was not measured, this is the share of poisoned models at large"
+            return "its architecture is not known and was not measured, this is the bundle's base rate"
     if any(finding.severity is Severity.ERROR for finding in report.findings):
         return "worth nothing, see the findings"
     side = side_of(report.probability)

@@ -106,7 +106,7 @@ def test_configure() -> None:
     assert command.configure_models_dirpath == Path("round")
     assert command.learned_parameters_dirpath == Path("learned")
     assert command.scratch_dirpath is None
-    assert (command.metaparameters_filepath, command.metaparameters_given) == (HOME / "metaparameters.json", False)
+    assert (command.metaparameters_filepath, command.updates_metaparameters) == (HOME / "metaparameters.json", False)
     assert command.schema_filepath == HOME / "metaparameters_schema.json"
     assert (command.automatic_configuration, command.start_from, command.unknown_options) == (False, None, ())
 
@@ -120,7 +120,7 @@ def test_configure_with_every_option_of_the_template() -> None:
     more = ["--scratch_dirpath", "s", "--metaparameters_filepath", "/m.json", "--schema_filepath", "/schema.json"]
     command = configure("configure", *TWO, *more, "--automatic_configuration", "--new", "3")
     assert command.scratch_dirpath == Path("s")
-    assert (command.metaparameters_filepath, command.metaparameters_given) == (Path("/m.json"), True)
+    assert (command.metaparameters_filepath, command.updates_metaparameters) == (Path("/m.json"), False)
     assert command.schema_filepath == Path("/schema.json")
     assert (command.automatic_configuration, command.unknown_options) == (True, ("--new", "3"))
 
@@ -128,6 +128,14 @@ def test_configure_with_every_option_of_the_template() -> None:
 @pytest.mark.parametrize("others", [[], FOUR[:4], ["--tokenizer_filepath", "t", "--features_filepath", "f"]])
 def test_configure_mode_of_round_9_is_the_same_and_what_infer_needs_plays_no_part(others: list[str]) -> None:
     assert configure(*others, "--configure_mode", *TWO) == configure("configure", *TWO)
+
+
+@pytest.mark.parametrize("form", [["--configure_mode"], ["configure", "--configure_mode"]])
+def test_the_metaparameters_are_updated_by_the_flag_of_round_9_alone(form: list[str]) -> None:
+    file = ["--metaparameters_filepath", "/m.json"]
+    assert configure(*form, *TWO, *file).updates_metaparameters
+    assert not configure(*form, *TWO).updates_metaparameters
+    assert not configure("configure", *TWO, *file).updates_metaparameters
 
 
 @pytest.mark.parametrize("arguments", [["configure"], ["configure", *TWO[:2]], ["--configure_mode", *TWO[2:], *FOUR]])

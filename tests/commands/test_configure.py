@@ -167,6 +167,42 @@ def test_a_second_run_continues_and_ends_in_the_same_bytes(
     assert json.loads(Path(given[1]).read_text())["infer_bundle"] == "configured"  # the file that was named, too
 
 
+@pytest.mark.parametrize(
+    ("flag", "least", "code", "updated"),
+    [([], 8, 0, False), (["--configure_mode"], 8, 0, True), (["--configure_mode"], 9, 7, False)],
+)
+@pytest.mark.parametrize("beside", [False, True])
+def test_the_file_of_the_settings_is_updated_by_the_flag_alone_and_only_where_something_was_learned(
+    flag: list[str],
+    least: int,
+    code: int,
+    updated: bool,
+    beside: bool,
+    configured: Any,
+    small_round: Path,
+    run_here: Run,
+    metaparameters: Run,
+    tmp_path: Path,
+) -> None:
+    """What `--set` says is never written into it, also where it is the very file that lies beside the bundles."""
+    learned = tmp_path / "learned"
+    learned.mkdir()
+    file = learned / "metaparameters.json" if beside else tmp_path / "mine.json"
+    shutil.copy(metaparameters(**QUICK)[1], file)
+    before = file.read_bytes()
+    words = options(small_round, learned, "--scratch_dirpath", str(configured.output / "scratch"), *flag)
+    named = ["--metaparameters_filepath", str(file), "--set", f"train_min_models={least}"]
+    outcome = run_here([*words, *named, "--set", "train_seed=5"], tmp_path)
+    assert outcome.code == code, outcome.stderr
+    if updated:
+        assert json.loads(file.read_bytes()) == json.loads(before) | {"infer_bundle": "configured"}
+    else:
+        assert file.read_bytes() == before
+    if not beside:
+        written = json.loads((learned / "metaparameters.json").read_text())
+        assert (written["infer_bundle"], written["train_seed"]) == ("configured", 5)
+
+
 @pytest.mark.parametrize("train_mapping", ["ols", "logistic"])
 def test_every_mapping_is_learned(
     train_mapping: str, configured: Any, small_round: Path, run_here: Run, metaparameters: Run, tmp_path: Path
@@ -309,7 +345,7 @@ def test_a_read_only_metaparameters_file_is_a_warning(
 
     monkeypatch.setattr(run, "write_file", write_file)
     words = options(small_round, tmp_path / "learned", "--scratch_dirpath", str(configured.output / "scratch"))
-    outcome = run_here([*words, *given, "--new"], tmp_path)
+    outcome = run_here([*words, *given, "--new", "--configure_mode"], tmp_path)
     assert outcome.code == 0
     assert json.loads((tmp_path / "learned" / "metaparameters.json").read_text())["infer_bundle"] == "configured"
     for told in ("read-only", "unknown options: --new"):

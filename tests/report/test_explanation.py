@@ -188,5 +188,20 @@ def test_every_other_verdict_says_why_and_what_to_do(
     assert step in told.next_steps[0]
 
 
+@pytest.mark.parametrize(
+    ("report", "meaning"),
+    [
+        (Report(0.53, Basis.UNKNOWN_ARCHITECTURE), "0.530 is the bundle's base rate: this network cannot be measured"),
+        (Report(0.53, Basis.BASE_RATE), "0.530 is the bundle's base rate: this network was not measured"),
+        (
+            measured(0.58, 0.5, 0.9, basis=Basis.BASE_RATE, probability=0.5),
+            "0.500 is the bundle's base rate: this network cannot be judged",
+        ),
+    ],
+)
+def test_a_base_rate_is_told_as_the_bundles_own(report: Report, meaning: str) -> None:
+    assert explanation(report).meaning == meaning
+
+
 def test_the_usual_range_holds_eight_in_ten() -> None:
     assert usual_range(tuple(float(number) for number in range(11))) == (1.0, 9.0)
