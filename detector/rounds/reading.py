@@ -169,7 +169,8 @@ def _model_folders(directory: Path) -> tuple[list[Path], tuple[LeftOut, ...]]:
     found = sorted(entry for entry in (*entries, *inner) if _MODEL_FOLDER.fullmatch(entry.name) and entry.is_dir())
     misnamed = _misnamed(directory, sorted((*entries, *inner)))
     if not found and (directory / "model.pt").is_file():
-        raise _no_round(directory, "this is the folder of one model")
+        next_step = "give the folder that it lies in, or judge the model alone (`infer`)"
+        raise _no_round(directory, "this is the folder of one model", next_step)
     if not found and misnamed:
         first = f"{len(misnamed)} folders hold a model.pt, the first is {misnamed[0].name}"
         raise _no_round(directory, f"no folder is named id- and eight digits; {first}")
@@ -192,12 +193,16 @@ def _holds_model(folder: Path) -> bool:
         return False
 
 
-def _no_round(directory: Path, what: str) -> UsageError:
+def _no_round(
+    directory: Path,
+    what: str,
+    next_step: str = "check the path and its permissions, or rename the models' folders, and in METADATA.csv as well",
+) -> UsageError:
     return UsageError(
         what,
         where=directory,
         expected="a folder with the models of a round, id-00000000 and so on",
-        next_step="check the path and its permissions, or rename the models' folders, and in METADATA.csv as well",
+        next_step=next_step,
     )
 
 

@@ -137,6 +137,13 @@ class EvaluationFolder:
             It is no folder of an evaluation.
         """
         path = self.directory / _TERMS
+        if not path.exists():
+            raise UsageError(
+                f"no evaluation is there: it has no {_TERMS}",
+                where=self.directory,
+                expected="a folder that `evaluate` or `configure` has written its answers into",
+                next_step="give the --output of an evaluation",
+            )
         try:
             return Terms.from_document(read_json(path, LIMITS.texts.terms))
         except ValueError as error:

@@ -83,7 +83,7 @@ def test_terms_that_cannot_be_read_are_told(content: str, tmp_path: Path) -> Non
     (tmp_path / "evaluation.json").write_text(content)
     with pytest.raises(UsageError):
         EvaluationFolder(tmp_path).begin(TERMS)
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=r"no evaluation is there.*give the --output of an evaluation"):
         EvaluationFolder(tmp_path / "absent").terms()
 
 
