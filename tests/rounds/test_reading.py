@@ -250,5 +250,5 @@ def test_folders_that_are_named_otherwise_are_listed_beside_the_others(make_memb
 
 
 def test_the_folder_of_one_model_is_told_as_that(make_member: Make, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="folder of one model.*the folder that it lies in"):
+    with pytest.raises(UsageError, match=r"folder of one model.*the folder that it lies in"):
         read_round(make_member(tmp_path / "model"))
