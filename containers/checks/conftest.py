@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import sys
 import time
@@ -12,7 +13,15 @@ from pathlib import Path
 import pytest
 from runtimes import REPOSITORY, Apptainer, Podman, Runtime, output
 
-SAMPLES = sorted((REPOSITORY / "samples").glob("id-*"))
+_LARGE = 200  # pixels a side
+
+
+def _sees_small_images(sample: Path) -> bool:
+    """What is measured of large images depends on how busy the machine is; answers would differ for that alone."""
+    return int(json.loads((sample / "config.json").read_text())["CNN_IMG_SIZE_PIXELS"]) < _LARGE
+
+
+SAMPLES = sorted(filter(_sees_small_images, (REPOSITORY / "samples").glob("id-*")))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
