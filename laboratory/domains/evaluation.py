@@ -6,6 +6,7 @@ the factor tells of triggers, which clean models have none of, each value takes 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,14 +84,16 @@ def answers(fitted_on: Domains, others: Domains) -> Array:
 
 def judged_domains(domains: Domains) -> list[Judged]:
     """Every domain that has enough models of both kinds, each by a fit without it."""
-    found = []
+    return [_judged(domains, rows, factor, value) for factor, value, rows in left_out(domains)]
+
+
+def left_out(domains: Domains) -> Iterator[tuple[str, str, Mask]]:
+    """Factor, value and models (M,) of every domain that has, and leaves, enough models of both kinds."""
     for factor in FACTORS:
         for value in sorted(set(domains.factors[factor]) - {""}):
             rows = held_out(domains, factor, value)
-            enough = min(np.bincount(domains.labels[rows], minlength=2)) >= FEWEST
-            if enough and min(np.bincount(domains.labels[~rows], minlength=2)) >= FEWEST:
-                found.append(_judged(domains, rows, factor, value))
-    return found
+            if min(np.bincount(domains.labels[own], minlength=2).min() for own in (rows, ~rows)) >= FEWEST:
+                yield factor, value, rows
 
 
 def _judged(domains: Domains, rows: Mask, factor: str, value: str) -> Judged:
@@ -110,7 +113,7 @@ def _judged(domains: Domains, rows: Mask, factor: str, value: str) -> Judged:
 def nested(domains: Domains, labels: Labels, seed: int = 0) -> Array:
     """What is said of every model by a fit, its choices and all, on the folds that it is not in."""
     probabilities = np.empty(len(labels))
-    for inside, outside in _folds(labels, seed).splits():
+    for inside, outside in folds_of(labels, seed).splits():
         probabilities[outside] = answers(domains.relabelled(labels).part(inside), domains.part(outside))
     return probabilities
 
@@ -123,13 +126,14 @@ def permutation_p(domains: Domains, permutations: int, seed: int = 0) -> tuple[f
     return p_value(values), values
 
 
-def _folds(labels: Labels, seed: int) -> Folds:
+def folds_of(labels: Labels, seed: int = 0) -> Folds:
+    """Stratified folds of models (M,), fewer where one class has fewer models."""
     return stratified_folds(labels, seed, folds=min(_FOLDS, int(np.bincount(labels).min())), repeats=1)
 
 
 def _loss(inputs: Array, labels: Labels, penalty: float) -> float:
     losses = []
-    for inside, outside in _folds(labels, 0).splits():
+    for inside, outside in folds_of(labels).splits():
         mapping = fit_any_of(FEATURES, inputs[inside], labels[inside], penalty)
         losses.append(cross_entropies(applied(mapping, inputs[outside]), labels[outside]))
     return float(np.concatenate(losses).mean())

@@ -14,33 +14,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.graph.reference import reference_graph
-from detector.learning.evaluation.folds import stratified_folds
 from detector.learning.evaluation.metrics import cross_entropies, roc_auc
 from detector.learning.evaluation.rounding import rounded
 from detector.learning.regression.logistic import fit_logistic, logistic, with_constant
 from detector.learning.regression.ridge import least_squares
 from detector.mapping.configuration import Clip
 from detector.pruning.theta import PruningMethod
+from detector.signals.features import Reduction, feature_vector, make_features
 from detector.signals.reading import variant_readings
-from detector.signals.registry import Context, Scope, model_signal, per_model
+from detector.signals.registry import Context, Scope, model_signal, per_model, per_variant
 from laboratory.domains.answers import ModelAnswers
-from laboratory.domains.evaluation import FACTORS, FEWEST, held_out
+from laboratory.domains.evaluation import CLIP, folds_of, left_out
 from laboratory.domains.readings import Domains
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 Learn = Callable[[Array, Labels, Array], Array]
 """From features (M, F) and labels (M,) of some models, and features (N, F) of others, probabilities (N,) of these."""
 
 _PENALTIES = (1.0, 0.3, 0.1, 0.03)
-_CLIP = (0.02, 0.98)
-_FOLDS = 5
-_STATISTICS: tuple[Callable[[Array], Array], ...] = (
-    lambda readings: readings.mean(axis=0),
-    lambda readings: readings.std(axis=0),
-    lambda readings: readings.min(axis=0),
-    lambda readings: readings.max(axis=0),
-)
 
 
 @dataclass(frozen=True)
@@ -89,36 +82,31 @@ def tell(family: Family, answers: Sequence[ModelAnswers], domains: Domains) -> T
         return None
     features, part = np.array([found[row] for row in rows]), domains.part(rows)
     nested = _nested(family.learn, features, part.labels)
-    aucs = _domain_aucs(family.learn, features, part)
+    aucs = [_auc_without(family.learn, features, part.labels, out) for _, _, out in left_out(part)]
     losses = cross_entropies(nested, part.labels)
     return Told(family, len(rows), roc_auc(nested, part.labels), float(losses.mean()), float(np.mean(aucs)), min(aucs))
 
 
 def _nested(learn: Learn, features: Array, labels: Labels) -> Array:
     said = np.empty(len(labels))
-    for inside, outside in stratified_folds(labels, 0, folds=_FOLDS, repeats=1).splits():
+    for inside, outside in folds_of(labels).splits():
         said[outside] = learn(features[inside], labels[inside], features[outside])
     return said
 
 
-def _domain_aucs(learn: Learn, features: Array, domains: Domains) -> list[float]:
-    found, labels = [], domains.labels
-    for factor in FACTORS:
-        for value in sorted(set(domains.factors[factor]) - {""}):
-            out = held_out(domains, factor, value)
-            if min(np.bincount(labels[own], minlength=2).min() for own in (out, ~out)) >= FEWEST:
-                found.append(roc_auc(learn(features[~out], labels[~out], features[out]), labels[out]))
-    return found
+def _auc_without(learn: Learn, features: Array, labels: Labels, out: Mask) -> float:
+    """Of the models that are left `out`, by a fit of the others."""
+    return roc_auc(learn(features[~out], labels[~out], features[out]), labels[out])
 
 
 def _squares(features: Array, labels: Labels, others: Array) -> Array:
-    return least_squares(features, labels).probabilities(others, Clip(*_CLIP))
+    return least_squares(features, labels).probabilities(others, Clip(*CLIP))
 
 
 def _logistic(features: Array, labels: Labels, others: Array) -> Array:
     """The penalty has the least cross-entropy on folds of the models that are learned from."""
     losses = np.zeros(len(_PENALTIES))
-    for inside, outside in stratified_folds(labels, 0, folds=_FOLDS, repeats=1).splits():
+    for inside, outside in folds_of(labels).splits():
         said = (_answered(features[inside], labels[inside], features[outside], penalty) for penalty in _PENALTIES)
         losses += [cross_entropies(one, labels[outside]).sum() for one in said]
     return _answered(features, labels, others, _PENALTIES[int(np.argmin(rounded(losses)))])
@@ -128,7 +116,7 @@ def _answered(features: Array, labels: Labels, others: Array, penalty: float) ->
     mean, deviation = features.mean(axis=0), features.std(axis=0)
     scaled = [with_constant((one - mean) / np.where(deviation > 0, deviation, 1.0)) for one in (features, others)]
     coefficients = fit_logistic(scaled[0], labels[:, None], penalty)
-    answers: Array = np.clip(logistic(scaled[1] @ coefficients)[:, 0], *_CLIP)
+    answers: Array = np.clip(logistic(scaled[1] @ coefficients)[:, 0], *CLIP)
     return answers
 
 
@@ -141,8 +129,11 @@ def _accuracies(answers: ModelAnswers) -> Array:
 def _variants(answers: ModelAnswers, methods: Sequence[str]) -> Array:
     """Mean, deviation, smallest and largest over the variants of every signal, theta by theta."""
     labels, unpruned = answers.labels[answers.rows], answers.unpruned[answers.rows]
-    readings = [variant_readings(one, unpruned, labels) for one in _measured(answers, methods)]
-    return np.concatenate([*(statistic(one) for one in readings for statistic in _STATISTICS), np.empty(0)])
+    measured, names = _measured(answers, methods), per_variant()
+    if not measured:
+        return np.empty(0)
+    readings = [dict(zip(names, variant_readings(one, unpruned, labels).T, strict=True)) for one in measured]
+    return feature_vector(make_features(names, Reduction.SUMMARY, [len(one) for one in measured]), readings, {})
 
 
 def _measured(answers: ModelAnswers, methods: Sequence[str]) -> list[NDArray[np.float32]]:
