@@ -30,14 +30,11 @@ def one_target(number: int, cases: int, seed: int, folder: Path) -> None:
     from reliability.fuzz import FoundError
     from reliability.watch import watching
 
-    target = targets(folder)[number]
+    target, corpus = targets(folder)[number], folder / "corpus"
+    corpus.mkdir()
     for place, content in enumerate(target.seeds):
         target.accepts(target.wrap(content))  # what good files import is imported
-        (folder / f"seed-{place}").write_bytes(content)
-    corpus = folder / "corpus"
-    corpus.mkdir()
-    for path in folder.glob("seed-*"):
-        path.rename(corpus / path.name)
+        (corpus / f"seed-{place}").write_bytes(content)
 
     def attempt(content: bytes) -> None:
         with watching(folder) as seen:
